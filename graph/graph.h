@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The IR: model, graph, node, value, attribute, and the edits that keep it valid. Knows no protobuf, no
+// files and no kernels. Everything except tensors lives in the model's arena and goes with it; a removed
+// node or value is unlinked, not freed.
+#ifndef BNR_GRAPH_GRAPH_H
+#define BNR_GRAPH_GRAPH_H
+
+#include "graph/tensor.h"
+#include "runtime/base/map.h"
+
+struct bnr_op; // graph/op.h
+
+// ---- types ------------------------------------------------------------------------------------------
+
+// A dim is a number (n >= 0), a symbol (n == -1, sym set: equal symbols mean equal numbers), or unknown.
+struct bnr_dim {
+    int64_t n;
+    const char *sym; // interned in the model (bnr__model_intern): compare by pointer
+};
+
+struct bnr_shape {
+    int rank; // -1: unknown
+    struct bnr_dim dims[BNR_MAX_RANK];
+};
+
+// What is known about a value without running the graph.
+struct bnr_type {
+    enum bnr_kind kind;
+    enum bnr_dtype dtype;        // TENSOR/SPARSE elements, MAP keys; UNDEFINED while unknown
+    struct bnr_shape shape;      // TENSOR, SPARSE
+    const struct bnr_type *elem; // SEQUENCE, OPTIONAL: of the items; MAP: of the values; may be NULL
+};
+
+// What shape inference knows about a value: its type, and its value where that is constant or is small
+// integer data made of dims (Shape -> Gather -> Concat -> Reshape chains).
+struct bnr_info {
+    struct bnr_type type;
+    struct bnr_tensor *tensor;   // the constant value (not owned), or NULL
+    const struct bnr_dim *elems; // integer elements in row-major order, some symbolic; NULL: unknown.
+                                 // Set only when the shape is fully known. May be set beside tensor.
+    int n_elems;
+};
+
+bool bnr__dim_equal(struct bnr_dim a, struct bnr_dim b); // known to be equal; unknown equals nothing
+bool bnr__shape_known(const struct bnr_shape *s);        // rank and every dim a number
+// Every dim to its number; the caller checked bnr__shape_known.
+void bnr__shape_numbers(const struct bnr_shape *s, int64_t dims[BNR_MAX_RANK]);
+struct bnr_shape bnr__shape_of(int rank, const int64_t *dims);
+struct bnr_shape bnr__shape_unknown(void);
+// "float32[N,3,?,224]"; returns buf.
+const char *bnr__type_describe(const struct bnr_type *t, char *buf, size_t size);
+
+// ---- attributes -------------------------------------------------------------------------------------
+
+enum bnr_attr_type { // ONNX AttributeProto.AttributeType
+    BNR_ATTR_UNDEFINED = 0,
+    BNR_ATTR_FLOAT = 1,
+    BNR_ATTR_INT = 2,
+    BNR_ATTR_STRING = 3,
+    BNR_ATTR_TENSOR = 4,
+    BNR_ATTR_GRAPH = 5,
+    BNR_ATTR_FLOATS = 6,
+    BNR_ATTR_INTS = 7,
+    BNR_ATTR_STRINGS = 8,
+    BNR_ATTR_TENSORS = 9,
+    BNR_ATTR_GRAPHS = 10,
+    BNR_ATTR_SPARSE_TENSOR = 11,
+    BNR_ATTR_SPARSE_TENSORS = 12,
+    BNR_ATTR_TYPE_PROTO = 13,
+    BNR_ATTR_TYPE_PROTOS = 14,
+};
+
+struct bnr_attr {
+    const char *name;
+    enum bnr_attr_type type;
+    const char *ref; // ref_attr_name inside a function body, else NULL
+    size_t n;        // number of elements; 1 for the singular types
+    union {          // arrays of n, also for the singular types
+        const float *floats;
+        const int64_t *ints;
+        const struct bnr_str *strings;
+        struct bnr_tensor **tensors; // TENSOR(S) and SPARSE_TENSOR(S)
+        struct bnr_graph **graphs;
+        const struct bnr_type *types;
+    };
+};
+
+// ---- values, nodes, graphs --------------------------------------------------------------------------
+
+struct bnr_use {
+    struct bnr_node *node; // may be a node of a nested graph (a captured value)
+    int index;             // into node->in
+};
+
+struct bnr_value {
+    const char *name; // unique within its graph and the graphs around it
+    int id;           // dense in the model: index into info tables
+    struct bnr_graph *graph;
+    struct bnr_node *producer; // NULL: graph input, initializer or constant
+    int producer_index;        // into producer->out
+    struct bnr_use *uses;      // every node input that reads it, nested graphs included
+    size_t n_uses, uses_capacity;
+    int n_graph_outputs;     // how many times its graph lists it as an output
+    bool is_input;           // listed as graph input
+    bool is_initializer;     // came as an initializer (also when it is an overridable input)
+    bool from_constant_node; // came as a Constant node (name of that node in constant_node)
+    const char *constant_node;
+    struct bnr_tensor *tensor; // owned reference: constant value, or default of an overridable input
+    struct bnr_type declared;  // what the file says (value_info, inputs, outputs)
+    struct bnr_info info;      // what inference found; info.tensor only if constant
+    const void *source;        // what the loader made it from, for the saver; NULL for new values
+};
+
+struct bnr_node {
+    int id; // dense in the model
+    const char *name, *op_type, *domain, *overload; // never NULL; "" when absent; domain "" = ai.onnx
+    const char *label; // for messages: name, or "op_type#id" when the file gives no name
+    int opset;         // of its domain, as imported where the node was written; 0: not imported
+    const struct bnr_op *op; // NULL until resolved, or unknown to this build
+    int since;               // the operator version in force: the highest since-version <= opset
+    struct bnr_graph *graph; // NULL once removed
+    struct bnr_node *prev, *next;
+    struct bnr_value **in; // NULL entries: omitted optional inputs
+    int n_in;
+    struct bnr_value **out; // NULL entries: unwanted outputs
+    int n_out;
+    struct bnr_attr *attrs;
+    size_t n_attrs;
+    // Set by the fusion passes: run inside `fused_into`'s step when its kernel can, else as a step of
+    // its own. A hint: it changes no result. Members are single-use chains; the head has NULL here.
+    struct bnr_node *fused_into;
+    struct bnr_bn **origins; // which BatchNormalizations of the file this node carries
+    size_t n_origins;
+    const void *source; // what the loader made it from, for the saver; NULL for new nodes
+};
+
+struct bnr_graph {
+    struct bnr_model *model;
+    const char *name, *doc;
+    struct bnr_node *owner; // the If/Loop/... whose body this is, else NULL
+    struct bnr_node *first, *last;
+    size_t n_nodes;
+    struct bnr_value **inputs, **outputs;
+    size_t n_inputs, n_outputs, outputs_capacity, inputs_capacity;
+    struct bnr_value **values; // all live ones, no order promised
+    size_t n_values, values_capacity;
+    struct bnr_map names; // name -> struct bnr_value
+};
+
+struct bnr_function { // model-local; gone after bnr__model_inline_functions
+    const char *name, *domain, *overload;
+    const char **inputs, **outputs;
+    size_t n_inputs, n_outputs;
+    const char **attr_names; // without default
+    size_t n_attr_names;
+    struct bnr_attr *attr_defaults;
+    size_t n_attr_defaults;
+    struct bnr_graph *body; // its values are named as in the function; inputs/outputs set
+};
+
+struct bnr_opset {
+    const char *domain; // "" = ai.onnx
+    int version;
+};
+
+// One BatchNormalization of the file, and what became of it.
+enum bnr_verdict { BNR_BN_KEPT, BNR_BN_FOLDED, BNR_BN_FUSED };
+struct bnr_bn {
+    const char *name; // the node's label
+    enum bnr_verdict verdict;
+    const char *into;   // label of the node that it went into; NULL when kept
+    const char *reason; // why it was kept, or how it was folded
+    int64_t channels;
+    double max_scale, min_var_eps; // largest |s| and smallest var + eps; NaN when not constant
+};
+
+struct bnr_meta {
+    const char *key, *value;
+};
+
+struct bnr_model {
+    struct bnr_arena arena;
+    const struct bnr_allocator *allocator;
+    const char *path; // for messages: the file's name, or "<memory>"
+    int64_t ir_version, model_version;
+    const char *producer_name, *producer_version, *domain, *doc;
+    struct bnr_opset *opsets;
+    size_t n_opsets;
+    struct bnr_meta *meta;
+    size_t n_meta;
+    struct bnr_function *functions;
+    size_t n_functions;
+    struct bnr_graph *graph;
+    struct bnr_bn **bns;
+    size_t n_bns, bns_capacity;
+    int next_value_id, next_node_id; // = sizes of tables indexed by id
+    struct bnr_map interned;
+    struct bnr_tensor **held; // tensors that attributes point at: released with the model
+    size_t n_held, held_capacity;
+    unsigned name_counter;
+    void *source; // the loader's own object (parsed message, mapping), for the saver
+    void (*release_source)(void *source);
+};
+
+// ---- making -----------------------------------------------------------------------------------------
+// Functions that can run out of memory return BNR_NO_MEMORY or NULL and leave the graph valid.
+
+struct bnr_model *bnr__model_new(const struct bnr_allocator *a);
+void bnr__model_free(struct bnr_model *m); // NULL is fine
+// A deep copy of the IR that shares all tensors. The copy has no `source`.
+enum bnr_status bnr__model_clone(struct bnr_model **out, const struct bnr_model *m,
+                                 struct bnr_error *err);
+const char *bnr__model_intern(struct bnr_model *m, const char *s);
+int bnr__model_opset(const struct bnr_model *m, const char *domain); // 0 when not imported
+// Keeps a tensor alive as long as the model (takes over the caller's reference, also on failure).
+enum bnr_status bnr__model_hold(struct bnr_model *m, struct bnr_tensor *t);
+
+struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner);
+// A new value. `name` NULL makes a fresh one; a taken name is BNR_MALFORMED.
+enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
+                               struct bnr_error *err);
+// By name, here or in the graphs around g. NULL when there is none.
+struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name);
+// A new constant named after `hint` ("conv1.weight" -> "conv1.weight_folded" when taken). Takes over the
+// reference to t, also on failure.
+enum bnr_status bnr__value_constant(struct bnr_value **out, struct bnr_graph *g, const char *hint,
+                                    struct bnr_tensor *t, struct bnr_error *err);
+// A name based on `hint` that no value (or node) of the model uses. In the model's arena.
+const char *bnr__name_fresh(struct bnr_graph *g, const char *hint);
+
+// A node in front of `before` (NULL: at the end). Inputs are copied and get uses; outputs are made by the
+// caller with bnr__node_set_output. name NULL: none.
+enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct bnr_node *before,
+                              const char *domain, const char *op_type, const char *name, int n_in,
+                              struct bnr_value *const *in, int n_out, struct bnr_error *err);
+
+// ---- edits ------------------------------------------------------------------------------------------
+
+enum bnr_status bnr__node_set_input(struct bnr_node *n, int index, struct bnr_value *v); // v NULL: omit;
+                                                                                     // grows n_in
+void bnr__node_set_output(struct bnr_node *n, int index, struct bnr_value *v);
+enum bnr_status bnr__node_set_attr_int(struct bnr_node *n, const char *name, int64_t v);
+enum bnr_status bnr__node_set_attr_ints(struct bnr_node *n, const char *name, const int64_t *v,
+                                        size_t count);
+enum bnr_status bnr__node_set_attr_float(struct bnr_node *n, const char *name, float v);
+enum bnr_status bnr__node_set_attr_string(struct bnr_node *n, const char *name, const char *v);
+void bnr__node_remove_attr(struct bnr_node *n, const char *name);
+// Every use of `from` (nested graphs and graph outputs included) reads `to` instead. When `from` is a
+// graph output, `to` takes over its name, so that the model's interface stays; not possible (returns
+// BNR_UNSUPPORTED, nothing changed) when `to` is itself a graph input, a constant or another output.
+enum bnr_status bnr__value_replace(struct bnr_value *from, struct bnr_value *to);
+bool bnr__value_replaceable(const struct bnr_value *from, const struct bnr_value *to);
+void bnr__node_remove(struct bnr_node *n);   // its outputs must have no uses; they go too
+void bnr__value_remove(struct bnr_value *v); // an unused constant
+void bnr__node_move(struct bnr_node *n, struct bnr_node *before); // within its graph; NULL: to the end
+// Adds the origins of `from` to `to` (duplicates dropped).
+enum bnr_status bnr__node_add_origins(struct bnr_node *to, const struct bnr_node *from);
+// Kahn's algorithm, stable: keeps the file's order where it is already topological. BNR_MALFORMED names a
+// node on a cycle.
+enum bnr_status bnr__graph_sort(struct bnr_graph *g, struct bnr_error *err);
+// Replaces calls of model-local functions by their bodies (attribute references bound, names made
+// unique), nested calls up to a depth of 64 and 1,000,000 nodes in total.
+enum bnr_status bnr__model_inline_functions(struct bnr_model *m, struct bnr_error *err);
+
+// ---- questions --------------------------------------------------------------------------------------
+
+// Constant: has a tensor and cannot be overridden by a graph input (IR >= 4; older files had to list
+// every initializer as an input, so there it is constant).
+bool bnr__value_is_constant(const struct bnr_value *v);
+// Read by exactly one node input, and neither a graph output nor captured by a nested graph.
+bool bnr__value_single_use(const struct bnr_value *v);
+static inline bool bnr__value_is_output(const struct bnr_value *v) {
+    return v->n_graph_outputs > 0;
+}
+const struct bnr_attr *bnr__attr(const struct bnr_node *n, const char *name); // NULL when absent
+int64_t bnr__attr_int(const struct bnr_node *n, const char *name, int64_t fallback);
+float bnr__attr_float(const struct bnr_node *n, const char *name, float fallback);
+// NULL when absent. NUL-terminated (a NUL inside cuts it short).
+const char *bnr__attr_string(const struct bnr_node *n, const char *name, const char *fallback);
+// NULL and *count = 0 when absent.
+const int64_t *bnr__attr_ints(const struct bnr_node *n, const char *name, size_t *count);
+const float *bnr__attr_floats(const struct bnr_node *n, const char *name, size_t *count);
+struct bnr_graph *bnr__attr_graph(const struct bnr_node *n, const char *name);
+struct bnr_tensor *bnr__attr_tensor(const struct bnr_node *n, const char *name);
+bool bnr__node_is(const struct bnr_node *n, const char *domain, const char *op_type);
+bool bnr__node_has_subgraphs(const struct bnr_node *n);
+// Values of outer graphs that g's nodes (nested ones too) read or that it returns: each once.
+enum bnr_status bnr__graph_captures(const struct bnr_graph *g, struct bnr_arena *arena,
+                                    struct bnr_value ***out, size_t *count);
+// Calls fn for every graph of the model, outer ones first, until it returns other than BNR_OK.
+enum bnr_status bnr__model_each_graph(struct bnr_model *m,
+                                      enum bnr_status (*fn)(struct bnr_graph *g, void *cx), void *cx);
+
+// ---- verify and print -------------------------------------------------------------------------------
+
+// Checks every invariant above: links, uses, names, order, attribute types, tensors. For our own bugs
+// after a pass (BNR_INTERNAL), and for files after loading (BNR_MALFORMED).
+enum bnr_status bnr__model_verify(const struct bnr_model *m, struct bnr_error *err);
+
+struct bnr_text;
+void bnr__print_text(struct bnr_text *t, const struct bnr_model *m); // one node a line, types, constants
+void bnr__print_dot(struct bnr_text *t, const struct bnr_model *m);
+void bnr__print_json(struct bnr_text *t, const struct bnr_model *m);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator interface. An operator is one file in runtime/ops that defines one `struct bnr_op`
+// (BNR_DEFINE_OP) and one line in runtime/ops/ops.inc; nothing else changes.
+#ifndef BNR_GRAPH_OP_H
+#define BNR_GRAPH_OP_H
+
+#include "graph/graph.h"
+
+enum { BNR_OP_MAX_VERSIONS = 12, BNR_VARIADIC = 1000000 };
+
+enum bnr_op_flags {
+    BNR_OP_ELEMENTWISE = 1 << 0, // output element i depends on (broadcast) input elements i only
+    BNR_OP_INPLACE = 1 << 1,     // output 0 may overwrite input 0 when sizes agree and nobody else reads it
+    BNR_OP_VIEW = 1 << 2,        // output 0 is input 0's bytes with other dims (Reshape, Identity, ...)
+    BNR_OP_RANDOM = 1 << 3,      // not a function of its inputs: never folded or merged
+    BNR_OP_DATA_SHAPE = 1 << 4,  // output dims depend on input *data* even when infer has every value
+                                 // (NonZero, Unique): ref allocates with bnr__out_alloc
+    BNR_OP_ACTIVATION = 1 << 5,  // unary, element-wise: may join the step of the node in front
+    BNR_OP_EPILOGUE = 1 << 6,    // its fast kernel takes activations / affine / residual as epilogue
+};
+
+// ---- inference --------------------------------------------------------------------------------------
+// infer() must: check rank, dtype and attributes as far as they are known (one-line error with values),
+// set dtype and shape of every output, and, for integer shape arithmetic, elems. Unknown stays unknown.
+// It runs at load (symbolic dims), at plan time (concrete dims), and before a step whose output shape
+// depends on data (then in[i]->tensor is set for every input).
+// A checked fact about an input's data (an index range) is also checked in ref, where the data exist.
+struct bnr_infer {
+    const struct bnr_node *node;
+    const struct bnr_info *const *in; // [n_in]; NULL: omitted
+    int n_in;
+    struct bnr_info *const *out; // [n_out]; NULL: unwanted. Start as unknown types
+    int n_out;
+    struct bnr_arena *arena; // for elems, element types
+    struct bnr_error *err;
+    struct bnr_infer_driver *driver; // for operators with subgraphs
+};
+
+// Fails with "node 'x' (Op): ..." in front of the message. For infer and ref alike.
+enum bnr_status bnr__op_fail(const struct bnr_node *n, struct bnr_error *err, enum bnr_status code,
+                             const char *fmt, ...) BNR_PRINTF(4, 5);
+
+// Output types from a body graph: sets the body's input types from `ins` (n of them; NULL entries:
+// unknown), infers it, and gives pointers to the infos of its outputs (owned by the driver).
+enum bnr_status bnr__infer_body(struct bnr_infer *cx, struct bnr_graph *body,
+                                const struct bnr_info *const *ins, size_t n,
+                                const struct bnr_info **outs);
+
+// Helpers for infer functions (runtime/ops/infer.c). They report through cx->err.
+void bnr__infer_set(struct bnr_infer *cx, int out, enum bnr_dtype dtype, const struct bnr_shape *shape);
+void bnr__infer_set_dims(struct bnr_infer *cx, int out, enum bnr_dtype dtype, int rank,
+                         const int64_t *dims);
+enum bnr_status bnr__infer_same(struct bnr_infer *cx); // out 0 = type of in 0
+// Multidirectional broadcasting of inputs first .. last into *shape.
+enum bnr_status bnr__infer_broadcast(struct bnr_infer *cx, int first, int last, struct bnr_shape *shape);
+// Rank of input i when known must be in [min, max]; unknown passes.
+enum bnr_status bnr__infer_rank(struct bnr_infer *cx, int i, int min, int max);
+// Dtype of input i when known must be one of the 0-terminated list; unknown passes.
+enum bnr_status bnr__infer_dtype(struct bnr_infer *cx, int i, const enum bnr_dtype *allowed);
+// Inputs i and j: same dtype where both are known.
+enum bnr_status bnr__infer_same_dtype(struct bnr_infer *cx, int i, int j);
+// axis in [-rank, rank) -> [0, rank).
+enum bnr_status bnr__infer_axis(struct bnr_infer *cx, int64_t axis, int rank, int *out);
+// The integer elements of input i (a constant, or known dims): *elems is NULL when not known. Elements
+// may be symbolic. From tensor or elems, whichever is there.
+enum bnr_status bnr__infer_ints(struct bnr_infer *cx, int i, const struct bnr_dim **elems, int *n);
+// Sets output `out`'s elems (copied) when the count is small (<= 64).
+enum bnr_status bnr__infer_set_elems(struct bnr_infer *cx, int out, const struct bnr_dim *elems, int n);
+
+// ---- reference evaluation ---------------------------------------------------------------------------
+// ref() is plain, in-order, and covers every dtype that the specification allows. It is the oracle for
+// fast kernels, the evaluator for constant folding, and what runs where no fast kernel applies.
+struct bnr_args {
+    const struct bnr_node *node;
+    const struct bnr_tensor *const *in; // [n_in]; NULL: omitted
+    int n_in;
+    struct bnr_tensor **out; // [n_out]; NULL: unwanted. Allocated where infer gave full shapes;
+                             // else data == NULL and ref calls bnr__out_alloc / bnr__out_share
+    int n_out;
+    struct bnr_pool *pool;     // NULL: serial
+    void *scratch;             // fast kernels: the bytes that prepare asked for, 64-byte aligned
+    struct bnr_arena *strings; // bytes of new string elements; lives as long as the run
+    struct bnr_arena *temp;    // ref's working memory; emptied after the step
+    struct bnr_run *run;       // for operators with subgraphs; NULL while constant folding without one
+    struct bnr_error *err;
+};
+
+// Gives output i its dims and a fresh buffer (or keeps the one that is there when dtype and dims agree).
+enum bnr_status bnr__out_alloc(const struct bnr_args *a, int i, enum bnr_dtype dtype, int rank,
+                               const int64_t *dims);
+// Makes output i another tensor or sequence object (takes a reference): nothing is copied.
+enum bnr_status bnr__out_share(const struct bnr_args *a, int i, struct bnr_tensor *t);
+// Runs a body graph (If, Loop, Scan, SequenceMap): n_in inputs in the order of body->inputs; captured
+// values are found by the executor. On success outs[i] (body->n_outputs of them) are new references.
+enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
+                              struct bnr_tensor *const *ins, size_t n_in, struct bnr_tensor **outs);
+
+// ---- fast path --------------------------------------------------------------------------------------
+// prepare() looks at a node with known shapes and constants and may choose a kernel. Leaving `run` NULL
+// means: use ref. It may take the first `fused_taken` of the members fused into the node.
+struct bnr_prepare {
+    const struct bnr_node *node;
+    const struct bnr_node *const *fused; // members in order; each one's first chained input is the
+    int n_fused;                         // output of the one in front
+    const struct bnr_info *const *in;    // infos of the node's inputs; tensor set for constants
+    const struct bnr_info *const *out;   // infos of the node's own outputs
+    // Infos of any value, for the members' other inputs.
+    const struct bnr_info *(*info)(const struct bnr_prepare *cx, const struct bnr_value *v);
+    const struct bnr_info *table; // backs info()
+    unsigned cpu;                 // BNR_CPU_* features that may be used
+    int threads;
+    struct bnr_arena *arena; // session-lived, for `state`
+    struct bnr_packs *packs; // packed constants, shared between plans: bnr__pack_get
+    struct bnr_error *err;
+    // Results
+    void (*run)(const struct bnr_args *a, const void *state);
+    const void *state;
+    size_t scratch;  // bytes a run needs
+    int fused_taken; // members that run() performs. Their inputs other than the chained one follow the
+                     // node's own in a->in, in order, member by member; a->out are the last one's
+    const char *kernel; // name for profiles: "conv_1x1_avx512"
+};
+
+// A packed form of the constant `t`, made once per session for (t, key): `size` bytes are allocated
+// (64-byte aligned) and filled by pack(dst, t, arg). key: a string literal that names the format and must
+// determine the result together with `variant`. NULL when out of memory.
+const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const char *key, uint64_t variant,
+                          size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
+                          void *arg);
+
+struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
+
+struct bnr_op {
+    const char *domain; // "" = ai.onnx
+    const char *name;
+    int since[BNR_OP_MAX_VERSIONS]; // every version of the specification, ascending, 0-terminated
+    int min_in, max_in;             // BNR_VARIADIC: any number
+    int min_out, max_out;
+    unsigned flags;
+    enum bnr_status (*infer)(struct bnr_infer *cx);
+    enum bnr_status (*ref)(const struct bnr_args *a);
+    enum bnr_status (*prepare)(struct bnr_prepare *cx); // NULL: ref only
+    const struct bnr_affine_rules *affine;              // NULL: an affine cannot pass
+};
+
+#define BNR_DEFINE_OP(ident) const struct bnr_op bnr__op_##ident
+
+// The registry (runtime/ops/registry.c). Domains "" and "ai.onnx" are the same. NULL when unknown.
+const struct bnr_op *bnr__op_find(const char *domain, const char *name);
+size_t bnr__op_count(void);
+const struct bnr_op *bnr__op_at(size_t i);
+// The version in force at `opset`: highest since <= opset; 0 when the opset is older than the operator,
+// or newer than this build's specification (`bnr__op_max_opset`).
+int bnr__op_version(const struct bnr_op *op, int opset);
+int bnr__op_max_opset(const char *domain); // newest known opset of a domain; 0 for an unknown domain
+
+// Sets node->op and node->since throughout the model. Nodes without an implementation keep op NULL;
+// *missing counts them. Wrong input/output counts are BNR_MALFORMED.
+enum bnr_status bnr__model_resolve(struct bnr_model *m, size_t *missing, struct bnr_error *err);
+
+// ---- inference over graphs (graph/infer.c) ------------------------------------------------------------
+// Infers the whole model symbolically and stores the result in each value's `info`. Contradictions with
+// declared types are errors; what cannot be inferred falls back to what is declared.
+enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err);
+// Infers with the given types for the graph's inputs into a table indexed by value id (model-wide,
+// `arena`-owned arrays). Used by the planner. Captured values must already be in the table.
+enum bnr_status bnr__graph_infer(struct bnr_graph *g, struct bnr_info *table, struct bnr_arena *arena,
+                                 struct bnr_error *err);
+// Infers one node from the table into the table.
+enum bnr_status bnr__node_infer(struct bnr_node *n, struct bnr_info *table, struct bnr_arena *arena,
+                                struct bnr_error *err);
+// Evaluates a node by its reference code on constant inputs. outs[n->n_out]: new references.
+enum bnr_status bnr__node_eval(const struct bnr_node *n, const struct bnr_tensor *const *in,
+                               struct bnr_tensor **outs, const struct bnr_allocator *a,
+                               struct bnr_error *err);
+
+#endif

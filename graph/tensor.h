@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors and the other things a value can be at run time (sequences, optionals, maps, sparse tensors):
+// reference-counted, immutable once shared. Data may lie in a mapped file, in a plan's arena or in a
+// caller's buffer; `release` knows.
+#ifndef BNR_GRAPH_TENSOR_H
+#define BNR_GRAPH_TENSOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "graph/dtype.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/status.h"
+
+enum { BNR_MAX_RANK = 16 };
+
+struct bnr_tensor {
+    atomic_int refs;
+    enum bnr_kind kind;
+    enum bnr_dtype dtype; // TENSOR, SPARSE: of the elements; MAP: of the keys
+    int rank;             // TENSOR, SPARSE
+    int64_t dims[BNR_MAX_RANK];
+    size_t numel;  // product of dims; 1 for rank 0
+    size_t nbytes; // numel * element size in memory
+    union {        // the elements of a TENSOR, dense, row-major
+        void *data;
+        float *f32;
+        double *f64;
+        uint8_t *u8;
+        int8_t *i8;
+        uint16_t *u16;
+        int16_t *i16;
+        uint32_t *u32;
+        int32_t *i32;
+        uint64_t *u64;
+        int64_t *i64;
+        struct bnr_str *str;
+    };
+    // SEQUENCE: its elements. OPTIONAL: none or one. MAP: keys tensor, then a tensor or sequence of
+    // values in the same order. SPARSE: values [nnz], indices [nnz] or [nnz, rank].
+    struct bnr_tensor **items;
+    size_t n_items, items_capacity;
+    const struct bnr_allocator *allocator; // of this struct and of items
+    void (*release)(struct bnr_tensor *t); // frees what `data` points at; NULL: not owned
+    void *owner;                           // for release: a mapping, a parent tensor, ...
+};
+
+// Product of dims; BNR_SHAPE "... overflows" or "negative dim", naming `what`.
+enum bnr_status bnr__shape_numel(const int64_t *dims, int rank, const char *what, size_t *numel,
+                                 struct bnr_error *err);
+
+// A tensor with its own uninitialized buffer (bnr__malloc_tensor). Zero-size dims are fine.
+enum bnr_status bnr__tensor_new(struct bnr_tensor **out, const struct bnr_allocator *a,
+                                enum bnr_dtype dtype, int rank, const int64_t *dims,
+                                struct bnr_error *err);
+// A tensor over memory that it does not own, unless release/owner say how to give it back.
+enum bnr_status bnr__tensor_wrap(struct bnr_tensor **out, const struct bnr_allocator *a,
+                                 enum bnr_dtype dtype, int rank, const int64_t *dims, void *data,
+                                 void (*release)(struct bnr_tensor *), void *owner,
+                                 struct bnr_error *err);
+// A view of the same bytes with other dims (same numel); holds a reference on `base`.
+enum bnr_status bnr__tensor_view(struct bnr_tensor **out, struct bnr_tensor *base, int rank,
+                                 const int64_t *dims, struct bnr_error *err);
+// An empty SEQUENCE, OPTIONAL, MAP or SPARSE.
+enum bnr_status bnr__tensor_new_kind(struct bnr_tensor **out, const struct bnr_allocator *a,
+                                     enum bnr_kind kind, enum bnr_dtype dtype,
+                                     struct bnr_error *err);
+// Appends an item; takes its own reference.
+enum bnr_status bnr__tensor_push(struct bnr_tensor *t, struct bnr_tensor *item,
+                                 struct bnr_error *err);
+// A deep copy that owns everything, strings included.
+enum bnr_status bnr__tensor_clone(struct bnr_tensor **out, const struct bnr_allocator *a,
+                                  const struct bnr_tensor *t, struct bnr_error *err);
+// The same elements in another numeric dtype, by bnr__load/bnr__store's rules.
+enum bnr_status bnr__tensor_cast(struct bnr_tensor **out, const struct bnr_allocator *a,
+                                 const struct bnr_tensor *t, enum bnr_dtype dtype,
+                                 struct bnr_error *err);
+
+struct bnr_tensor *bnr__tensor_ref(struct bnr_tensor *t); // returns t; NULL stays NULL
+void bnr__tensor_unref(struct bnr_tensor *t);             // NULL is fine
+
+// Points an existing tensor header at other dims/data (numel and nbytes recomputed by the caller's
+// promise that they do not overflow). For planners and views on the stack.
+void bnr__tensor_set(struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const int64_t *dims,
+                     void *data);
+
+// Element i as double / int64_t, any numeric dtype.
+double bnr__tensor_f64(const struct bnr_tensor *t, size_t i);
+int64_t bnr__tensor_i64(const struct bnr_tensor *t, size_t i);
+
+// Same kind, dtype, dims and bytes (items compared recursively; strings by content).
+bool bnr__tensor_equal(const struct bnr_tensor *a, const struct bnr_tensor *b);
+// "float32[1,3,224,224]", "seq(float32[2])", for messages; returns buf.
+const char *bnr__tensor_describe(const struct bnr_tensor *t, char *buf, size_t size);
+
+#endif

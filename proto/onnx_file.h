@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes to graph and graph to bytes. Everything in a file is untrusted and checked here: sizes, counts,
+// nesting, names, encodings, external paths.
+#ifndef BNR_PROTO_ONNX_FILE_H
+#define BNR_PROTO_ONNX_FILE_H
+
+#include "graph/graph.h"
+
+enum { BNR_MAX_NESTING = 64 }; // messages within messages that a file may have
+
+// Maps the file and builds the graph. Functions are inlined, nodes sorted; operators not yet resolved.
+// Big raw_data is used in place, not copied.
+enum bnr_status bnr__model_read_file(struct bnr_model **out, const char *path,
+                                     const struct bnr_allocator *a, struct bnr_error *err);
+// The same from memory; copies `data`.
+enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data, size_t size,
+                                       const struct bnr_allocator *a, struct bnr_error *err);
+// Writes the graph as ONNX. `origin`: the model as it was loaded (its `source` gives everything that the
+// graph does not hold: docs, metadata, value_info, annotations, training info, untouched nodes). Tensors
+// beyond 2 GB in total go to PATH.data. Written to a temporary file beside `path`, then renamed.
+enum bnr_status bnr__model_write_file(const struct bnr_model *m, const struct bnr_model *origin,
+                                      const char *path, struct bnr_error *err);
+// A serialized TensorProto / SequenceProto / OptionalProto.
+enum bnr_status bnr__tensor_read_pb(struct bnr_tensor **out, const char *path, enum bnr_kind kind,
+                                    enum bnr_kind elem_kind, const struct bnr_allocator *a,
+                                    struct bnr_error *err);
+enum bnr_status bnr__tensor_write_pb(const struct bnr_tensor *t, const char *name, const char *path,
+                                     struct bnr_error *err);
+
+#endif

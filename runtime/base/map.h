@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A hash map from strings to pointers, in an arena. Iteration order is insertion order.
+#ifndef BNR_BASE_MAP_H
+#define BNR_BASE_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/alloc.h"
+
+struct bnr_map_entry {
+    const char *key; // not copied: must outlive the map
+    void *value;
+    uint64_t hash;
+};
+
+struct bnr_map {
+    struct bnr_arena *arena;
+    struct bnr_map_entry *entries; // in insertion order; value NULL = removed
+    size_t count, capacity;
+    uint32_t *slots; // entry index + 1, 0 = empty
+    size_t n_slots;
+};
+
+void bnr__map_init(struct bnr_map *map, struct bnr_arena *arena);
+void *bnr__map_get(const struct bnr_map *map, const char *key); // NULL when absent
+// Adds or replaces; value NULL removes. False when out of memory.
+bool bnr__map_set(struct bnr_map *map, const char *key, void *value);
+
+uint64_t bnr__hash_bytes(const void *data, size_t size, uint64_t seed);
+
+#endif
