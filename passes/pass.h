@@ -42,7 +42,7 @@ enum bnr_status bnr__passes_run(struct bnr_model *m, const struct bnr_options *o
                                 struct bnr_error *err);
 const struct bnr_pass *bnr__pass_at(size_t i); // in order; NULL past the end
 
-// For BNR_DOUBLE: every float tensor, attribute and declared type becomes float64.
+// For BNR_PROMOTE_DOUBLE: every float tensor, attribute and declared type becomes float64.
 enum bnr_status bnr__promote_f64(struct bnr_model *m, struct bnr_error *err);
 
 #endif

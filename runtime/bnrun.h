@@ -214,7 +214,7 @@ enum bnr_flags {
     BNR_REFERENCE = 2,          /* the unmodified graph by reference code */
     BNR_FREEZE_INITIALIZERS = 4, /* initializers that are graph inputs count as constants */
     BNR_PROFILE = 8,            /* record the time of each step: bnr_session_profile */
-    BNR_DOUBLE = 16,            /* with BNR_REFERENCE: evaluate all floating point in double precision;
+    BNR_PROMOTE_DOUBLE = 16,    /* with BNR_REFERENCE: evaluate all floating point in double precision;
                                    float inputs are converted, float outputs come as double */
     BNR_TRAINING = 32           /* BatchNormalization by the batch's own statistics, never folded */
 };

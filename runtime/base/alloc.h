@@ -19,7 +19,7 @@ void *bnr__realloc(const struct bnr_allocator *a, void *ptr, size_t old_size, si
 void bnr__free(const struct bnr_allocator *a, void *ptr, size_t size);
 
 // Memory for tensor data: BNR_TENSOR_ALIGN-aligned, with BNR_TENSOR_PAD readable bytes behind `size`.
-// Large blocks come straight from the system as zero pages. Not initialized otherwise.
+// Not initialized.
 void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size);
 void bnr__free_tensor(const struct bnr_allocator *a, void *ptr, size_t size);
 

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C library's allocator as a struct bnr_allocator, tensor buffers, and arenas.
+#include "runtime/base/alloc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/checked.h"
+
+static void *libc_reallocate(void *user, void *ptr, size_t old_size, size_t new_size) {
+    (void)user, (void)old_size;
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
+const struct bnr_allocator bnr__libc_allocator = {libc_reallocate, NULL};
+
+static const struct bnr_allocator *or_libc(const struct bnr_allocator *a) {
+    return a ? a : &bnr__libc_allocator;
+}
+
+// Size 0 would mean "free" to the allocator.
+static size_t at_least_one(size_t size) {
+    return size ? size : 1;
+}
+
+void *bnr__malloc(const struct bnr_allocator *a, size_t size) {
+    a = or_libc(a);
+    return a->reallocate(a->user, NULL, 0, at_least_one(size));
+}
+
+void *bnr__calloc(const struct bnr_allocator *a, size_t count, size_t size) {
+    size_t total;
+    if (!bnr__size_mul(count, size, &total))
+        return NULL;
+    void *p = bnr__malloc(a, total);
+    if (p)
+        memset(p, 0, at_least_one(total));
+    return p;
+}
+
+void *bnr__realloc(const struct bnr_allocator *a, void *ptr, size_t old_size, size_t new_size) {
+    a = or_libc(a);
+    return a->reallocate(a->user, ptr, ptr ? at_least_one(old_size) : 0, at_least_one(new_size));
+}
+
+void bnr__free(const struct bnr_allocator *a, void *ptr, size_t size) {
+    a = or_libc(a);
+    if (ptr)
+        a->reallocate(a->user, ptr, at_least_one(size), 0);
+}
+
+// A tensor block is [shift bytes][data][pad]; the byte in front of the data holds the shift, 1..ALIGN.
+static bool tensor_block_size(size_t size, size_t *total) {
+    return bnr__size_add(size, BNR_TENSOR_ALIGN + BNR_TENSOR_PAD, total);
+}
+
+void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size) {
+    size_t total;
+    if (!tensor_block_size(size, &total))
+        return NULL;
+    unsigned char *block = bnr__malloc(a, total);
+    if (!block)
+        return NULL;
+    size_t shift = BNR_TENSOR_ALIGN - (uintptr_t)block % BNR_TENSOR_ALIGN;
+    block[shift - 1] = (unsigned char)shift;
+    memset(block + shift + size, 0, BNR_TENSOR_PAD);
+    return block + shift;
+}
+
+void bnr__free_tensor(const struct bnr_allocator *a, void *ptr, size_t size) {
+    if (!ptr)
+        return;
+    unsigned char *data = ptr;
+    bnr__free(a, data - data[-1], size + BNR_TENSOR_ALIGN + BNR_TENSOR_PAD);
+}
+
+// ---- arena ------------------------------------------------------------------------------------------
+
+struct bnr_arena_block {
+    struct bnr_arena_block *next;
+    size_t size, used; // of the bytes behind this header
+    max_align_t data[];
+};
+
+enum { FIRST_BLOCK = 4096, LARGEST_STEP = 1 << 20 };
+
+void bnr__arena_init(struct bnr_arena *arena, const struct bnr_allocator *a) {
+    *arena = (struct bnr_arena){.allocator = a};
+}
+
+static void free_blocks(struct bnr_arena *arena, struct bnr_arena_block *b) {
+    while (b) {
+        struct bnr_arena_block *next = b->next;
+        bnr__free(arena->allocator, b, sizeof *b + b->size);
+        b = next;
+    }
+}
+
+void bnr__arena_free(struct bnr_arena *arena) {
+    free_blocks(arena, arena->head);
+    arena->head = NULL;
+    arena->used = 0;
+}
+
+void bnr__arena_reset(struct bnr_arena *arena) {
+    struct bnr_arena_block *largest = arena->head;
+    for (struct bnr_arena_block *b = arena->head; b; b = b->next)
+        if (b->size > largest->size)
+            largest = b;
+    arena->used = 0;
+    if (!largest)
+        return;
+    for (struct bnr_arena_block **link = &arena->head; *link; link = &(*link)->next)
+        if (*link == largest) {
+            *link = largest->next;
+            break;
+        }
+    free_blocks(arena, arena->head);
+    largest->next = NULL;
+    largest->used = 0;
+    arena->head = largest;
+}
+
+static struct bnr_arena_block *add_block(struct bnr_arena *arena, size_t needed) {
+    size_t size = arena->head ? arena->head->size * 2 : FIRST_BLOCK, total;
+    if (size > LARGEST_STEP)
+        size = LARGEST_STEP;
+    if (size < needed)
+        size = needed;
+    if (!bnr__size_add(size, sizeof(struct bnr_arena_block), &total))
+        return NULL;
+    struct bnr_arena_block *b = bnr__malloc(arena->allocator, total);
+    if (!b)
+        return NULL;
+    *b = (struct bnr_arena_block){.next = arena->head, .size = size};
+    arena->head = b;
+    return b;
+}
+
+void *bnr__arena_aligned(struct bnr_arena *arena, size_t size, size_t align) {
+    size = at_least_one(size);
+    for (int fresh = 0;; fresh = 1) {
+        struct bnr_arena_block *b = arena->head;
+        if (b) {
+            uintptr_t base = (uintptr_t)b->data + b->used;
+            size_t pad = (size_t)(-base & (align - 1));
+            if (b->size - b->used >= pad && b->size - b->used - pad >= size) {
+                unsigned char *p = (unsigned char *)b->data + b->used + pad;
+                b->used += pad + size;
+                arena->used += size;
+                return memset(p, 0, size);
+            }
+        }
+        size_t needed;
+        if (fresh || !bnr__size_add(size, align, &needed) || !add_block(arena, needed))
+            return NULL;
+    }
+}
+
+void *bnr__arena_alloc(struct bnr_arena *arena, size_t size) {
+    return bnr__arena_aligned(arena, size, _Alignof(max_align_t));
+}
+
+void *bnr__arena_array(struct bnr_arena *arena, size_t count, size_t size) {
+    size_t total;
+    return bnr__size_mul(count, size, &total) ? bnr__arena_alloc(arena, total) : NULL;
+}
+
+char *bnr__arena_strndup(struct bnr_arena *arena, const char *s, size_t n) {
+    size_t total;
+    if (!bnr__size_add(n, 1, &total))
+        return NULL;
+    char *copy = bnr__arena_aligned(arena, total, 1);
+    if (copy && n)
+        memcpy(copy, s, n);
+    return copy;
+}
+
+char *bnr__arena_strdup(struct bnr_arena *arena, const char *s) {
+    return bnr__arena_strndup(arena, s, strlen(s));
+}
+
+char *bnr__arena_printf(struct bnr_arena *arena, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0)
+        return NULL;
+    char *s = bnr__arena_aligned(arena, (size_t)n + 1, 1);
+    if (s) {
+        va_start(args, fmt);
+        vsnprintf(s, (size_t)n + 1, fmt, args);
+        va_end(args);
+    }
+    return s;
+}
+
+void *bnr__arena_grow(struct bnr_arena *arena, void *array, size_t count, size_t *capacity,
+                      size_t elem_size) {
+    if (count < *capacity)
+        return array;
+    size_t grown = *capacity ? *capacity : 4;
+    if (*capacity && !bnr__size_mul(*capacity, 2, &grown))
+        return NULL;
+    void *p = bnr__arena_array(arena, grown, elem_size);
+    if (!p)
+        return NULL;
+    if (count)
+        memcpy(p, array, count * elem_size);
+    *capacity = grown;
+    return p;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Open addressing over an insertion-ordered entry array. Lookups hash with FNV-1a finished by a mixer.
+#include "runtime/base/map.h"
+
+#include <string.h>
+
+uint64_t bnr__hash_bytes(const void *data, size_t size, uint64_t seed) {
+    const unsigned char *p = data;
+    uint64_t h = 14695981039346656037u ^ seed;
+    for (; size >= 8; p += 8, size -= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; size; p++, size--)
+        h = (h ^ *p) * 1099511628211u;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ h >> 32;
+}
+
+void bnr__map_init(struct bnr_map *map, struct bnr_arena *arena) {
+    *map = (struct bnr_map){.arena = arena};
+}
+
+// The slot that holds `key`, or the free slot where it would go. The table always has free slots.
+static size_t find_slot(const struct bnr_map *map, const char *key, uint64_t hash) {
+    size_t mask = map->n_slots - 1, i = (size_t)hash & mask;
+    for (; map->slots[i]; i = (i + 1) & mask) {
+        const struct bnr_map_entry *e = &map->entries[map->slots[i] - 1];
+        if (e->hash == hash && strcmp(e->key, key) == 0)
+            break;
+    }
+    return i;
+}
+
+void *bnr__map_get(const struct bnr_map *map, const char *key) {
+    if (!map->n_slots)
+        return NULL;
+    size_t slot = find_slot(map, key, bnr__hash_bytes(key, strlen(key), 0));
+    return map->slots[slot] ? map->entries[map->slots[slot] - 1].value : NULL;
+}
+
+static bool rehash(struct bnr_map *map, size_t n_slots) {
+    uint32_t *slots = BNR_NEW_ARRAY(map->arena, n_slots, uint32_t);
+    if (!slots)
+        return false;
+    map->slots = slots;
+    map->n_slots = n_slots;
+    for (size_t i = 0; i < map->count; i++)
+        slots[find_slot(map, map->entries[i].key, map->entries[i].hash)] = (uint32_t)(i + 1);
+    return true;
+}
+
+bool bnr__map_set(struct bnr_map *map, const char *key, void *value) {
+    uint64_t hash = bnr__hash_bytes(key, strlen(key), 0);
+    if (map->n_slots) {
+        size_t slot = find_slot(map, key, hash);
+        if (map->slots[slot]) {
+            struct bnr_map_entry *e = &map->entries[map->slots[slot] - 1];
+            e->key = key;
+            e->value = value;
+            return true;
+        }
+    }
+    if (!value)
+        return true;
+    if (map->count >= UINT32_MAX / 4)
+        return false;
+    if (map->count * 2 >= map->n_slots && !rehash(map, map->n_slots ? map->n_slots * 2 : 16))
+        return false;
+    struct bnr_map_entry *entries =
+        bnr__arena_grow(map->arena, map->entries, map->count, &map->capacity, sizeof *entries);
+    if (!entries)
+        return false;
+    map->entries = entries;
+    entries[map->count] = (struct bnr_map_entry){key, value, hash};
+    map->slots[find_slot(map, key, hash)] = (uint32_t)++map->count;
+    return true;
+}
