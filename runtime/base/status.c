@@ -35,8 +35,9 @@ enum bnr_status bnr__fail_prefix(struct bnr_error *err, enum bnr_status code, co
     va_start(args, fmt);
     int n = vsnprintf(err->message, sizeof err->message, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->message)
-        snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", tail);
+    if (n >= 0 && (size_t)n + 3 < sizeof err->message)
+        snprintf(err->message + n, sizeof err->message - (size_t)n, ": %.*s",
+                 (int)(sizeof err->message - (size_t)n - 3), tail);
     sanitize(err->message);
     return code;
 }
