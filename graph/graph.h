@@ -31,6 +31,20 @@ struct bnr_type {
     const struct bnr_type *elem; // SEQUENCE, OPTIONAL: of the items; MAP: of the values; may be NULL
 };
 
+// In elems the numbers may be negative, so an unknown element is n == BNR_ELEM_UNKNOWN without a symbol;
+// a symbol has n == -1 and sym set as in a dim.
+#define BNR_ELEM_UNKNOWN INT64_MIN
+static inline bool bnr__elem_is_number(struct bnr_dim e) {
+    return !e.sym && e.n != BNR_ELEM_UNKNOWN;
+}
+static inline struct bnr_dim bnr__elem_of_dim(struct bnr_dim d) {
+    return d.sym || d.n >= 0 ? d : (struct bnr_dim){.n = BNR_ELEM_UNKNOWN};
+}
+// An element as a dim: negative numbers, which are no dims, become unknown.
+static inline struct bnr_dim bnr__dim_of_elem(struct bnr_dim e) {
+    return e.sym || e.n >= 0 ? e : (struct bnr_dim){.n = -1};
+}
+
 // What shape inference knows about a value: its type, and its value where that is constant or is small
 // integer data made of dims (Shape -> Gather -> Concat -> Reshape chains).
 struct bnr_info {

@@ -46,7 +46,7 @@ enum bnr_status bnr__infer_body(struct bnr_infer *cx, struct bnr_graph *body,
                                 const struct bnr_info *const *ins, size_t n,
                                 const struct bnr_info **outs);
 
-// Helpers for infer functions (runtime/ops/infer.c). They report through cx->err.
+// Helpers for infer functions (runtime/ops/lib/infer.c). They report through cx->err.
 void bnr__infer_set(struct bnr_infer *cx, int out, enum bnr_dtype dtype, const struct bnr_shape *shape);
 void bnr__infer_set_dims(struct bnr_infer *cx, int out, enum bnr_dtype dtype, int rank,
                          const int64_t *dims);
@@ -88,8 +88,9 @@ struct bnr_args {
 // Gives output i its dims and a fresh buffer (or keeps the one that is there when dtype and dims agree).
 enum bnr_status bnr__out_alloc(const struct bnr_args *a, int i, enum bnr_dtype dtype, int rank,
                                const int64_t *dims);
-// Makes output i another tensor or sequence object (takes a reference): nothing is copied.
-enum bnr_status bnr__out_share(const struct bnr_args *a, int i, struct bnr_tensor *t);
+// Makes output i another tensor or sequence object that outlives the step, on which it takes a reference
+// of its own: nothing is copied. Tensors placed in a plan's memory do not outlive it: bnr__tensor_keep.
+enum bnr_status bnr__out_share(const struct bnr_args *a, int i, const struct bnr_tensor *t);
 // Runs a body graph (If, Loop, Scan, SequenceMap): n_in inputs in the order of body->inputs; captured
 // values are found by the executor. On success outs[i] (body->n_outputs of them) are new references.
 enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,

@@ -79,6 +79,22 @@ enum bnr_status bnr__tensor_cast(struct bnr_tensor **out, const struct bnr_alloc
 struct bnr_tensor *bnr__tensor_ref(struct bnr_tensor *t); // returns t; NULL stays NULL
 void bnr__tensor_unref(struct bnr_tensor *t);             // NULL is fine
 
+// A new reference through a pointer to const: counting owners does not change the tensor, and what is
+// shared is immutable by rule.
+static inline struct bnr_tensor *bnr__tensor_share(const struct bnr_tensor *t) {
+    return bnr__tensor_ref((struct bnr_tensor *)(uintptr_t)t);
+}
+// A reference that outlives the run of a plan: t itself where it owns its memory (`release` is set, or it
+// is no TENSOR), else a copy.
+static inline enum bnr_status bnr__tensor_keep(struct bnr_tensor **out, const struct bnr_tensor *t,
+                                               struct bnr_error *err) {
+    if (t->kind != BNR_KIND_TENSOR || t->release) {
+        *out = bnr__tensor_share(t);
+        return BNR_OK;
+    }
+    return bnr__tensor_clone(out, t->allocator, t, err);
+}
+
 // Points an existing tensor header at other dims/data (numel and nbytes recomputed by the caller's
 // promise that they do not overflow). For planners and views on the stack.
 void bnr__tensor_set(struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const int64_t *dims,
