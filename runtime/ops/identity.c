@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identity: the input, whatever kind of value it is.
+#include <string.h>
+
+#include "graph/op.h"
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    BNR_TRY(bnr__infer_same(cx));
+    const struct bnr_dim *elems;
+    int n;
+    BNR_TRY(bnr__infer_ints(cx, 0, &elems, &n));
+    return elems ? bnr__infer_set_elems(cx, 0, elems, n) : BNR_OK;
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    const struct bnr_tensor *x = a->in[0];
+    if (x->kind != BNR_KIND_TENSOR)
+        return bnr__out_share(a, 0, x);
+    BNR_TRY(bnr__out_alloc(a, 0, x->dtype, x->rank, x->dims));
+    if (a->out[0]->data != x->data && x->nbytes > 0)
+        memmove(a->out[0]->data, x->data, x->nbytes);
+    return BNR_OK;
+}
+
+BNR_DEFINE_OP(identity) = {
+    .domain = "",
+    .name = "Identity",
+    .since = {1, 13, 14, 16, 19, 21, 23, 24, 25},
+    .min_in = 1,
+    .max_in = 1,
+    .min_out = 1,
+    .max_out = 1,
+    .flags = BNR_OP_VIEW,
+    .infer = infer,
+    .ref = ref,
+};
