@@ -138,6 +138,10 @@ struct bnr_op {
     int min_in, max_in;             // BNR_VARIADIC: any number
     int min_out, max_out;
     unsigned flags;
+    // Its attributes and their types, "alpha:f axes:I! p:if": i int, f float, s string, t tensor, g graph;
+    // capitals for lists; several letters where versions differ; ! where every version requires it.
+    // NULL: not checked. Others than these are ignored.
+    const char *attrs;
     enum bnr_status (*infer)(struct bnr_infer *cx);
     enum bnr_status (*ref)(const struct bnr_args *a);
     enum bnr_status (*prepare)(struct bnr_prepare *cx); // NULL: ref only
@@ -154,6 +158,9 @@ const struct bnr_op *bnr__op_at(size_t i);
 // or newer than this build's specification (`bnr__op_max_opset`).
 int bnr__op_version(const struct bnr_op *op, int opset);
 int bnr__op_max_opset(const char *domain); // newest known opset of a domain; 0 for an unknown domain
+
+// Attributes against n->op->attrs: after this bnr__attr_int etc. never meet another type than they want.
+enum bnr_status bnr__op_check_attrs(const struct bnr_node *n, struct bnr_error *err);
 
 // Sets node->op and node->since throughout the model. Nodes without an implementation keep op NULL;
 // *missing counts them. Wrong input/output counts are BNR_MALFORMED.
