@@ -61,6 +61,12 @@ bool bnr__shape_known(const struct bnr_shape *s);        // rank and every dim a
 void bnr__shape_numbers(const struct bnr_shape *s, int64_t dims[BNR_MAX_RANK]);
 struct bnr_shape bnr__shape_of(int rank, const int64_t *dims);
 struct bnr_shape bnr__shape_unknown(void);
+struct bnr_dim bnr__dim_unknown(void);
+struct bnr_dim bnr__dim_of(int64_t n);
+struct bnr_info bnr__info_unknown(void); // a tensor of which nothing is known
+// Type and value of a constant; `t` is not referenced. Items give the element type, in `arena`.
+enum bnr_status bnr__info_of_tensor(struct bnr_info *info, struct bnr_tensor *t,
+                                    struct bnr_arena *arena);
 // "float32[N,3,?,224]"; returns buf.
 const char *bnr__type_describe(const struct bnr_type *t, char *buf, size_t size);
 
@@ -107,14 +113,15 @@ struct bnr_use {
 };
 
 struct bnr_value {
-    const char *name; // unique within its graph and the graphs around it
+    const char *name; // unique within its graph and the graphs around it; interned
     int id;           // dense in the model: index into info tables
-    struct bnr_graph *graph;
+    size_t slot;      // index into graph->values
+    struct bnr_graph *graph; // NULL once removed
     struct bnr_node *producer; // NULL: graph input, initializer or constant
     int producer_index;        // into producer->out
     struct bnr_use *uses;      // every node input that reads it, nested graphs included
     size_t n_uses, uses_capacity;
-    int n_graph_outputs;     // how many times its graph lists it as an output
+    int n_graph_outputs;     // how many times its graph lists it as an output (other graphs cannot)
     bool is_input;           // listed as graph input
     bool is_initializer;     // came as an initializer (also when it is an overridable input)
     bool from_constant_node; // came as a Constant node (name of that node in constant_node)
@@ -135,6 +142,7 @@ struct bnr_node {
     struct bnr_graph *graph; // NULL once removed
     struct bnr_node *prev, *next;
     struct bnr_value **in; // NULL entries: omitted optional inputs
+    size_t *use_slots;     // [n_in]: where this use stands in in[i]->uses
     int n_in;
     struct bnr_value **out; // NULL entries: unwanted outputs
     int n_out;
@@ -148,8 +156,11 @@ struct bnr_node {
     const void *source; // what the loader made it from, for the saver; NULL for new nodes
 };
 
+// A graph returns values of its own only: bnr__graph_add_output puts an Identity in between where a file
+// returns a value of an outer graph. Nodes may read values of the graphs around theirs (captures).
 struct bnr_graph {
     struct bnr_model *model;
+    struct bnr_graph *next_made; // in model->made_graphs
     const char *name, *doc;
     struct bnr_node *owner; // the If/Loop/... whose body this is, else NULL
     struct bnr_node *first, *last;
@@ -205,12 +216,19 @@ struct bnr_model {
     struct bnr_function *functions;
     size_t n_functions;
     struct bnr_graph *graph;
+    struct bnr_graph *made_graphs; // every graph ever made, function bodies included
+    bool freeze_initializers;      // initializers that are graph inputs count as constants
     struct bnr_bn **bns;
     size_t n_bns, bns_capacity;
     int next_value_id, next_node_id; // = sizes of tables indexed by id
     struct bnr_map interned;
     struct bnr_tensor **held; // tensors that attributes point at: released with the model
     size_t n_held, held_capacity;
+    const char **missing; // a line for each node without implementation: bnr__model_resolve
+    size_t n_missing, missing_capacity;
+    struct bnr_arena infer_arena;  // what value->info points at; emptied by bnr__model_infer
+    struct bnr_tensor **evaluated; // constants that inference found; likewise
+    size_t n_evaluated, evaluated_capacity;
     unsigned name_counter;
     void *source; // the loader's own object (parsed message, mapping), for the saver
     void (*release_source)(void *source);
@@ -219,18 +237,32 @@ struct bnr_model {
 // ---- making -----------------------------------------------------------------------------------------
 // Functions that can run out of memory return BNR_NO_MEMORY or NULL and leave the graph valid.
 
+// Without graph: the maker sets m->graph = bnr__graph_new(m, NULL).
 struct bnr_model *bnr__model_new(const struct bnr_allocator *a);
 void bnr__model_free(struct bnr_model *m); // NULL is fine
-// A deep copy of the IR that shares all tensors. The copy has no `source`.
+// A deep copy of the IR that shares all tensors; functions must be inlined before. The copy has no model
+// `source`, but its nodes and values point at the same sources as the original's, so that the saver can
+// tell what they were in the file: whoever follows them keeps the original alive. What inference found is
+// not copied.
 enum bnr_status bnr__model_clone(struct bnr_model **out, const struct bnr_model *m,
                                  struct bnr_error *err);
 const char *bnr__model_intern(struct bnr_model *m, const char *s);
-int bnr__model_opset(const struct bnr_model *m, const char *domain); // 0 when not imported
+// The imported version of a domain ("" and "ai.onnx" are the same); 0 when not imported. Files below IR
+// version 3 have no imports and mean version 1 of ai.onnx.
+int bnr__model_opset(const struct bnr_model *m, const char *domain);
+enum bnr_status bnr__model_add_opset(struct bnr_model *m, const char *domain, int version);
 // Keeps a tensor alive as long as the model (takes over the caller's reference, also on failure).
 enum bnr_status bnr__model_hold(struct bnr_model *m, struct bnr_tensor *t);
 
+// `owner` NULL: the main graph, or a function's body. Belongs to the model whether attached or not.
 struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner);
-// A new value. `name` NULL makes a fresh one; a taken name is BNR_MALFORMED.
+// Appends to the inputs or outputs. An input must have no producer and be listed once; a value may be
+// several outputs. An output that belongs to an outer graph goes through an Identity node.
+enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v, struct bnr_error *err);
+enum bnr_status bnr__graph_add_output(struct bnr_graph *g, struct bnr_value *v, struct bnr_error *err);
+// A new value. `name` NULL makes a fresh one; a name that is taken in g or a graph around it is
+// BNR_MALFORMED. (A loader that meets a subgraph's name again outside makes a fresh one and keeps its own
+// map; values are known by pointer, not by name.)
 enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
                                struct bnr_error *err);
 // By name, here or in the graphs around g. NULL when there is none.
@@ -243,7 +275,8 @@ enum bnr_status bnr__value_constant(struct bnr_value **out, struct bnr_graph *g,
 const char *bnr__name_fresh(struct bnr_graph *g, const char *hint);
 
 // A node in front of `before` (NULL: at the end). Inputs are copied and get uses; outputs are made by the
-// caller with bnr__node_set_output. name NULL: none.
+// caller with bnr__node_set_output. name NULL: none. opset, op and since follow the model's imports (the
+// internal domain is always version 1).
 enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct bnr_node *before,
                               const char *domain, const char *op_type, const char *name, int n_in,
                               struct bnr_value *const *in, int n_out, struct bnr_error *err);
@@ -252,29 +285,44 @@ enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct
 
 enum bnr_status bnr__node_set_input(struct bnr_node *n, int index, struct bnr_value *v); // v NULL: omit;
                                                                                      // grows n_in
+// index < n_out. v leaves the node that produced it, if any; the value that was there is left without
+// producer. v NULL: unwanted.
 void bnr__node_set_output(struct bnr_node *n, int index, struct bnr_value *v);
+// A copy of the attribute takes the place of one of the same name; arrays are copied, tensors get held by
+// the model; graphs are not copied: they must have been made with owner n.
+enum bnr_status bnr__node_set_attr(struct bnr_node *n, const struct bnr_attr *attr);
 enum bnr_status bnr__node_set_attr_int(struct bnr_node *n, const char *name, int64_t v);
 enum bnr_status bnr__node_set_attr_ints(struct bnr_node *n, const char *name, const int64_t *v,
                                         size_t count);
 enum bnr_status bnr__node_set_attr_float(struct bnr_node *n, const char *name, float v);
 enum bnr_status bnr__node_set_attr_string(struct bnr_node *n, const char *name, const char *v);
+// Takes over the reference to t, also on failure.
+enum bnr_status bnr__node_set_attr_tensor(struct bnr_node *n, const char *name, struct bnr_tensor *t);
 void bnr__node_remove_attr(struct bnr_node *n, const char *name);
-// Every use of `from` (nested graphs and graph outputs included) reads `to` instead. When `from` is a
-// graph output, `to` takes over its name, so that the model's interface stays; not possible (returns
-// BNR_UNSUPPORTED, nothing changed) when `to` is itself a graph input, a constant or another output.
+// Every use of `from` (nested graphs and graph outputs included) reads `to` instead; `to` is of the same
+// graph or one around it. When `from` is a graph output, `to` takes over its name (and declared type and
+// source), so that the model's interface stays, and `from` gets the name that `to` had; not possible
+// (returns BNR_UNSUPPORTED, nothing changed) when `to` is itself a graph input, a constant, another output,
+// or of another graph. `from` stays, without uses.
 enum bnr_status bnr__value_replace(struct bnr_value *from, struct bnr_value *to);
 bool bnr__value_replaceable(const struct bnr_value *from, const struct bnr_value *to);
-void bnr__node_remove(struct bnr_node *n);   // its outputs must have no uses; they go too
-void bnr__value_remove(struct bnr_value *v); // an unused constant
+void bnr__node_remove(struct bnr_node *n); // its outputs must have no uses; they and its subgraphs go too
+// A value without producer and uses that is no graph output. An initializer that is listed as graph input
+// goes from there, too; other inputs stay (nothing is done).
+void bnr__value_remove(struct bnr_value *v);
 void bnr__node_move(struct bnr_node *n, struct bnr_node *before); // within its graph; NULL: to the end
 // Adds the origins of `from` to `to` (duplicates dropped).
 enum bnr_status bnr__node_add_origins(struct bnr_node *to, const struct bnr_node *from);
-// Kahn's algorithm, stable: keeps the file's order where it is already topological. BNR_MALFORMED names a
-// node on a cycle.
+// Topological order for g and the graphs nested in it; what a nested graph captures counts as input of the
+// node that owns it. Nodes move only where they must: a graph already in order stays as it is, a node read
+// too early moves directly in front of its first reader. BNR_MALFORMED names a node on a cycle.
 enum bnr_status bnr__graph_sort(struct bnr_graph *g, struct bnr_error *err);
 // Replaces calls of model-local functions by their bodies (attribute references bound, names made
 // unique), nested calls up to a depth of 64 and 1,000,000 nodes in total.
 enum bnr_status bnr__model_inline_functions(struct bnr_model *m, struct bnr_error *err);
+// Turns a Constant node into a constant value (the value itself stays and keeps its name and uses).
+// Nothing happens to a node that is none, or whose attribute is still a reference to a function's.
+enum bnr_status bnr__node_lift_constant(struct bnr_node *n, struct bnr_error *err);
 
 // ---- questions --------------------------------------------------------------------------------------
 
@@ -301,17 +349,20 @@ bool bnr__node_has_subgraphs(const struct bnr_node *n);
 // Values of outer graphs that g's nodes (nested ones too) read or that it returns: each once.
 enum bnr_status bnr__graph_captures(const struct bnr_graph *g, struct bnr_arena *arena,
                                     struct bnr_value ***out, size_t *count);
-// Calls fn for every graph of the model, outer ones first, until it returns other than BNR_OK.
+// Calls fn for every graph of the model (function bodies excepted), outer ones first, until it returns
+// other than BNR_OK. fn may edit its graph, and the graphs around it as long as the owner stays.
 enum bnr_status bnr__model_each_graph(struct bnr_model *m,
                                       enum bnr_status (*fn)(struct bnr_graph *g, void *cx), void *cx);
 
 // ---- verify and print -------------------------------------------------------------------------------
 
-// Checks every invariant above: links, uses, names, order, attribute types, tensors. For our own bugs
-// after a pass (BNR_INTERNAL), and for files after loading (BNR_MALFORMED).
+// Checks every invariant above: links, uses, names, order, attribute types, tensors. What a file can cause
+// (a value that nothing produces, a cycle, a bad attribute or tensor) is BNR_MALFORMED; what only our own
+// bugs can cause is BNR_INTERNAL. Linear in the size of the model.
 enum bnr_status bnr__model_verify(const struct bnr_model *m, struct bnr_error *err);
 
 struct bnr_text;
+const char *bnr__attr_type_name(enum bnr_attr_type type); // "INT", "FLOATS", ...
 void bnr__print_text(struct bnr_text *t, const struct bnr_model *m); // one node a line, types, constants
 void bnr__print_dot(struct bnr_text *t, const struct bnr_model *m);
 void bnr__print_json(struct bnr_text *t, const struct bnr_model *m);

@@ -85,7 +85,9 @@ struct bnr_args {
     struct bnr_error *err;
 };
 
-// Gives output i its dims and a fresh buffer (or keeps the one that is there when dtype and dims agree).
+// Every wanted a->out[i] is a slot that holds an owned reference: these replace what is there.
+// Gives output i its dims and a fresh buffer, or keeps the tensor that is there when it has data and dtype
+// and dims agree. The new tensor comes from the allocator of the one that it replaces.
 enum bnr_status bnr__out_alloc(const struct bnr_args *a, int i, enum bnr_dtype dtype, int rank,
                                const int64_t *dims);
 // Makes output i another tensor or sequence object that outlives the step, on which it takes a reference
@@ -135,8 +137,9 @@ struct bnr_op {
     const char *domain; // "" = ai.onnx
     const char *name;
     int since[BNR_OP_MAX_VERSIONS]; // every version of the specification, ascending, 0-terminated
-    int min_in, max_in;             // BNR_VARIADIC: any number
-    int min_out, max_out;
+    int min_in, max_in;   // max_in BNR_VARIADIC: any number. The first min_in inputs are never NULL in
+                          // infer, ref and prepare (so Loop, whose first may be omitted, has 0)
+    int min_out, max_out; // likewise: the first min_out outputs are never NULL
     unsigned flags;
     // Its attributes and their types, "alpha:f axes:I! p:if": i int, f float, s string, t tensor, g graph;
     // capitals for lists; several letters where versions differ; ! where every version requires it.
@@ -162,23 +165,43 @@ int bnr__op_max_opset(const char *domain); // newest known opset of a domain; 0 
 // Attributes against n->op->attrs: after this bnr__attr_int etc. never meet another type than they want.
 enum bnr_status bnr__op_check_attrs(const struct bnr_node *n, struct bnr_error *err);
 
-// Sets node->op and node->since throughout the model. Nodes without an implementation keep op NULL;
-// *missing counts them. Wrong input/output counts are BNR_MALFORMED.
+// Sets node->op and node->since throughout the model. Nodes without an implementation keep op NULL and get
+// a line in model->missing; *missing (may be NULL) counts them. Wrong input/output counts and a domain
+// that is not imported are BNR_MALFORMED. Outputs below min_out that the file leaves out are made.
 enum bnr_status bnr__model_resolve(struct bnr_model *m, size_t *missing, struct bnr_error *err);
 
 // ---- inference over graphs (graph/infer.c) ------------------------------------------------------------
-// Infers the whole model symbolically and stores the result in each value's `info`. Contradictions with
-// declared types are errors; what cannot be inferred falls back to what is declared.
+// Infos of a model's values for one set of input shapes, indexed by value id, beside what value->info
+// says. Zero-initialized infos are not valid: bnr__infer_table_init makes them all unknown.
+struct bnr_infer_table {
+    struct bnr_info *infos; // [n]
+    size_t n;
+    struct bnr_arena *arena;  // holds infos, elems and element types
+    struct bnr_tensor **made; // constants found by evaluation, released with the table
+    size_t n_made, made_capacity;
+};
+enum bnr_status bnr__infer_table_init(struct bnr_infer_table *table, const struct bnr_model *m,
+                                      struct bnr_arena *arena);
+void bnr__infer_table_free(struct bnr_infer_table *table); // not the arena
+
+// Infers the whole model symbolically and stores the result in each value's `info`. Where the file
+// declares something else for an intermediate value or for an output's dims, what is inferred wins: stale
+// value_info is common. Declared dims are believed only of graph inputs and of what operators unknown to
+// this build produce; declared dtypes and ranks fill in what is not known. A main graph's output with
+// another dtype than declared is BNR_SHAPE. Small constants are evaluated, as below.
 enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err);
-// Infers with the given types for the graph's inputs into a table indexed by value id (model-wide,
-// `arena`-owned arrays). Used by the planner. Captured values must already be in the table.
-enum bnr_status bnr__graph_infer(struct bnr_graph *g, struct bnr_info *table, struct bnr_arena *arena,
+// Infers one graph, given its inputs' infos and those of captured values in the table. Constants are
+// filled in; what follows from constants and known dims alone is evaluated by reference code where
+// results are small (shape arithmetic), and then has info.tensor. Used by the planner.
+enum bnr_status bnr__graph_infer(struct bnr_graph *g, struct bnr_infer_table *table,
                                  struct bnr_error *err);
-// Infers one node from the table into the table.
-enum bnr_status bnr__node_infer(struct bnr_node *n, struct bnr_info *table, struct bnr_arena *arena,
+// Infers one node, without evaluating it, from the table into the table. table NULL: from and into
+// value->info, for passes that made the node.
+enum bnr_status bnr__node_infer(struct bnr_node *n, struct bnr_infer_table *table,
                                 struct bnr_error *err);
-// Evaluates a node by its reference code on constant inputs. outs[n->n_out]: new references.
-enum bnr_status bnr__node_eval(const struct bnr_node *n, const struct bnr_tensor *const *in,
+// Evaluates a node without subgraphs by its reference code on constant inputs. outs[n->n_out] receives
+// new references (NULL for unwanted outputs); on failure all are NULL.
+enum bnr_status bnr__node_eval(const struct bnr_node *n, struct bnr_tensor *const *in,
                                struct bnr_tensor **outs, const struct bnr_allocator *a,
                                struct bnr_error *err);
 
