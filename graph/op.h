@@ -17,6 +17,8 @@ enum bnr_op_flags {
                                  // (NonZero, Unique): ref allocates with bnr__out_alloc
     BNR_OP_ACTIVATION = 1 << 5,  // unary, element-wise: may join the step of the node in front
     BNR_OP_EPILOGUE = 1 << 6,    // its fast kernel takes activations / affine / residual as epilogue
+    BNR_OP_ANY_KIND = 1 << 7,    // may take inputs that are no tensors, and checks their kinds itself. For
+                                 // all others bnr__node_infer refuses sequences, optionals, ...
 };
 
 // ---- inference --------------------------------------------------------------------------------------
