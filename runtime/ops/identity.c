@@ -30,7 +30,7 @@ BNR_DEFINE_OP(identity) = {
     .max_in = 1,
     .min_out = 1,
     .max_out = 1,
-    .flags = BNR_OP_VIEW,
+    .flags = BNR_OP_VIEW | BNR_OP_ANY_KIND,
     .infer = infer,
     .ref = ref,
 };
