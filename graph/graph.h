@@ -98,7 +98,7 @@ struct bnr_attr {
     union {          // arrays of n, also for the singular types
         const float *floats;
         const int64_t *ints;
-        const struct bnr_str *strings;
+        const struct bnr_str *strings; // here each is followed by a NUL that its len does not count
         struct bnr_tensor **tensors; // TENSOR(S) and SPARSE_TENSOR(S)
         struct bnr_graph **graphs;
         const struct bnr_type *types;
@@ -113,7 +113,7 @@ struct bnr_use {
 };
 
 struct bnr_value {
-    const char *name; // unique within its graph and the graphs around it; interned
+    const char *name; // interned; unique within its graph, and within a nested graph that reads it
     int id;           // dense in the model: index into info tables
     size_t slot;      // index into graph->values
     struct bnr_graph *graph; // NULL once removed
@@ -261,8 +261,8 @@ struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner);
 enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v, struct bnr_error *err);
 enum bnr_status bnr__graph_add_output(struct bnr_graph *g, struct bnr_value *v, struct bnr_error *err);
 // A new value. `name` NULL makes a fresh one; a name that is taken in g or a graph around it is
-// BNR_MALFORMED. (A loader that meets a subgraph's name again outside makes a fresh one and keeps its own
-// map; values are known by pointer, not by name.)
+// BNR_MALFORMED. (A subgraph may use a name that the graph around it defines after its owner: a loader
+// that makes values in another order gives one of them a fresh name and keeps its own map.)
 enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
                                struct bnr_error *err);
 // By name, here or in the graphs around g. NULL when there is none.
@@ -307,8 +307,8 @@ void bnr__node_remove_attr(struct bnr_node *n, const char *name);
 enum bnr_status bnr__value_replace(struct bnr_value *from, struct bnr_value *to);
 bool bnr__value_replaceable(const struct bnr_value *from, const struct bnr_value *to);
 void bnr__node_remove(struct bnr_node *n); // its outputs must have no uses; they and its subgraphs go too
-// A value without producer and uses that is no graph output. An initializer that is listed as graph input
-// goes from there, too; other inputs stay (nothing is done).
+// A value without producer and uses that is no graph output. A constant that is listed as graph input goes
+// from there, too; other inputs stay (nothing is done).
 void bnr__value_remove(struct bnr_value *v);
 void bnr__node_move(struct bnr_node *n, struct bnr_node *before); // within its graph; NULL: to the end
 // Adds the origins of `from` to `to` (duplicates dropped).

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graphs and their values: making, names, uses, replacing, removing.
+#include "graph/graph.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/edit.h"
+#include "runtime/base/checked.h"
+
+// ---- graphs -----------------------------------------------------------------------------------------
+
+struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner) {
+    struct bnr_graph *g = BNR_NEW(&m->arena, struct bnr_graph);
+    if (!g)
+        return NULL;
+    g->model = m;
+    g->owner = owner;
+    g->name = g->doc = "";
+    bnr__map_init(&g->names, &m->arena);
+    g->next_made = m->made_graphs;
+    m->made_graphs = g;
+    return g;
+}
+
+enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v,
+                                     struct bnr_error *err) {
+    if (v->graph != g || v->is_input || v->producer)
+        return bnr__fail(err, BNR_MALFORMED, "graph '%s': input '%s' is %s", g->name, v->name,
+                         v->is_input ? "listed twice" : "produced by a node or another graph");
+    struct bnr_value **inputs = bnr__arena_grow(&g->model->arena, g->inputs, g->n_inputs,
+                                                &g->inputs_capacity, sizeof(struct bnr_value *));
+    if (!inputs)
+        return bnr__no_memory(err);
+    g->inputs = inputs;
+    inputs[g->n_inputs++] = v;
+    v->is_input = true;
+    return BNR_OK;
+}
+
+static enum bnr_status add_identity(struct bnr_value **out, struct bnr_graph *g,
+                                    struct bnr_value *v, struct bnr_error *err) {
+    struct bnr_node *n;
+    const char *name = bnr__name_fresh(g, v->name);
+    if (!name)
+        return bnr__no_memory(err);
+    BNR_TRY(bnr__value_new(out, g, name, err));
+    enum bnr_status st = bnr__node_new(&n, g, NULL, "", "Identity", NULL, 1, &v, 1, err);
+    if (st != BNR_OK)
+        bnr__value_unlink(*out);
+    else
+        bnr__node_set_output(n, 0, *out);
+    return st;
+}
+
+enum bnr_status bnr__graph_add_output(struct bnr_graph *g, struct bnr_value *v,
+                                      struct bnr_error *err) {
+    struct bnr_value **outputs = bnr__arena_grow(&g->model->arena, g->outputs, g->n_outputs,
+                                                 &g->outputs_capacity, sizeof(struct bnr_value *));
+    if (!outputs)
+        return bnr__no_memory(err);
+    g->outputs = outputs;
+    if (v->graph != g)
+        BNR_TRY(add_identity(&v, g, v, err));
+    outputs[g->n_outputs++] = v;
+    v->n_graph_outputs++;
+    return BNR_OK;
+}
+
+bool bnr__graph_is_inside(const struct bnr_graph *g, const struct bnr_graph *outer) {
+    while (g && g != outer)
+        g = g->owner ? g->owner->graph : NULL;
+    return g == outer;
+}
+
+void bnr__graph_discard(struct bnr_graph *g) {
+    for (struct bnr_node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->n_in; i++)
+            bnr__use_drop(n, i);
+        for (size_t a = 0; a < n->n_attrs; a++)
+            bnr__attr_discard_graphs(&n->attrs[a]);
+        n->graph = NULL;
+    }
+    for (size_t i = 0; i < g->n_values; i++) {
+        bnr__tensor_unref(g->values[i]->tensor);
+        g->values[i]->tensor = NULL;
+        g->values[i]->graph = NULL;
+    }
+    g->first = g->last = NULL;
+    g->n_nodes = g->n_values = g->n_inputs = g->n_outputs = 0;
+    g->owner = NULL;
+}
+
+struct capture_list {
+    const struct bnr_graph *graph;
+    struct bnr_arena *arena;
+    struct bnr_map seen; // by name: names visible in one place are distinct
+    struct bnr_value **values;
+    size_t count, capacity;
+};
+
+static enum bnr_status add_capture(struct capture_list *list, struct bnr_value *v) {
+    if (bnr__map_get(&list->seen, v->name))
+        return BNR_OK;
+    struct bnr_value **values = bnr__arena_grow(list->arena, list->values, list->count,
+                                                &list->capacity, sizeof(struct bnr_value *));
+    if (!values || !bnr__map_set(&list->seen, v->name, v))
+        return BNR_NO_MEMORY;
+    list->values = values;
+    values[list->count++] = v;
+    return BNR_OK;
+}
+
+static enum bnr_status collect_captures(struct capture_list *list, const struct bnr_graph *g) {
+    for (const struct bnr_node *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->n_in; i++)
+            if (n->in[i] && n->in[i]->graph != g &&
+                !bnr__graph_is_inside(n->in[i]->graph, list->graph))
+                BNR_TRY(add_capture(list, n->in[i]));
+        for (size_t a = 0; a < n->n_attrs; a++)
+            if (n->attrs[a].type == BNR_ATTR_GRAPH || n->attrs[a].type == BNR_ATTR_GRAPHS)
+                for (size_t i = 0; i < n->attrs[a].n; i++)
+                    BNR_TRY(collect_captures(list, n->attrs[a].graphs[i]));
+    }
+    return BNR_OK;
+}
+
+enum bnr_status bnr__graph_captures(const struct bnr_graph *g, struct bnr_arena *arena,
+                                    struct bnr_value ***out, size_t *count) {
+    struct capture_list list = {.graph = g, .arena = arena};
+    bnr__map_init(&list.seen, arena);
+    enum bnr_status st = collect_captures(&list, g);
+    *out = st == BNR_OK ? list.values : NULL;
+    *count = st == BNR_OK ? list.count : 0;
+    return st;
+}
+
+// ---- values and names -------------------------------------------------------------------------------
+
+// Longer hints are cut, so that names made from names made from names stay short.
+enum { HINT_MAX = 200 };
+
+const char *bnr__name_fresh(struct bnr_graph *g, const char *hint) {
+    struct bnr_model *m = g->model;
+    char name[HINT_MAX + 16];
+    if (!hint[0])
+        hint = "value";
+    size_t len = strlen(hint);
+    if (len > HINT_MAX)
+        for (len = HINT_MAX; len > 1 && ((unsigned char)hint[len] & 0xC0) == 0x80;)
+            len--; // not within a UTF-8 character
+    memcpy(name, hint, len);
+    name[len] = '\0';
+    while (bnr__name_is_used(m, name))
+        snprintf(name + len, sizeof name - len, "_%u", ++m->name_counter);
+    return bnr__model_intern(m, name);
+}
+
+struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name) {
+    for (; g; g = g->owner ? g->owner->graph : NULL) {
+        struct bnr_value *v = bnr__map_get(&g->names, name);
+        if (v)
+            return v;
+    }
+    return NULL;
+}
+
+enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
+                               struct bnr_error *err) {
+    struct bnr_model *m = g->model;
+    *out = NULL;
+    if (name && bnr__value_find(g, name))
+        return bnr__fail(err, BNR_MALFORMED, "graph '%s': the name '%s' is defined twice", g->name,
+                         name);
+    name = name ? bnr__model_intern(m, name) : bnr__name_fresh(g, "value");
+    struct bnr_value *v = BNR_NEW(&m->arena, struct bnr_value);
+    struct bnr_value **values = bnr__arena_grow(&m->arena, g->values, g->n_values,
+                                                &g->values_capacity, sizeof(struct bnr_value *));
+    if (!name || !v || !values)
+        return bnr__no_memory(err);
+    g->values = values;
+    if (!bnr__map_set(&g->names, name, v))
+        return bnr__no_memory(err);
+    v->name = name;
+    v->id = m->next_value_id++;
+    v->graph = g;
+    v->slot = g->n_values;
+    v->declared.shape = bnr__shape_unknown();
+    v->info = bnr__info_unknown();
+    values[g->n_values++] = v;
+    *out = v;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__value_constant(struct bnr_value **out, struct bnr_graph *g, const char *hint,
+                                    struct bnr_tensor *t, struct bnr_error *err) {
+    char folded[HINT_MAX];
+    int n = snprintf(folded, sizeof folded, "%s_folded", hint);
+    bool taken = bnr__name_is_used(g->model, hint);
+    const char *name = bnr__name_fresh(g, taken && n > 0 && (size_t)n < sizeof folded ? folded : hint);
+    *out = NULL;
+    enum bnr_status st = name ? bnr__value_new(out, g, name, err) : bnr__no_memory(err);
+    struct bnr_info info;
+    if (st == BNR_OK && bnr__info_of_tensor(&info, t, &g->model->arena) != BNR_OK) {
+        bnr__value_unlink(*out);
+        *out = NULL;
+        st = bnr__no_memory(err);
+    }
+    if (st != BNR_OK) {
+        bnr__tensor_unref(t);
+        return st;
+    }
+    (*out)->tensor = t;
+    (*out)->info = info;
+    return BNR_OK;
+}
+
+bool bnr__value_is_constant(const struct bnr_value *v) {
+    if (!v->tensor || v->producer)
+        return false;
+    const struct bnr_model *m = v->graph->model;
+    return !v->is_input || m->freeze_initializers || m->ir_version < 4;
+}
+
+bool bnr__value_single_use(const struct bnr_value *v) {
+    return v->n_uses == 1 && v->n_graph_outputs == 0 && v->uses[0].node->graph == v->graph;
+}
+
+void bnr__value_unlink(struct bnr_value *v) {
+    struct bnr_graph *g = v->graph;
+    struct bnr_value *last = g->values[--g->n_values];
+    g->values[v->slot] = last;
+    last->slot = v->slot;
+    bnr__map_set(&g->names, v->name, NULL); // cannot fail: nothing is added
+    bnr__tensor_unref(v->tensor);
+    v->tensor = NULL;
+    v->info = bnr__info_unknown();
+    v->graph = NULL;
+}
+
+void bnr__value_remove(struct bnr_value *v) {
+    struct bnr_graph *g = v->graph;
+    if (v->producer || v->n_uses > 0 || v->n_graph_outputs > 0)
+        return;
+    if (v->is_input) {
+        if (!bnr__value_is_constant(v))
+            return;
+        size_t i = 0;
+        while (g->inputs[i] != v)
+            i++;
+        memmove(&g->inputs[i], &g->inputs[i + 1], (--g->n_inputs - i) * sizeof *g->inputs);
+        v->is_input = false;
+    }
+    bnr__value_unlink(v);
+}
+
+// ---- uses -------------------------------------------------------------------------------------------
+
+enum bnr_status bnr__uses_reserve(struct bnr_value *v, size_t extra) {
+    size_t needed;
+    if (!bnr__size_add(v->n_uses, extra, &needed))
+        return BNR_NO_MEMORY;
+    if (needed <= v->uses_capacity)
+        return BNR_OK;
+    if (needed < v->uses_capacity * 2)
+        needed = v->uses_capacity * 2;
+    struct bnr_use *uses = BNR_NEW_ARRAY(&v->graph->model->arena, needed, struct bnr_use);
+    if (!uses)
+        return BNR_NO_MEMORY;
+    if (v->n_uses)
+        memcpy(uses, v->uses, v->n_uses * sizeof *uses);
+    v->uses = uses;
+    v->uses_capacity = needed;
+    return BNR_OK;
+}
+
+void bnr__use_add(struct bnr_value *v, struct bnr_node *node, int index) {
+    node->in[index] = v;
+    node->use_slots[index] = v->n_uses;
+    v->uses[v->n_uses++] = (struct bnr_use){node, index};
+}
+
+void bnr__use_drop(struct bnr_node *node, int index) {
+    struct bnr_value *v = node->in[index];
+    if (!v)
+        return;
+    const size_t slot = node->use_slots[index];
+    const struct bnr_use last = v->uses[--v->n_uses];
+    v->uses[slot] = last;
+    last.node->use_slots[last.index] = slot;
+    node->in[index] = NULL;
+}
+
+bool bnr__value_replaceable(const struct bnr_value *from, const struct bnr_value *to) {
+    if (from == to)
+        return false;
+    if (from->n_graph_outputs == 0)
+        return bnr__graph_is_inside(from->graph, to->graph);
+    return to->graph == from->graph && !to->is_input && !to->tensor && to->n_graph_outputs == 0;
+}
+
+// `to` becomes what the outside knows as `from`.
+static void swap_interface(struct bnr_value *from, struct bnr_value *to) {
+    struct bnr_graph *g = from->graph;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == from)
+            g->outputs[i] = to;
+    to->n_graph_outputs = from->n_graph_outputs;
+    from->n_graph_outputs = 0;
+
+    const char *name = from->name;
+    from->name = to->name;
+    to->name = name;
+    bnr__map_set(&g->names, from->name, from); // both keys are there: cannot fail
+    bnr__map_set(&g->names, to->name, to);
+
+    const struct bnr_type declared = from->declared;
+    from->declared = to->declared;
+    to->declared = declared;
+    const void *source = from->source;
+    from->source = to->source;
+    to->source = source;
+}
+
+enum bnr_status bnr__value_replace(struct bnr_value *from, struct bnr_value *to) {
+    if (!bnr__value_replaceable(from, to))
+        return BNR_UNSUPPORTED;
+    BNR_TRY(bnr__uses_reserve(to, from->n_uses));
+    while (from->n_uses > 0) {
+        const struct bnr_use use = from->uses[from->n_uses - 1];
+        bnr__use_drop(use.node, use.index);
+        bnr__use_add(to, use.node, use.index);
+    }
+    if (from->n_graph_outputs > 0)
+        swap_interface(from, to);
+    return BNR_OK;
+}
