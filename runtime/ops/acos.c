@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acos.
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(acos, acos(a))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(acos)},
+    .costly = true,
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(acos) = {
+    .name = "Acos",
+    .since = {7, 22},
+    BNR_EACH_UNARY,
+};

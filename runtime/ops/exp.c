@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exp: e to the power of each element.
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(exp, exp(a))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(exp)},
+    .costly = true,
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(exp) = {
+    .name = "Exp",
+    .since = {1, 6, 13},
+    BNR_EACH_UNARY,
+};

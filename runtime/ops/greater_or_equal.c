@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// GreaterOrEqual: A >= B, broadcast; false where one is NaN.
+#include "runtime/ops/lib/typed.h"
+
+BNR_LOOP2(greater_or_equal_f32, uint8_t, float, a >= b)
+BNR_LOOP2(greater_or_equal_f64, uint8_t, double, a >= b)
+BNR_LOOP2(greater_or_equal_i64, uint8_t, int64_t, a >= b)
+BNR_LOOP2(greater_or_equal_u64, uint8_t, uint64_t, a >= b)
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_NUMERIC,
+    .loop = {BNR_FLOATS(greater_or_equal), BNR_INTS(greater_or_equal)},
+    .predicate = true,
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(greater_or_equal) = {
+    .name = "GreaterOrEqual",
+    .since = {12, 16},
+    BNR_EACH_PREDICATE(2),
+};

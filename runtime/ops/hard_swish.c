@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// HardSwish: y = x * max(0, min(1, x / 6 + 0.5)).
+#include "runtime/ops/lib/typed.h"
+
+#define RAMP(v) ((v) < 0 ? 0 : (v) > 1 ? 1 : (v))
+BNR_FLOAT_LOOP1(hard_swish, a * RAMP(a * (T)(1.0 / 6) + (T)0.5))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(hard_swish)},
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(hard_swish) = {
+    .name = "HardSwish",
+    .since = {14, 22},
+    BNR_EACH_UNARY,
+};

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Round: the nearest integer, halves to the even one.
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(round, nearbyint(a))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(round)},
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(round) = {
+    .name = "Round",
+    .since = {11, 22},
+    BNR_EACH_UNARY,
+};

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Selu: y = gamma * (x > 0 ? x : alpha * (exp(x) - 1)).
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(selu, (T)p.gamma * (a > 0 ? a : (T)p.alpha * expm1(a)))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(selu)},
+    .costly = true,
+};
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    return bnr__each_infer(cx, &each);
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    const struct bnr_params p = {
+        .alpha =
+            (double)bnr__attr_float(a->node, "alpha", a->node->since < 6 ? 1.6732f : 1.67326319f),
+        .gamma =
+            (double)bnr__attr_float(a->node, "gamma", a->node->since < 6 ? 1.0507f : 1.05070102f),
+    };
+    return bnr__each_run(a, &each, &p);
+}
+
+BNR_DEFINE_OP(selu) = {
+    .name = "Selu",
+    .since = {1, 6, 22},
+    .attrs = "alpha:f gamma:f",
+    BNR_EACH_UNARY,
+};

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softplus: y = ln(exp(x) + 1), written so that exp() cannot overflow.
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(softplus, a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(softplus)},
+    .costly = true,
+};
+BNR_EACH_FUNCTIONS(each)
+
+BNR_DEFINE_OP(softplus) = {
+    .name = "Softplus",
+    .since = {1, 22},
+    BNR_EACH_UNARY,
+};

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Swish: y = x * sigmoid(alpha * x).
+#include <tgmath.h>
+
+#include "runtime/ops/lib/typed.h"
+
+BNR_FLOAT_LOOP1(swish, a / (1 + exp(-(T)p.alpha * a)))
+
+static const struct bnr_each each = {
+    .types = BNR_TYPES_FLOAT,
+    .loop = {BNR_FLOATS(swish)},
+    .costly = true,
+};
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    return bnr__each_infer(cx, &each);
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    const struct bnr_params p = {
+        .alpha = (double)bnr__attr_float(a->node, "alpha", 1.0f),
+    };
+    return bnr__each_run(a, &each, &p);
+}
+
+BNR_DEFINE_OP(swish) = {
+    .name = "Swish",
+    .since = {24},
+    .attrs = "alpha:f",
+    BNR_EACH_UNARY,
+};
