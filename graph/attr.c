@@ -106,19 +106,25 @@ static size_t element_size(enum bnr_attr_type type) {
     }
 }
 
-// Replaces attr's array by a copy in the model's arena.
-static enum bnr_status copy_elements(struct bnr_model *m, struct bnr_attr *attr) {
+static bool has_tensors(const struct bnr_attr *attr) {
+    return attr->type == BNR_ATTR_TENSOR || attr->type == BNR_ATTR_TENSORS ||
+           attr->type == BNR_ATTR_SPARSE_TENSOR || attr->type == BNR_ATTR_SPARSE_TENSORS;
+}
+
+enum bnr_status bnr__attr_copy(struct bnr_model *m, struct bnr_attr *attr) {
+    attr->name = bnr__model_intern(m, attr->name);
+    if (!attr->name || (attr->ref && !(attr->ref = bnr__model_intern(m, attr->ref))))
+        return BNR_NO_MEMORY;
     if (attr->type == BNR_ATTR_STRING || attr->type == BNR_ATTR_STRINGS)
         return copy_strings(&m->arena, attr);
-    void *copy = bnr__arena_array(&m->arena, attr->n, element_size(attr->type));
+    const size_t size = element_size(attr->type);
+    void *copy = bnr__arena_array(&m->arena, attr->n, size);
     if (!copy)
         return BNR_NO_MEMORY;
-    if (attr->n > 0 && element_size(attr->type) > 0)
-        memcpy(copy, attr->floats, attr->n * element_size(attr->type));
+    if (attr->n > 0 && size > 0)
+        memcpy(copy, attr->floats, attr->n * size);
     attr->floats = copy; // any member: they are pointers in a union
-    const bool tensors = attr->type == BNR_ATTR_TENSOR || attr->type == BNR_ATTR_TENSORS ||
-                         attr->type == BNR_ATTR_SPARSE_TENSOR || attr->type == BNR_ATTR_SPARSE_TENSORS;
-    for (size_t i = 0; tensors && i < attr->n; i++)
+    for (size_t i = 0; has_tensors(attr) && i < attr->n; i++)
         BNR_TRY(bnr__model_hold(m, bnr__tensor_ref(attr->tensors[i])));
     return BNR_OK;
 }
@@ -126,11 +132,7 @@ static enum bnr_status copy_elements(struct bnr_model *m, struct bnr_attr *attr)
 enum bnr_status bnr__node_set_attr(struct bnr_node *n, const struct bnr_attr *attr) {
     struct bnr_model *m = n->graph->model;
     struct bnr_attr copy = *attr;
-    copy.name = bnr__model_intern(m, attr->name);
-    copy.ref = attr->ref ? bnr__model_intern(m, attr->ref) : NULL;
-    if (!copy.name || (attr->ref && !copy.ref))
-        return BNR_NO_MEMORY;
-    BNR_TRY(copy_elements(m, &copy));
+    BNR_TRY(bnr__attr_copy(m, &copy));
     for (size_t i = 0; i < n->n_attrs; i++)
         if (strcmp(n->attrs[i].name, copy.name) == 0) {
             bnr__attr_discard_graphs(&n->attrs[i]);

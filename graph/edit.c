@@ -43,6 +43,12 @@ enum bnr_status bnr__node_grow_inputs(struct bnr_node *n, int n_in) {
     return BNR_OK;
 }
 
+static void find_op(struct bnr_node *n) {
+    const struct bnr_op *op = bnr__op_find(n->domain, n->op_type);
+    n->since = op ? bnr__op_version(op, n->opset) : 0;
+    n->op = n->since > 0 ? op : NULL;
+}
+
 // Domain, op_type, name, label and the operator in force.
 static enum bnr_status set_identity(struct bnr_node *n, const char *domain, const char *op_type,
                                     const char *name) {
@@ -57,9 +63,7 @@ static enum bnr_status set_identity(struct bnr_node *n, const char *domain, cons
         return BNR_NO_MEMORY;
     n->label = n->name[0] ? n->name : bnr__arena_printf(&m->arena, "%s#%d", op_type, n->id);
     n->opset = strcmp(domain, BNR_INTERNAL_DOMAIN) == 0 ? 1 : bnr__model_opset(m, domain);
-    const struct bnr_op *op = bnr__op_find(domain, op_type);
-    n->since = op ? bnr__op_version(op, n->opset) : 0;
-    n->op = n->since > 0 ? op : NULL;
+    find_op(n);
     return n->label ? BNR_OK : BNR_NO_MEMORY;
 }
 
@@ -90,6 +94,18 @@ enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct
     bnr__node_link(n, before);
     m->next_node_id++;
     *out = n;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__identity_new(struct bnr_graph *g, struct bnr_node *before, struct bnr_value *from,
+                                  struct bnr_value *to, struct bnr_error *err) {
+    struct bnr_node *n;
+    BNR_TRY(bnr__node_new(&n, g, before, "", "Identity", NULL, 1, &from, 1, err));
+    if (n->opset == 0) { // a model that imports other domains only
+        n->opset = 1;
+        find_op(n);
+    }
+    bnr__node_set_output(n, 0, to);
     return BNR_OK;
 }
 

@@ -22,6 +22,11 @@ void bnr__value_unlink(struct bnr_value *v);
 // Empties a graph whose owner goes: its nodes read nothing any more, its values are gone.
 void bnr__graph_discard(struct bnr_graph *g);
 void bnr__attr_discard_graphs(struct bnr_attr *attr);
+// Makes attr's name and array copies that belong to m, which holds its tensors. Not the graphs.
+enum bnr_status bnr__attr_copy(struct bnr_model *m, struct bnr_attr *attr);
+// to = Identity(from), in front of `before`.
+enum bnr_status bnr__identity_new(struct bnr_graph *g, struct bnr_node *before, struct bnr_value *from,
+                                  struct bnr_value *to, struct bnr_error *err);
 
 bool bnr__graph_is_inside(const struct bnr_graph *g, const struct bnr_graph *outer); // or the same
 bool bnr__name_is_used(const struct bnr_model *m, const char *name);                 // ever

@@ -40,16 +40,13 @@ enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v,
 
 static enum bnr_status add_identity(struct bnr_value **out, struct bnr_graph *g,
                                     struct bnr_value *v, struct bnr_error *err) {
-    struct bnr_node *n;
     const char *name = bnr__name_fresh(g, v->name);
     if (!name)
         return bnr__no_memory(err);
     BNR_TRY(bnr__value_new(out, g, name, err));
-    enum bnr_status st = bnr__node_new(&n, g, NULL, "", "Identity", NULL, 1, &v, 1, err);
+    enum bnr_status st = bnr__identity_new(g, NULL, v, *out, err);
     if (st != BNR_OK)
         bnr__value_unlink(*out);
-    else
-        bnr__node_set_output(n, 0, *out);
     return st;
 }
 

@@ -318,7 +318,9 @@ enum bnr_status bnr__node_add_origins(struct bnr_node *to, const struct bnr_node
 // too early moves directly in front of its first reader. BNR_MALFORMED names a node on a cycle.
 enum bnr_status bnr__graph_sort(struct bnr_graph *g, struct bnr_error *err);
 // Replaces calls of model-local functions by their bodies (attribute references bound, names made
-// unique), nested calls up to a depth of 64 and 1,000,000 nodes in total.
+// unique), nested calls up to a depth of 64 and 1,000,000 nodes in total. Constant nodes whose value was a
+// reference become constants. The functions are gone afterwards. After a failure the model can only be
+// freed.
 enum bnr_status bnr__model_inline_functions(struct bnr_model *m, struct bnr_error *err);
 // Turns a Constant node into a constant value (the value itself stays and keeps its name and uses).
 // Nothing happens to a node that is none, or whose attribute is still a reference to a function's.
