@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Identity: the input, whatever kind of value it is.
-#include <string.h>
-
-#include "graph/op.h"
+#include "runtime/ops/lib/shape.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_same(cx));
@@ -13,13 +11,9 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {
-    const struct bnr_tensor *x = a->in[0];
-    if (x->kind != BNR_KIND_TENSOR)
-        return bnr__out_share(a, 0, x);
-    BNR_TRY(bnr__out_alloc(a, 0, x->dtype, x->rank, x->dims));
-    if (a->out[0]->data != x->data && x->nbytes > 0)
-        memmove(a->out[0]->data, x->data, x->nbytes);
-    return BNR_OK;
+    if (a->in[0]->kind != BNR_KIND_TENSOR)
+        return bnr__out_share(a, 0, a->in[0]);
+    return bnr__ref_view(a, infer);
 }
 
 BNR_DEFINE_OP(identity) = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph/op.h"
+#include "runtime/ops/lib/shape.h"
 
 enum bnr_status bnr__op_fail(const struct bnr_node *n, struct bnr_error *err, enum bnr_status code,
                              const char *fmt, ...) {
@@ -13,7 +14,8 @@ enum bnr_status bnr__op_fail(const struct bnr_node *n, struct bnr_error *err, en
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    return bnr__fail(err, code, "node '%s' (%s): %s", n->label ? n->label : n->name, n->op_type, text);
+    return bnr__fail(err, code, "node '%s' (%s): %s", n->label ? n->label : n->name, n->op_type,
+                     text);
 }
 
 static struct bnr_info *output(struct bnr_infer *cx, int out) {
@@ -24,7 +26,8 @@ static const struct bnr_info *input(const struct bnr_infer *cx, int i) {
     return i < cx->n_in ? cx->in[i] : NULL;
 }
 
-void bnr__infer_set(struct bnr_infer *cx, int out, enum bnr_dtype dtype, const struct bnr_shape *shape) {
+void bnr__infer_set(struct bnr_infer *cx, int out, enum bnr_dtype dtype,
+                    const struct bnr_shape *shape) {
     struct bnr_info *o = output(cx, out);
     if (!o)
         return;
@@ -48,50 +51,14 @@ enum bnr_status bnr__infer_same(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// One dim of a broadcast: false when the two cannot be combined.
-static bool broadcast_dim(struct bnr_dim a, struct bnr_dim b, struct bnr_dim *out) {
-    const bool a_number = a.n >= 0, b_number = b.n >= 0;
-    if (a_number && b_number) {
-        *out = a.n == 1 ? b : a;
-        return a.n == b.n || a.n == 1 || b.n == 1;
-    }
-    if (a_number && a.n != 1)
-        *out = a; // the other one is 1 or the same
-    else if (b_number && b.n != 1)
-        *out = b;
-    else if (a_number)
-        *out = b;
-    else if (b_number || bnr__dim_equal(a, b))
-        *out = a;
-    else
-        *out = (struct bnr_dim){.n = -1};
-    return true;
-}
-
-static bool broadcast_shape(struct bnr_shape *to, const struct bnr_shape *s) {
-    const int rank = to->rank > s->rank ? to->rank : s->rank;
-    const struct bnr_dim one = {.n = 1};
-    struct bnr_shape r = {.rank = rank};
-    for (int i = 0; i < rank; i++) {
-        const int ti = i - (rank - to->rank), si = i - (rank - s->rank);
-        if (!broadcast_dim(ti < 0 ? one : to->dims[ti], si < 0 ? one : s->dims[si], &r.dims[i]))
-            return false;
-    }
-    *to = r;
-    return true;
-}
-
-enum bnr_status bnr__infer_broadcast(struct bnr_infer *cx, int first, int last, struct bnr_shape *shape) {
+enum bnr_status bnr__infer_broadcast(struct bnr_infer *cx, int first, int last,
+                                     struct bnr_shape *shape) {
     *shape = (struct bnr_shape){.rank = 0};
     for (int i = first; i <= last; i++) {
         const struct bnr_info *x = input(cx, i);
         if (!x)
             continue;
-        if (x->type.shape.rank < 0) {
-            *shape = bnr__shape_unknown();
-            return BNR_OK;
-        }
-        if (!broadcast_shape(shape, &x->type.shape)) {
+        if (!bnr__shape_broadcast(shape, &x->type.shape)) {
             char seen[200], so_far[200];
             struct bnr_type all = {.shape = *shape, .dtype = x->type.dtype};
             return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
@@ -111,12 +78,13 @@ enum bnr_status bnr__infer_rank(struct bnr_infer *cx, int i, int min, int max) {
     if (rank >= min && rank <= max)
         return BNR_OK;
     if (min == max)
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has rank %d, expected %d", i, rank, min);
-    if (max >= BNR_MAX_RANK)
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has rank %d, expected at least %d", i,
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has rank %d, expected %d", i,
                             rank, min);
-    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has rank %d, expected %d to %d", i, rank,
-                        min, max);
+    if (max >= BNR_MAX_RANK)
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
+                            "input %d has rank %d, expected at least %d", i, rank, min);
+    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has rank %d, expected %d to %d", i,
+                        rank, min, max);
 }
 
 enum bnr_status bnr__infer_dtype(struct bnr_infer *cx, int i, const enum bnr_dtype *allowed) {
@@ -132,8 +100,8 @@ enum bnr_status bnr__infer_dtype(struct bnr_infer *cx, int i, const enum bnr_dty
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "",
                                      bnr__dtype_name(allowed[k]));
     }
-    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has dtype %s, expected one of: %s", i,
-                        bnr__dtype_name(x->type.dtype), list);
+    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has dtype %s, expected one of: %s",
+                        i, bnr__dtype_name(x->type.dtype), list);
 }
 
 enum bnr_status bnr__infer_same_dtype(struct bnr_infer *cx, int i, int j) {
@@ -148,8 +116,9 @@ enum bnr_status bnr__infer_same_dtype(struct bnr_infer *cx, int i, int j) {
 
 enum bnr_status bnr__infer_axis(struct bnr_infer *cx, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank)
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "axis %lld is outside [%d, %d) for rank %d",
-                            (long long)axis, -rank, rank, rank);
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
+                            "axis %lld is outside [%d, %d) for rank %d", (long long)axis, -rank,
+                            rank, rank);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return BNR_OK;
 }
@@ -183,7 +152,8 @@ enum bnr_status bnr__infer_ints(struct bnr_infer *cx, int i, const struct bnr_di
     return BNR_OK;
 }
 
-enum bnr_status bnr__infer_set_elems(struct bnr_infer *cx, int out, const struct bnr_dim *elems, int n) {
+enum bnr_status bnr__infer_set_elems(struct bnr_infer *cx, int out, const struct bnr_dim *elems,
+                                     int n) {
     struct bnr_info *o = output(cx, out);
     if (!o || n > 64)
         return BNR_OK;
