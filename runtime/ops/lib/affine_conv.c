@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Affines around Conv and ConvTranspose, any number of spatial axes and groups.
+//     conv(x) -> (s, t):   W' = s[o]*W, b' = s[o]*b + t[o]
+//     (s, t) -> conv(x):   W' = W*s[c], b' = b + sum over c and k of W*t[c]
+// A shift in front needs every output to see all taps of the kernel on data: no padding (zeros
+// would have to be -t/s), and for ConvTranspose one tap an output.
+#include <string.h>
+
+#include "runtime/ops/lib/affine_rules.h"
+
+enum { X, W, B };
+
+static bool describe(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
+    const struct bnr_node *n = site->node;
+    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
+    const struct bnr_tensor *w = bnr__affine_constant(l->w);
+    if (!w)
+        return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
+    const int64_t groups = bnr__attr_int(n, "group", 1);
+    if (!bnr__dtype_is_float(w->dtype) || w->rank < 3 || w->numel == 0 || groups < 1 ||
+        w->dims[0] % groups != 0)
+        return bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
+    l->g = groups;
+    l->a = w->dims[0] / groups;
+    l->b = w->dims[1];
+    l->k = (int64_t)(w->numel / (size_t)(w->dims[0] * w->dims[1]));
+    l->out_is_a = !transposed;
+    return true;
+}
+
+// The bias in double: zeros where there is none.
+static bool load_bias(const struct bnr_linear *l, double **bias) {
+    const struct bnr_node *n = l->site->node;
+    const size_t outputs = (size_t)bnr__linear_outputs(l);
+    *bias = BNR_NEW_ARRAY(l->site->temp, outputs, double);
+    if (!*bias)
+        return bnr__affine_no(l->site, "out of memory");
+    if (!bnr__affine_input(n, B))
+        return true;
+    const struct bnr_tensor *b = bnr__affine_constant(n->in[B]);
+    if (!b)
+        return bnr__affine_no(l->site, "the bias of '%s' is not constant", n->label);
+    if (b->rank != 1 || b->numel != outputs || !bnr__dtype_is_float(b->dtype))
+        return bnr__affine_no(l->site, "the bias of '%s' does not have one number a channel",
+                              n->label);
+    bnr__load_f64(*bias, b->dtype, b->data, outputs);
+    return true;
+}
+
+static bool store_bias(const struct bnr_linear *l, const double *bias, bool apply,
+                       struct bnr_error *err) {
+    const struct bnr_node *n = l->site->node;
+    const int64_t outputs = bnr__linear_outputs(l);
+    const struct bnr_value *old = bnr__affine_input(n, B);
+    bool any = old != NULL;
+    for (int64_t i = 0; i < outputs && !any; i++)
+        any = bias[i] != 0;
+    if (!any)
+        return true;
+    const char *hint = old ? old->name : bnr__arena_printf(l->site->temp, "%s_bias", n->label);
+    if (!hint)
+        return bnr__affine_no(l->site, "out of memory");
+    return bnr__linear_store(l->site, B, hint, l->w->tensor->dtype, 1, &outputs, bias, apply, err);
+}
+
+static bool absorb_after(struct bnr_affine_site *site, bool transposed, bool apply,
+                         struct bnr_error *err) {
+    struct bnr_linear l;
+    const double *s, *t;
+    double *bias;
+    if (!describe(site, transposed, &l) ||
+        !bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_bias(&l, &bias))
+        return false;
+    for (int64_t o = 0; o < bnr__linear_outputs(&l); o++)
+        bias[o] = s[o] * bias[o] + t[o];
+    return store_bias(&l, bias, false, err) && bnr__linear_scale(&l, s, true, apply, err) &&
+           (!apply || store_bias(&l, bias, true, err));
+}
+
+static bool all_are(const struct bnr_node *n, const char *attr, int64_t want) {
+    size_t count;
+    const int64_t *v = bnr__attr_ints(n, attr, &count);
+    for (size_t i = 0; i < count; i++)
+        if (v[i] != want)
+            return false;
+    return true;
+}
+
+// Whether every output is the same sum over all of W, at the border as well.
+static bool sees_all_taps(const struct bnr_linear *l, bool transposed) {
+    const struct bnr_node *n = l->site->node;
+    const char *auto_pad = bnr__attr_string(n, "auto_pad", "NOTSET");
+    if (l->k == 1 && all_are(n, "strides", 1) && all_are(n, "pads", 0) &&
+        all_are(n, "output_padding", 0) && !bnr__attr(n, "output_shape"))
+        return true; // pointwise: SAME_* pads nothing
+    if (transposed)
+        return false;
+    if (strncmp(auto_pad, "SAME", 4) == 0)
+        return l->k == 1; // (out - 1) * stride + 1 - in <= 0
+    return strcmp(auto_pad, "VALID") == 0 || all_are(n, "pads", 0);
+}
+
+static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool apply,
+                          struct bnr_error *err) {
+    struct bnr_linear l;
+    const double *s, *t;
+    double *bias;
+    if (site->index != X)
+        return bnr__affine_no(site, "it feeds the weights of '%s'", site->node->label);
+    if (!describe(site, transposed, &l) ||
+        !bnr__affine_along(site, 1, bnr__linear_inputs(&l), &s, &t))
+        return false;
+    const bool shift = bnr__affine_has_shift(&site->affine);
+    if (shift && !sees_all_taps(&l, transposed))
+        return bnr__affine_no(site,
+                              transposed
+                                  ? "not all outputs of '%s' see the same taps of its kernel, so "
+                                    "that the shift is not one bias"
+                                  : "'%s' pads its input with zeros, which the shift would have "
+                                    "to change",
+                              site->node->label);
+    if (!shift)
+        return bnr__linear_scale(&l, s, false, apply, err);
+    if (!load_bias(&l, &bias))
+        return false;
+    bnr__linear_dot(&l, t, bias);
+    return store_bias(&l, bias, false, err) && bnr__linear_scale(&l, s, false, apply, err) &&
+           (!apply || store_bias(&l, bias, true, err));
+}
+
+static bool conv_after(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    return absorb_after(site, false, apply, err);
+}
+static bool conv_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    return absorb_before(site, false, apply, err);
+}
+static bool transposed_after(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    return absorb_after(site, true, apply, err);
+}
+static bool transposed_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    return absorb_before(site, true, apply, err);
+}
+
+const struct bnr_affine_rules bnr__affine_conv = {.absorb_after = conv_after,
+                                                  .absorb_before = conv_before};
+const struct bnr_affine_rules bnr__affine_conv_transpose = {.absorb_after = transposed_after,
+                                                            .absorb_before = transposed_before};

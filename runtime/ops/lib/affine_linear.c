@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights of linear operators: scaling along input or output channels and the bias that a shift in
+// front gives. In double, rounded once to the weights' dtype; what is not finite there is refused,
+// subnormal results become zero (they would slow every later run and mean nothing).
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/ops/lib/affine_rules.h"
+
+enum { CHUNK = 512 };
+
+const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v) {
+    return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
+}
+
+struct bnr_value *bnr__affine_input(const struct bnr_node *n, int index) {
+    return index < n->n_in ? n->in[index] : NULL;
+}
+
+int64_t bnr__linear_outputs(const struct bnr_linear *l) {
+    return l->g * (l->out_is_a ? l->a : l->b);
+}
+
+int64_t bnr__linear_inputs(const struct bnr_linear *l) {
+    return l->g * (l->out_is_a ? l->b : l->a);
+}
+
+// Below this a number is subnormal in the dtype and becomes zero. Not so in float16: its subnormals
+// are normal floats once widened, which is how they are computed with, and they reach up to 6e-5.
+static double smallest_normal(enum bnr_dtype d) {
+    switch (d) {
+    case BNR_FLOAT16:
+        return 0;
+    case BNR_DOUBLE:
+        return DBL_MIN;
+    default: // float32, bfloat16
+        return (double)FLT_MIN;
+    }
+}
+
+// dst[i] = src[i] * f[i * step], in `dtype`; dst NULL: only the answer. False when one is not
+// finite.
+static bool scale_any(enum bnr_dtype dtype, void *dst, const void *src, size_t n, const double *f,
+                      size_t step) {
+    const double tiny = smallest_normal(dtype);
+    const size_t size = bnr__dtype_size(dtype);
+    double v[CHUNK];
+    uint64_t rounded[CHUNK]; // room for CHUNK elements of any float dtype
+    bool finite = true;
+    for (size_t at = 0; at < n; at += CHUNK) {
+        const size_t m = n - at < CHUNK ? n - at : CHUNK;
+        bnr__load_f64(v, dtype, (const uint8_t *)src + at * size, m);
+        for (size_t i = 0; i < m; i++) {
+            v[i] *= f[(at + i) * step];
+            if (fabs(v[i]) < tiny)
+                v[i] = 0;
+        }
+        bnr__store_f64(dtype, rounded, v, m);
+        bnr__load_f64(v, dtype, rounded, m);
+        for (size_t i = 0; i < m; i++)
+            finite &= isfinite(v[i]) != 0;
+        if (dst)
+            memcpy((uint8_t *)dst + at * size, rounded, m * size);
+    }
+    return finite;
+}
+
+static bool scale_f32(float *dst, const float *src, size_t n, const double *f, size_t step) {
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        float y = (float)((double)src[i] * f[i * step]);
+        y = fabsf(y) < FLT_MIN ? 0.0f : y;
+        finite &= fabsf(y) <= FLT_MAX;
+        if (dst)
+            dst[i] = y;
+    }
+    return finite;
+}
+
+static bool scale_run(enum bnr_dtype dtype, void *dst, const void *src, size_t n, const double *f,
+                      size_t step) {
+    return dtype == BNR_FLOAT ? scale_f32(dst, src, n, f, step)
+                              : scale_any(dtype, dst, src, n, f, step);
+}
+
+// All of W by its factors, row after row of [b, k].
+static bool scale_all(const struct bnr_linear *l, const struct bnr_tensor *w, void *dst,
+                      const double *f, bool on_a) {
+    const size_t size = bnr__dtype_size(w->dtype), a = (size_t)l->a, b = (size_t)l->b,
+                 k = (size_t)l->k;
+    bool finite = true;
+    for (size_t row = 0; row < (size_t)l->g * a; row++) {
+        const uint8_t *from = (const uint8_t *)w->data + row * b * k * size;
+        uint8_t *to = dst ? (uint8_t *)dst + row * b * k * size : NULL;
+        const double *fb = f + row / a * b;
+        if (on_a)
+            finite &= scale_run(w->dtype, to, from, b * k, &f[row], 0);
+        else if (k == 1)
+            finite &= scale_run(w->dtype, to, from, b, fb, 1);
+        else
+            for (size_t i = 0; i < b; i++)
+                finite &= scale_run(w->dtype, to ? to + i * k * size : NULL, from + i * k * size, k,
+                                    fb + i, 0);
+    }
+    return finite;
+}
+
+static bool replace_input(struct bnr_affine_site *site, int index, const char *hint,
+                          struct bnr_tensor *t, struct bnr_error *err) {
+    struct bnr_value *v;
+    if (bnr__value_constant(&v, site->node->graph, hint, t, err) != BNR_OK)
+        return false;
+    if (bnr__node_set_input(site->node, index, v) == BNR_OK)
+        return true;
+    bnr__no_memory(err);
+    return false;
+}
+
+static bool all_one(const double *f, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (f[i] != 1)
+            return false;
+    return true;
+}
+
+bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs, bool apply,
+                       struct bnr_error *err) {
+    const struct bnr_tensor *w = bnr__affine_constant(l->w);
+    const bool on_a = outputs == l->out_is_a;
+    if (all_one(f, outputs ? bnr__linear_outputs(l) : bnr__linear_inputs(l)))
+        return true;
+    if (!apply) {
+        if (!l->site->may_copy && l->w->n_uses > 1)
+            return bnr__affine_no(l->site, "other nodes share the weights '%s'", l->w->name);
+        if (!scale_all(l, w, NULL, f, on_a))
+            return bnr__affine_no(l->site, "the scaled weights '%s' would not be finite in %s",
+                                  l->w->name, bnr__dtype_name(w->dtype));
+        return true;
+    }
+    struct bnr_tensor *t;
+    const struct bnr_allocator *a = l->site->node->graph->model->allocator;
+    if (bnr__tensor_new(&t, a, w->dtype, w->rank, w->dims, err) != BNR_OK)
+        return false;
+    scale_all(l, w, t->data, f, on_a);
+    return replace_input(l->site, l->w_index, l->w->name, t, err);
+}
+
+void bnr__linear_dot(const struct bnr_linear *l, const double *t, double *acc) {
+    const struct bnr_tensor *w = bnr__affine_constant(l->w);
+    const size_t size = bnr__dtype_size(w->dtype), a = (size_t)l->a, b = (size_t)l->b,
+                 k = (size_t)l->k;
+    double v[CHUNK];
+    for (size_t row = 0; row < (size_t)l->g * a; row++)
+        for (size_t at = 0; at < b * k; at += CHUNK) {
+            const size_t m = b * k - at < CHUNK ? b * k - at : CHUNK;
+            bnr__load_f64(v, w->dtype, (const uint8_t *)w->data + (row * b * k + at) * size, m);
+            for (size_t i = 0; i < m; i++) {
+                const size_t column = row / a * b + (at + i) / k;
+                if (l->out_is_a)
+                    acc[row] += v[i] * t[column];
+                else
+                    acc[column] += v[i] * t[row];
+            }
+        }
+}
+
+bool bnr__linear_store(struct bnr_affine_site *site, int index, const char *hint,
+                       enum bnr_dtype dtype, int rank, const int64_t *dims, const double *v,
+                       bool apply, struct bnr_error *err) {
+    const double one = 1;
+    struct bnr_tensor *t;
+    const struct bnr_allocator *a = site->node->graph->model->allocator;
+    if (bnr__tensor_new(&t, a, BNR_DOUBLE, rank, dims, err) != BNR_OK)
+        return bnr__affine_no(site, "out of memory");
+    const double tiny = smallest_normal(dtype);
+    for (size_t i = 0; i < t->numel; i++)
+        t->f64[i] = fabs(v[i]) < tiny ? 0 : v[i];
+    struct bnr_tensor *rounded = NULL;
+    const enum bnr_status st = bnr__tensor_cast(&rounded, a, t, dtype, err);
+    bool ok = st == BNR_OK && scale_any(dtype, NULL, rounded->data, rounded->numel, &one, 0);
+    bnr__tensor_unref(t);
+    if (ok && apply)
+        return replace_input(site, index, hint, rounded, err);
+    bnr__tensor_unref(rounded);
+    return ok || bnr__affine_no(site, "the new bias of '%s' would not be finite in %s",
+                                site->node->label, bnr__dtype_name(dtype));
+}
