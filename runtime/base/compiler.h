@@ -8,11 +8,23 @@
 #define BNR_NODISCARD __attribute__((warn_unused_result))
 #define BNR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define BNR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define BNR_INLINE static inline __attribute__((always_inline))
 #else
 #define BNR_PRINTF(fmt, first)
 #define BNR_NODISCARD
 #define BNR_LIKELY(x) (x)
 #define BNR_UNLIKELY(x) (x)
+#define BNR_INLINE static inline
+#endif
+
+// In front of a loop of at most 32 turns, their number a constant: no loop is left, so that arrays indexed
+// by it can live in registers.
+#if defined(__clang__)
+#define BNR_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define BNR_UNROLL _Pragma("GCC unroll 32")
+#else
+#define BNR_UNROLL
 #endif
 
 #define BNR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
