@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// gemm_f32: the choice of kernels, and the loop over a cache block of register tiles.
+#include "runtime/kernels/gemm_f32.h"
+
+const struct bnr_gemm_f32 *bnr__gemm_f32_select(unsigned cpu) {
+    static const struct {
+        unsigned needs;
+        const struct bnr_gemm_f32 *kernels;
+    } rows[] = {
+#define BNR_KERNEL(isa, needs, mr, nr) {needs, &bnr__gemm_f32_##isa},
+#include "runtime/kernels/gemm_f32.inc"
+#undef BNR_KERNEL
+    };
+    const struct bnr_gemm_f32 *best = NULL;
+    for (size_t i = 0; i < BNR_COUNT(rows); i++) {
+        if ((rows[i].needs & cpu) == rows[i].needs)
+            best = rows[i].kernels;
+    }
+    return best;
+}
+
+size_t bnr__gemm_f32_panel_rows(const struct bnr_gemm_f32 *g, size_t m) {
+    const size_t panels = (m + g->mr - 1) / g->mr;
+    return panels ? (m + panels - 1) / panels : 1;
+}
+
+void bnr__gemm_f32_finish_steps(struct bnr_gemm_finish *f, const struct bnr_eltwise *e,
+                                struct bnr_eltwise *rest) {
+    int i = 0;
+    const struct bnr_eltwise_step *s = e->step;
+    if (i < e->n && s[i].kind == BNR_ELTWISE_ADD && s[i].form == BNR_FORM_SAME)
+        f->residual = f->operands[s[i++].operand];
+    if (i < e->n && s[i].kind == BNR_ELTWISE_CLAMP) {
+        f->clamp = true;
+        f->lo = s[i].p;
+        f->hi = s[i++].q;
+    }
+    rest->channels = e->channels;
+    rest->n = 0;
+    while (i < e->n)
+        rest->step[rest->n++] = s[i++];
+    f->rest = rest->n ? rest : NULL;
+}
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+// What the tile at (i, j) of the block does after its last block of K.
+static void set_finish(const struct bnr_gemm_block *b, struct bnr_gemm_tile *t, size_t i,
+                       size_t j) {
+    const struct bnr_gemm_finish *f = b->finish;
+    t->row_bias = f->row_bias ? f->row_bias + b->row + i : NULL;
+    t->col_bias = f->col_bias ? f->col_bias + b->col + j : NULL;
+    t->residual = f->residual ? f->residual + (t->c - f->c0) : NULL;
+    t->clamp = f->clamp;
+    t->lo = f->lo;
+    t->hi = f->hi;
+}
+
+static void apply_rest(const struct bnr_gemm_block *b, const struct bnr_gemm_tile *t, size_t i,
+                       size_t j, size_t rows, size_t cols) {
+    const struct bnr_gemm_finish *f = b->finish;
+    const struct bnr_eltwise_tile e = {
+        .dst = t->c,
+        .src = t->c,
+        .ld = b->ldc,
+        .rows = rows,
+        .cols = cols,
+        .row = f->row0 + b->row + i,
+        .col = b->col + j,
+        .place = (size_t)(t->c - f->c0),
+    };
+    f->eltwise->tile(f->rest, f->operands, &e);
+}
+
+void bnr__gemm_f32_block(const struct bnr_gemm_block *b) {
+    const size_t mr = b->panel_rows, nr = b->g->nr;
+    struct bnr_gemm_tile t = {.k = b->k, .lda = mr, .ldb = b->ldb, .ldc = b->ldc, .add = !b->first};
+    const float *a = b->a;
+    for (size_t i = 0; i < b->m; i += mr, a += b->a_step) {
+        const size_t rows = min_size(mr, b->m - i);
+        const float *panel = b->b;
+        for (size_t j = 0; j < b->n; j += nr, panel += b->b_step) {
+            const size_t cols = min_size(nr, b->n - j);
+            t.a = a;
+            t.b = panel;
+            t.c = b->c + i * b->ldc + j;
+            if (b->last)
+                set_finish(b, &t, i, j);
+            b->g->tile(&t, (int)rows, (int)cols);
+            if (b->last && b->finish->rest)
+                apply_rest(b, &t, i, j, rows, cols);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template: the gemm_f32 register tiles on the vectors of the file that includes it. Needs
+// ISA(name), MR (rows of the largest tile, a literal) and NV (vectors of a row: 2).
+#include "runtime/kernels/gemm_f32.h"
+
+// The tile stays in registers from the first statement to the last: rows and nv are constants in
+// every instance, all loops over them are unrolled.
+BNR_INLINE void finish_tile(const struct bnr_gemm_tile *t, vf acc[MR][NV], int cols, const int rows,
+                            const int nv) {
+    const int tail = cols - (nv - 1) * VW; // columns of the last vector, 1 .. VW
+    if (t->row_bias) {
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const vf bias = v_set1(t->row_bias[i]);
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_add(acc[i][j], bias);
+        }
+    }
+    if (t->col_bias) {
+        BNR_UNROLL
+        for (int j = 0; j < nv; j++) {
+            const vf bias = v_load_n(t->col_bias + j * VW, j < nv - 1 ? VW : tail);
+            BNR_UNROLL
+            for (int i = 0; i < rows; i++)
+                acc[i][j] = v_add(acc[i][j], bias);
+        }
+    }
+    if (t->residual) {
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const float *r = t->residual + (size_t)i * t->ldc;
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_add(acc[i][j], v_load_n(r + j * VW, j < nv - 1 ? VW : tail));
+        }
+    }
+    if (t->clamp) {
+        const vf lo = v_set1(t->lo), hi = v_set1(t->hi);
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_min(hi, v_max(lo, acc[i][j]));
+        }
+    }
+}
+
+BNR_INLINE void store_tile(const struct bnr_gemm_tile *t, vf acc[MR][NV], int cols, const int rows,
+                           const int nv) {
+    const int tail = cols - (nv - 1) * VW;
+    if (tail == VW) {
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                v_store(t->c + (size_t)i * t->ldc + j * VW, acc[i][j]);
+        }
+        return;
+    }
+    BNR_UNROLL
+    for (int i = 0; i < rows; i++) {
+        BNR_UNROLL
+        for (int j = 0; j < nv - 1; j++)
+            v_store(t->c + (size_t)i * t->ldc + j * VW, acc[i][j]);
+        v_store_n(t->c + (size_t)i * t->ldc + (nv - 1) * VW, acc[i][nv - 1], tail);
+    }
+}
+
+BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows, const int nv) {
+    vf acc[MR][NV];
+    const float *a = t->a, *b = t->b;
+    const size_t lda = t->lda, ldb = t->ldb;
+    BNR_UNROLL
+    for (int i = 0; i < rows; i++) {
+        BNR_UNROLL
+        for (int j = 0; j < nv; j++)
+            acc[i][j] = v_set1(0);
+    }
+    for (size_t k = t->k; k > 0; k--) {
+        vf bv[NV];
+        BNR_UNROLL
+        for (int j = 0; j < nv; j++)
+            bv[j] = v_load(b + j * VW);
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const vf av = v_set1(a[i]);
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_fma(av, bv[j], acc[i][j]);
+        }
+        a += lda;
+        b += ldb;
+    }
+    if (t->add) {
+        const int tail = cols - (nv - 1) * VW;
+        BNR_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const float *c = t->c + (size_t)i * t->ldc;
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_add(acc[i][j], v_load_n(c + j * VW, j < nv - 1 ? VW : tail));
+        }
+    }
+    finish_tile(t, acc, cols, rows, nv);
+    store_tile(t, acc, cols, rows, nv);
+}
+
+#define TILE(r)                                                                                    \
+    static void tile_##r##_1(const struct bnr_gemm_tile *t, int cols) {                            \
+        tile(t, cols, r, 1);                                                                       \
+    }                                                                                              \
+    static void tile_##r##_2(const struct bnr_gemm_tile *t, int cols) {                            \
+        tile(t, cols, r, 2);                                                                       \
+    }
+
+#if MR == 14
+#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif MR == 6
+#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#elif MR == 4
+#define TILES(X) X(1) X(2) X(3) X(4)
+#endif
+
+TILES(TILE)
+
+#define TILE_ENTRY(r) {tile_##r##_1, tile_##r##_2},
+static void any_tile(const struct bnr_gemm_tile *t, int rows, int cols) {
+    static void (*const tiles[MR][NV])(const struct bnr_gemm_tile *, int) = {TILES(TILE_ENTRY)};
+    tiles[rows - 1][cols > VW](t, cols);
+}
+
+const struct bnr_gemm_f32 ISA(bnr__gemm_f32) = {
+    .isa = ISA_NAME, .mr = MR, .nr = NV * VW, .tile = any_tile};
