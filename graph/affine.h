@@ -90,4 +90,9 @@ bool bnr__affine_scale_of(struct bnr_affine *out, const struct bnr_affine *a,
 bool bnr__affine_shift_of(struct bnr_affine *out, const struct bnr_affine *a,
                           struct bnr_arena *arena);
 
+// Whether a BatchNormalization node normalizes by the batch's own statistics, by the rules of its version:
+// attribute training_mode (from 14), a wanted output other than the first (7 to 13), is_test = 0 (1, 6).
+// A training_mode attribute decides in every version, so that BNR_TRAINING can set it.
+bool bnr__batch_norm_trains(const struct bnr_node *n); // runtime/ops/batch_normalization.c
+
 #endif

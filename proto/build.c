@@ -184,7 +184,7 @@ static enum bnr_status add_node(struct build *b, const struct scope *s, const On
 
 static enum bnr_status lift_constant(struct build *b, struct bnr_node *n) {
     struct bnr_value *v = n->n_out == 1 ? n->out[0] : NULL;
-    const struct bnr_mark *mark = n->source;
+    const void *source = n->source;
     for (size_t i = 0; i < n->n_attrs; i++)
         if (strcmp(n->attrs[i].name, "sparse_value") == 0 && n->attrs[i].type == BNR_ATTR_SPARSE_TENSOR) {
             n->attrs[i].name = "value"; // it was made dense
@@ -196,7 +196,7 @@ static enum bnr_status lift_constant(struct build *b, struct bnr_node *n) {
                          "node '%s' (Constant): expected one output and one of the attributes value, "
                          "sparse_value and value_*",
                          n->label);
-    v->source = mark;
+    v->source = source;
     return BNR_OK;
 }
 
@@ -205,8 +205,13 @@ static enum bnr_status add_constant(struct build *b, const struct scope *s, cons
     b->keep_loose = true;
     b->n_loose = 0;
     enum bnr_status st = add_node(b, s, p);
+    struct bnr_node *n = st == BNR_OK ? s->graph->last : NULL;
+    struct bnr_value *v = n && n->n_out == 1 ? n->out[0] : NULL;
     if (st == BNR_OK)
-        st = lift_constant(b, s->graph->last);
+        st = lift_constant(b, n);
+    struct bnr_mark *mark = bnr__mark_of(b->reader->skeleton, &p->base);
+    if (st == BNR_OK && mark)
+        mark->tensor = bnr__tensor_ref(v->tensor);
     for (size_t i = 0; i < b->n_loose; i++)
         bnr__tensor_unref(b->loose[i]);
     b->keep_loose = false;

@@ -78,7 +78,7 @@ static void patch_length(struct walk *w, size_t content) {
 
 // ---- marks ------------------------------------------------------------------------------------------
 
-static enum bnr_status new_mark(struct walk *w, size_t *index) {
+static enum bnr_status new_mark(struct walk *w, const ProtobufCMessageDescriptor *type, size_t *index) {
     struct bnr_skeleton *s = w->s;
     if (s->n_marks == s->marks_capacity) {
         size_t grown = s->marks_capacity ? s->marks_capacity * 2 : 64;
@@ -90,7 +90,7 @@ static enum bnr_status new_mark(struct walk *w, size_t *index) {
         s->marks_capacity = grown;
     }
     *index = s->n_marks++;
-    s->marks[*index] = (struct bnr_mark){.offset = s->size};
+    s->marks[*index] = (struct bnr_mark){.type = type, .offset = s->size};
     return BNR_OK;
 }
 
@@ -267,7 +267,7 @@ static enum bnr_status walk_message(struct walk *w, const ProtobufCMessageDescri
     const uint8_t *elements = NULL;
     size_t mark = 0, content = w->s->size;
     if (marked) {
-        BNR_TRY(new_mark(w, &mark));
+        BNR_TRY(new_mark(w, type, &mark));
         if (type == &onnx__tensor_proto__descriptor)
             elements = find_elements(bytes);
         if (!elements)

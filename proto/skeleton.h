@@ -16,10 +16,11 @@
 #include "proto/wire.h"
 
 struct bnr_mark {
+    const ProtobufCMessageDescriptor *type;
     size_t offset, size;      // of the message's content in the skeleton
     struct bnr_bytes data;    // elements that were taken out, as they stand in the file; data NULL: none
     uint32_t data_field;      // the field that they were in: raw_data, float_data or double_data
-    struct bnr_tensor *tensor; // owned: the tensor that the loader made of the message, or NULL
+    struct bnr_tensor *tensor; // owned: what the loader made of the message (of a Constant node, too)
 };
 
 struct bnr_skeleton {

@@ -138,35 +138,42 @@ static enum bnr_status from_external(struct bnr_tensor_reader *r, const Onnx__Te
 
 // ---- typed fields -----------------------------------------------------------------------------------
 
+enum typed_field { INT32_DATA, FLOAT_DATA, INT64_DATA, DOUBLE_DATA, UINT64_DATA, STRING_DATA, N_TYPED };
+
 struct typed {
     const char *name;
     size_t n;
     const void *data;
 };
 
-enum { N_TYPED = 6 };
+// The field that elements of a dtype are in.
+static enum typed_field field_of(enum bnr_dtype dtype) {
+    switch ((int)dtype) {
+    case BNR_FLOAT:
+    case BNR_COMPLEX64:
+        return FLOAT_DATA;
+    case BNR_INT64:
+        return INT64_DATA;
+    case BNR_DOUBLE:
+    case BNR_COMPLEX128:
+        return DOUBLE_DATA;
+    case BNR_UINT32:
+    case BNR_UINT64:
+        return UINT64_DATA;
+    case BNR_STRING:
+        return STRING_DATA;
+    default:
+        return INT32_DATA;
+    }
+}
 
-// Field 0 is the one that the dtype uses.
-static void typed_fields(const Onnx__TensorProto *p, enum bnr_dtype dtype, struct typed f[N_TYPED]) {
-    const struct typed all[N_TYPED] = {
-        {"int32_data", p->n_int32_data, p->int32_data},   {"float_data", p->n_float_data, p->float_data},
-        {"int64_data", p->n_int64_data, p->int64_data},   {"double_data", p->n_double_data, p->double_data},
-        {"uint64_data", p->n_uint64_data, p->uint64_data}, {"string_data", p->n_string_data, p->string_data},
-    };
-    int own = 0;
-    if (dtype == BNR_FLOAT || dtype == BNR_COMPLEX64)
-        own = 1;
-    else if (dtype == BNR_INT64)
-        own = 2;
-    else if (dtype == BNR_DOUBLE || dtype == BNR_COMPLEX128)
-        own = 3;
-    else if (dtype == BNR_UINT64 || dtype == BNR_UINT32)
-        own = 4;
-    else if (dtype == BNR_STRING)
-        own = 5;
-    memcpy(f, all, sizeof all);
-    f[0] = all[own];
-    f[own] = all[0];
+static void typed_fields(const Onnx__TensorProto *p, struct typed f[N_TYPED]) {
+    f[INT32_DATA] = (struct typed){"int32_data", p->n_int32_data, p->int32_data};
+    f[FLOAT_DATA] = (struct typed){"float_data", p->n_float_data, p->float_data};
+    f[INT64_DATA] = (struct typed){"int64_data", p->n_int64_data, p->int64_data};
+    f[DOUBLE_DATA] = (struct typed){"double_data", p->n_double_data, p->double_data};
+    f[UINT64_DATA] = (struct typed){"uint64_data", p->n_uint64_data, p->uint64_data};
+    f[STRING_DATA] = (struct typed){"string_data", p->n_string_data, p->string_data};
 }
 
 static size_t entries_needed(const struct shape *s) {
@@ -175,19 +182,18 @@ static size_t entries_needed(const struct shape *s) {
     return bnr__raw_is_memory(s->dtype) || s->dtype == BNR_STRING ? s->numel : s->raw_size;
 }
 
-static enum bnr_status check_entries(const Onnx__TensorProto *p, const struct shape *s, bool has_raw,
-                                     struct typed *own, struct bnr_error *err) {
-    struct typed f[N_TYPED];
-    typed_fields(p, s->dtype, f);
-    for (int i = has_raw ? 0 : 1; i < N_TYPED; i++)
-        if (f[i].n)
+// All data are in the one place where they belong, and as many as they should be.
+static enum bnr_status check_entries(const struct typed f[N_TYPED], const struct shape *s, bool has_raw,
+                                     struct bnr_error *err) {
+    const char *dtype = bnr__dtype_name(s->dtype);
+    enum typed_field own = field_of(s->dtype);
+    for (int i = 0; i < N_TYPED; i++)
+        if (f[i].n && (has_raw || i != (int)own))
             return bnr__fail(err, BNR_MALFORMED, "tensor '%s' (%s): data in %s, expected it in %s only",
-                             s->name, bnr__dtype_name(s->dtype), f[i].name,
-                             has_raw ? "raw_data" : f[0].name);
-    if (!has_raw && f[0].n != entries_needed(s))
+                             s->name, dtype, f[i].name, has_raw ? "raw_data" : f[own].name);
+    if (!has_raw && f[own].n != entries_needed(s))
         return bnr__fail(err, BNR_MALFORMED, "tensor '%s' (%s): %zu entries in %s, its dims need %zu",
-                         s->name, bnr__dtype_name(s->dtype), f[0].n, f[0].name, entries_needed(s));
-    *own = f[0];
+                         s->name, dtype, f[own].n, f[own].name, entries_needed(s));
     return BNR_OK;
 }
 
@@ -203,16 +209,15 @@ static void narrow_i32(struct bnr_tensor *t, const int32_t *src) {
     }
 }
 
-static void copy_typed(struct bnr_tensor *t, const struct typed *f) {
-    bool by_int32 = strcmp(f->name, "int32_data") == 0;
+static void copy_typed(struct bnr_tensor *t, const void *src) {
     if (t->dtype == BNR_UINT32) {
-        const uint64_t *src = f->data;
+        const uint64_t *wide = src;
         for (size_t i = 0; i < t->numel; i++)
-            t->u32[i] = (uint32_t)src[i];
-    } else if (by_int32 && t->dtype != BNR_INT32) {
-        narrow_i32(t, f->data);
+            t->u32[i] = (uint32_t)wide[i];
+    } else if (field_of(t->dtype) == INT32_DATA && t->dtype != BNR_INT32) {
+        narrow_i32(t, src);
     } else if (t->nbytes) {
-        memcpy(t->data, f->data, t->nbytes);
+        memcpy(t->data, src, t->nbytes);
     }
 }
 
@@ -230,11 +235,11 @@ static enum bnr_status from_strings(const struct bnr_tensor_reader *r, const str
 }
 
 static enum bnr_status from_typed(const struct bnr_tensor_reader *r, const struct shape *s,
-                                  const struct typed *f, struct bnr_tensor **out, struct bnr_error *err) {
+                                  const void *src, struct bnr_tensor **out, struct bnr_error *err) {
     if (s->dtype == BNR_STRING)
-        return from_strings(r, s, f->data, out, err);
+        return from_strings(r, s, src, out, err);
     BNR_TRY(bnr__tensor_new(out, r->allocator, s->dtype, s->rank, s->dims, err));
-    copy_typed(*out, f);
+    copy_typed(*out, src);
     return BNR_OK;
 }
 
@@ -243,7 +248,7 @@ static enum bnr_status from_typed(const struct bnr_tensor_reader *r, const struc
 enum bnr_status bnr__tensor_from_proto(struct bnr_tensor_reader *r, const Onnx__TensorProto *p,
                                        struct bnr_tensor **out, struct bnr_error *err) {
     struct shape s;
-    struct typed typed;
+    struct typed typed[N_TYPED];
     struct bnr_mark *mark = bnr__mark_of(r->skeleton, &p->base);
     bool has_raw = mark && mark->data.data;
     *out = NULL;
@@ -253,9 +258,10 @@ enum bnr_status bnr__tensor_from_proto(struct bnr_tensor_reader *r, const Onnx__
     if (p->has_data_location && p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
         BNR_TRY(from_external(r, p, &s, out, err));
     } else {
-        BNR_TRY(check_entries(p, &s, has_raw, &typed, err));
+        typed_fields(p, typed);
+        BNR_TRY(check_entries(typed, &s, has_raw, err));
         BNR_TRY(has_raw ? from_raw(r, &s, mark->data, r->mapping, out, err)
-                        : from_typed(r, &s, &typed, out, err));
+                        : from_typed(r, &s, typed[field_of(s.dtype)].data, out, err));
     }
     if (mark && !mark->tensor)
         mark->tensor = bnr__tensor_ref(*out);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// AveragePool (ai.onnx 1, 7, 10, 11, 19, 22): the mean of each window. Padding does not count, or
+// with count_include_pad counts as zeros; what ceil_mode adds beyond the padding never counts.
+#include "runtime/base/pool.h"
+#include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/pooling.h"
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    return bnr__pooling_infer(cx, BNR_TYPES_FLOAT);
+}
+
+// How many elements each window has.
+static void count_elements(struct bnr_window w, bool include_pad, double *counts) {
+    struct bnr_window_run r;
+    for (int i = 0; include_pad && i < w.rank; i++) {
+        w.axis[i].in += w.axis[i].begin + w.axis[i].end;
+        w.axis[i].begin = w.axis[i].end = 0;
+    }
+    for (int64_t t = 0; t < bnr__window_taps(&w); t++)
+        for (bool ok = bnr__window_first(&w, t, &r); ok; ok = bnr__window_next(&w, &r))
+            for (size_t i = 0; i < r.count; i++)
+                counts[r.y + i]++;
+}
+
+struct job {
+    const struct bnr_pooling *p;
+    const double *counts;
+};
+
+static void planes(void *cx, size_t begin, size_t end) {
+    const struct job *j = cx;
+    const struct bnr_pooling *p = j->p;
+    const int64_t taps = bnr__window_taps(&p->window);
+    struct bnr_window_run r;
+    for (size_t plane = begin; plane < end; plane++) {
+        const double *x = p->x + plane * p->in;
+        double *y = p->y + plane * p->out;
+        for (int64_t t = 0; t < taps; t++)
+            for (bool ok = bnr__window_first(&p->window, t, &r); ok;
+                 ok = bnr__window_next(&p->window, &r))
+                for (size_t i = 0; i < r.count; i++)
+                    y[r.y + i] += x[r.x + i * r.step];
+        for (size_t i = 0; i < p->out; i++)
+            y[i] /= j->counts[i];
+    }
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    struct bnr_pooling p;
+    BNR_TRY(bnr__pooling_begin(a, &p));
+    if (!p.y)
+        return BNR_OK;
+    double *counts = bnr__temp_f64(a, p.out);
+    if (!counts)
+        return BNR_NO_MEMORY;
+    count_elements(p.window, bnr__attr_int(a->node, "count_include_pad", 0) != 0, counts);
+    struct job j = {.p = &p, .counts = counts};
+    bnr__parallel_for(a->pool, p.planes, 1, planes, &j);
+    bnr__pooling_end(&p);
+    return BNR_OK;
+}
+
+BNR_DEFINE_OP(average_pool) = {
+    .domain = "",
+    .name = "AveragePool",
+    .since = {1, 7, 10, 11, 19, 22},
+    .min_in = 1,
+    .max_in = 1,
+    .min_out = 1,
+    .max_out = 1,
+    .attrs =
+        "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I! pads:I strides:I",
+    .infer = infer,
+    .ref = ref,
+};
