@@ -65,9 +65,7 @@ static bool set_sizes(struct bnr_conv_f32 *c) {
     if (!bnr__size_mul(n, panels, &n) || !bnr__size_mul(n, c->k, &n) ||
         !bnr__size_mul(n, s->groups, &n) || !bnr__size_mul(n, sizeof(float), &c->packed_bytes))
         return false;
-    c->slot_bytes = ceil_div(c->kc * c->nc * sizeof(float), 64) * 64;
-    c->scratch_bytes = c->slot_bytes * (size_t)c->slots;
-    return true;
+    return bnr__slots_bytes(c->slots, c->kc * c->nc, 0, &c->slot_bytes, &c->scratch_bytes);
 }
 
 bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, unsigned cpu,

@@ -4,8 +4,19 @@
 
 #include <sched.h>
 
+#include "runtime/base/checked.h"
+
 int bnr__slots_count(int threads) {
     return threads < 1 ? 1 : threads > BNR_SLOTS_MAX ? BNR_SLOTS_MAX : threads;
+}
+
+bool bnr__slots_bytes(int count, size_t a, size_t b, size_t *slot, size_t *all) {
+    size_t n;
+    if (!bnr__size_add(a, b, &n) || !bnr__size_mul(n, sizeof(float), &n) ||
+        !bnr__size_add(n, 63, &n))
+        return false;
+    *slot = n / 64 * 64;
+    return bnr__size_mul(*slot, (size_t)count, all);
 }
 
 void bnr__slots_init(struct bnr_slots *s, void *base, size_t size, int count) {

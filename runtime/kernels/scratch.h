@@ -5,6 +5,7 @@
 #define BNR_KERNELS_SCRATCH_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { BNR_SLOTS_MAX = 64 };
@@ -18,6 +19,8 @@ struct bnr_slots {
 
 // Slots for `threads` threads.
 int bnr__slots_count(int threads);
+// The sizes of a slot of a + b floats and of `count` of them; false when one overflows.
+bool bnr__slots_bytes(int count, size_t a, size_t b, size_t *slot, size_t *all);
 
 void bnr__slots_init(struct bnr_slots *s, void *base, size_t size, int count);
 
