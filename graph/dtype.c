@@ -161,7 +161,7 @@ struct small_float {
     int mant, bias;
     uint8_t max;       // encoding of the largest finite value
     uint8_t overflow;  // what a too large value becomes without saturation
-    uint8_t nan;       // of either sign unless it is the format's "negative zero"
+    uint8_t nan;       // of either sign unless it is the format's "negative zero"; float4 has none
     uint8_t sign;      // sign bit
     bool negative_zero, infinity;
 };
@@ -171,7 +171,7 @@ static const struct small_float *small_float(enum bnr_dtype d) {
     static const struct small_float e4m3fnuz = {3, 8, 0x7f, 0x80, 0x80, 0x80, false, false};
     static const struct small_float e5m2 = {2, 15, 0x7b, 0x7c, 0x7f, 0x80, true, true};
     static const struct small_float e5m2fnuz = {2, 16, 0x7f, 0x80, 0x80, 0x80, false, false};
-    static const struct small_float e2m1 = {1, 1, 0x7, 0x7, 0x7, 0x8, true, false};
+    static const struct small_float e2m1 = {1, 1, 0x7, 0x7, 0x8, 0x8, true, false};
     switch ((int)d) {
     case BNR_FLOAT8E4M3FN:
         return &e4m3fn;
