@@ -7,7 +7,8 @@ BNR_FLOAT_LOOP2(div, a / b)
 BNR_LOOP2(div_i64, int64_t, int64_t, b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b)
 BNR_LOOP2(div_u64, uint64_t, uint64_t, a / b)
 
-static struct bnr_dim symbolic(struct bnr_dim a, struct bnr_dim b) {
+static struct bnr_dim symbolic(const struct bnr_dim *x, int n) {
+    const struct bnr_dim a = x[0], b = x[1];
     if (bnr__elem_is(b, 1))
         return a;
     if (bnr__elem_is_number(a) && bnr__elem_is_number(b) && a.n >= 0 && b.n > 0)

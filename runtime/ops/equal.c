@@ -13,7 +13,8 @@ BNR_LOOP2(equal_str, uint8_t, struct bnr_str,
           a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0))
 
 // A symbol stands for a dim, which is not negative.
-static struct bnr_dim symbolic(struct bnr_dim a, struct bnr_dim b) {
+static struct bnr_dim symbolic(const struct bnr_dim *x, int n) {
+    const struct bnr_dim a = x[0], b = x[1];
     struct bnr_dim same = {.n = BNR_ELEM_UNKNOWN};
     if (bnr__elem_is_number(a) && bnr__elem_is_number(b))
         same.n = a.n == b.n;

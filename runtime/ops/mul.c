@@ -5,7 +5,8 @@
 BNR_FLOAT_LOOP2(mul, a * b)
 BNR_LOOP2(mul_u64, uint64_t, uint64_t, a * b)
 
-static struct bnr_dim symbolic(struct bnr_dim a, struct bnr_dim b) {
+static struct bnr_dim symbolic(const struct bnr_dim *x, int n) {
+    const struct bnr_dim a = x[0], b = x[1];
     struct bnr_dim product = {.n = BNR_ELEM_UNKNOWN};
     if (bnr__elem_is_number(a) && bnr__elem_is_number(b) && a.n >= 0 && b.n >= 0)
         bnr__i64_mul(a.n, b.n, &product.n);

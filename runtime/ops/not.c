@@ -10,7 +10,7 @@ static const struct bnr_each each = {
 };
 BNR_EACH_FUNCTIONS(each)
 
-BNR_DEFINE_OP(not ) = {
+BNR_DEFINE_OP(not) = {
     .name = "Not",
     .since = {1},
     BNR_EACH_UNARY,

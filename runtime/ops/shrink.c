@@ -3,7 +3,7 @@
 // where x is an integer: then the formula is evaluated in double and the result truncated.
 #include "runtime/ops/lib/typed.h"
 
-BNR_FLOAT_LOOP1(shrink, a<-(T)p.alpha ? a + (T)p.beta : a>(T) p.alpha ? a - (T)p.beta : 0)
+BNR_FLOAT_LOOP1(shrink, a < -(T)p.alpha ? a + (T)p.beta : a > (T)p.alpha ? a - (T)p.beta : 0)
 
 static const struct bnr_each each = {
     .types = BNR_TYPES_NUMERIC,

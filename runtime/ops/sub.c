@@ -5,7 +5,8 @@
 BNR_FLOAT_LOOP2(sub, a - b)
 BNR_LOOP2(sub_u64, uint64_t, uint64_t, a - b)
 
-static struct bnr_dim symbolic(struct bnr_dim a, struct bnr_dim b) {
+static struct bnr_dim symbolic(const struct bnr_dim *x, int n) {
+    const struct bnr_dim a = x[0], b = x[1];
     struct bnr_dim difference = {.n = BNR_ELEM_UNKNOWN};
     if (bnr__elem_is_number(a) && bnr__elem_is_number(b) && b.n > INT64_MIN)
         bnr__i64_add(a.n, -b.n, &difference.n);

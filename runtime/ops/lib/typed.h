@@ -118,9 +118,9 @@ struct bnr_each {
     bool mixed;                      // inputs may differ in dtype; output 0 has that of input 0
     int legacy;                      // below this version: no broadcasting but by `broadcast`/`axis`
     bool costly;                     // tens of cycles an element: smaller pieces for threads
-    // What the operator does to two elements of shape arithmetic, where that is known without numbers
-    // (x + 0). NULL or an unknown result: nothing.
-    struct bnr_dim (*symbolic)(struct bnr_dim a, struct bnr_dim b);
+    // What the operator does to one element each of n inputs in shape arithmetic, where that is known
+    // without numbers (x + 0). NULL or an unknown result: nothing.
+    struct bnr_dim (*symbolic)(const struct bnr_dim *x, int n);
 };
 
 // Checks dtypes, broadcasts, sets output 0 (and its elems through `symbolic`).
@@ -168,6 +168,13 @@ static inline bool bnr__elem_is(struct bnr_dim e, int64_t n) {
 // broadcast; output 0 allocated. `pad` (NULL: not wanted) is set for bnr_each_call.
 enum bnr_status bnr__each_prepare(const struct bnr_args *a, const struct bnr_each *op, enum bnr_class c,
                                  int *pad);
+
+// The elems of output 0 from those of all inputs, broadcast to `shape`, where they are known.
+enum bnr_status bnr__each_infer_elems(struct bnr_infer *cx, const struct bnr_shape *shape,
+                                      struct bnr_dim (*symbolic)(const struct bnr_dim *x, int n));
+
+// The lowest or highest finite value of a numeric dtype (bool: 0 or 1), written as one element.
+void bnr__dtype_limit(enum bnr_dtype d, bool highest, void *element);
 
 // ---- the parts, for operators that are element-wise in another way -------------------------------------
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Element-wise operators around their loops: what their inputs may be, and what comes out.
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,33 +109,44 @@ static size_t element_of(const struct bnr_shape *out, const struct bnr_shape *in
     return at;
 }
 
-static enum bnr_status infer_elems(struct bnr_infer *cx, const struct bnr_each *op,
-                                   const struct bnr_shape *shape) {
-    enum { MAX = 64 };
-    const struct bnr_dim *x[2];
-    struct bnr_dim y[MAX];
-    int n[2];
+enum { MAX_ELEMS = 64, MAX_ELEMS_IN = 8 };
+
+static size_t small_numel(const struct bnr_shape *shape) {
     size_t numel = 1;
-    if (op->symbolic == NULL || cx->n_in != 2 || !bnr__shape_known(shape))
-        return BNR_OK;
-    for (int i = 0; i < 2; i++) {
-        BNR_TRY(bnr__infer_ints(cx, i, &x[i], &n[i]));
-        if (x[i] == NULL || n[i] == 0 || n[i] > MAX)
-            return BNR_OK;
-    }
     for (int d = 0; d < shape->rank; d++) {
-        if (shape->dims[d].n > MAX)
-            return BNR_OK;
+        if (shape->dims[d].n > MAX_ELEMS)
+            return MAX_ELEMS + 1;
         numel *= (size_t)shape->dims[d].n;
-        if (numel > MAX)
+        if (numel > MAX_ELEMS)
+            return numel;
+    }
+    return numel;
+}
+
+enum bnr_status bnr__each_infer_elems(struct bnr_infer *cx, const struct bnr_shape *shape,
+                                      struct bnr_dim (*symbolic)(const struct bnr_dim *x, int n)) {
+    const struct bnr_dim *x[MAX_ELEMS_IN];
+    struct bnr_dim y[MAX_ELEMS];
+    int n[MAX_ELEMS_IN];
+    if (symbolic == NULL || cx->n_in > MAX_ELEMS_IN || !bnr__shape_known(shape))
+        return BNR_OK;
+    const size_t numel = small_numel(shape);
+    if (numel > MAX_ELEMS)
+        return BNR_OK;
+    for (int i = 0; i < cx->n_in; i++) {
+        BNR_TRY(bnr__infer_ints(cx, i, &x[i], &n[i]));
+        if (x[i] == NULL || !bnr__shape_known(&cx->in[i]->type.shape))
             return BNR_OK;
     }
-    for (size_t i = 0; i < numel; i++) {
-        const size_t a = element_of(shape, &cx->in[0]->type.shape, i);
-        const size_t b = element_of(shape, &cx->in[1]->type.shape, i);
-        if (a >= (size_t)n[0] || b >= (size_t)n[1])
-            return BNR_OK;
-        y[i] = op->symbolic(x[0][a], x[1][b]);
+    for (size_t k = 0; k < numel; k++) {
+        struct bnr_dim one[MAX_ELEMS_IN];
+        for (int i = 0; i < cx->n_in; i++) {
+            const size_t at = element_of(shape, &cx->in[i]->type.shape, k);
+            if (at >= (size_t)n[i])
+                return BNR_OK;
+            one[i] = x[i][at];
+        }
+        y[k] = symbolic(one, cx->n_in);
     }
     return bnr__infer_set_elems(cx, 0, y, (int)numel);
 }
@@ -155,7 +168,7 @@ enum bnr_status bnr__each_infer(struct bnr_infer *cx, const struct bnr_each *op)
     else
         BNR_TRY(bnr__infer_broadcast(cx, 0, cx->n_in - 1, &shape));
     bnr__infer_set(cx, 0, op->predicate ? BNR_BOOL : dtype, &shape);
-    return is_legacy(cx->node, op) ? BNR_OK : infer_elems(cx, op, &shape);
+    return is_legacy(cx->node, op) ? BNR_OK : bnr__each_infer_elems(cx, &shape, op->symbolic);
 }
 
 // ---- evaluation
@@ -264,4 +277,29 @@ enum bnr_status bnr__each_no_zero(const struct bnr_args *a, int i) {
             return bnr__op_fail(a->node, a->err, BNR_SHAPE,
                                 "element %zu of input %d is 0: integer division by zero", k, i);
     return BNR_OK;
+}
+
+void bnr__dtype_limit(enum bnr_dtype d, bool highest, void *element) {
+    const int bits = bnr__dtype_bits(d);
+    const int64_t top = bits >= 64 ? INT64_MAX : ((int64_t)1 << (bits - 1)) - 1;
+    int64_t i = highest ? top : -top - 1;
+    double f = highest ? HUGE_VAL : -HUGE_VAL;
+    switch (bnr__dtype_class(d)) {
+    case BNR_CLASS_FLOAT:
+        if (d == BNR_FLOAT || d == BNR_FLOAT16 || d == BNR_BFLOAT16)
+            f = copysign(d == BNR_FLOAT ? (double)FLT_MAX : d == BNR_FLOAT16 ? 65504 : 0x1.fep127, f);
+        bnr__store_f64(d, element, &f, 1); // the 8- and 4-bit types saturate
+        break;
+    case BNR_CLASS_DOUBLE:
+        f = copysign(DBL_MAX, f);
+        memcpy(element, &f, sizeof f);
+        break;
+    case BNR_CLASS_INT: bnr__store_i64(d, element, &i, 1); break;
+    case BNR_CLASS_UINT:
+        i = highest ? -1 : 0; // all bits; storing cuts them to the width
+        bnr__store_i64(d, element, &i, 1);
+        break;
+    case BNR_CLASS_BOOL: *(uint8_t *)element = highest; break;
+    default: break;
+    }
 }
