@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// ReduceMax: the largest element over axes; NaN where there is one; over an empty set
+// minus infinity or the lowest number of the dtype.
+#include "runtime/ops/lib/reduce.h"
+
+BNR_REDUCE_LOOPS(largest_f64, double, x, a > b || a != a ? a : b)
+BNR_REDUCE_LOOPS(largest_i64, int64_t, x, a > b ? a : b)
+BNR_REDUCE_LOOPS(largest_u64, uint64_t, x, a > b ? a : b)
+
+static const struct bnr_reduce reduce = {
+    .types = BNR_TYPES_HIGH | BNR_TYPE(UINT8) | BNR_TYPE(INT8) | BNR_TYPE(BOOL),
+    .axes_input = 18,
+    .start = BNR_START_LOWEST,
+    .f64 = {BNR_REDUCE(largest_f64)},
+    .i64 = {BNR_REDUCE(largest_i64)},
+    .u64 = {BNR_REDUCE(largest_u64)},
+};
+BNR_REDUCE_FUNCTIONS(reduce)
+
+BNR_DEFINE_OP(reduce_max) = {
+    .name = "ReduceMax",
+    .since = {1, 11, 12, 13, 18, 20},
+    BNR_REDUCE_OP,
+};
