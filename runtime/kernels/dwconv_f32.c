@@ -50,6 +50,8 @@ static void run_band(const struct job *j, float *copy, const size_t *tap, size_t
         .hi = c->e.step[0].q,
     };
     c->band.kernels->conv(&conv);
+    if (j->rest.n == 0)
+        return;
     const struct bnr_eltwise_tile t = {.dst = dst,
                                        .src = dst,
                                        .ld = pixels,

@@ -57,7 +57,8 @@ bool bnr__plane_band_init(struct bnr_plane_band *b, const struct bnr_plane_shape
     b->bands = ceil_div(s->out[0], b->rows);
     if (!bnr__size_mul(b->rows - 1, s->stride[0], &b->in_rows) ||
         !bnr__size_add(b->in_rows, reach[0] + 1, &b->in_rows) ||
-        !bnr__size_mul(b->in_rows, line, &b->copy_floats))
+        !bnr__size_mul(b->in_rows, line, &b->copy_floats) ||
+        !bnr__size_add(b->copy_floats, kernels->lanes, &b->copy_floats))
         return false;
     b->tap_floats = s->kernel[1] * (sizeof(size_t) / sizeof(float));
     return true;

@@ -17,7 +17,8 @@ struct bnr_plane_shape {
     size_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2]; // pad: in front
 };
 
-// One row of the padded copy: for each phase p, width floats x[j * stride + p - pad] or `fill`.
+// One row of the padded copy: for each phase p, width floats x[j * stride + p - pad] or `fill`. Up
+// to lanes - 1 floats behind it are overwritten.
 struct bnr_plane_row {
     float *dst;
     const float *src; // [in]; NULL: all fill

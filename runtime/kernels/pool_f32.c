@@ -89,6 +89,8 @@ static void run_band(const struct job *j, const struct slot *slot, size_t plane,
         .cols = s->out[1],
     };
     b->kernels->pool(&pool);
+    if (p->e.n == 0)
+        return;
     const struct bnr_eltwise_tile t = {.dst = dst,
                                        .src = dst,
                                        .ld = pixels,

@@ -39,19 +39,17 @@ static inline void v_store_n(float *p, vf v, int n) {
         p[i] = v[i];
 }
 
-// Lanes first .. last - 1 from p[lane] (p[lane * 2]); the others are 0.
-static inline vf v_load_range(const float *p, int first, int last) {
-    vf v = {0};
+// Lanes first .. last - 1 from p[lane] (p[lane * 2]); the others from `other`.
+static inline vf v_load_range(const float *p, int first, int last, vf other) {
     for (int i = first; i < last; i++)
-        v[i] = p[i];
-    return v;
+        other[i] = p[i];
+    return other;
 }
 
-static inline vf v_load2_range(const float *p, int first, int last) {
-    vf v = {0};
+static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     for (int i = first; i < last; i++)
-        v[i] = p[2 * i];
-    return v;
+        other[i] = p[2 * i];
+    return other;
 }
 
 static inline vf v_set1(float x) {
@@ -87,13 +85,9 @@ static inline vm v_lt(vf a, vf b) {
     return a < b;
 }
 
-// m ? a : b. v_or: lanes of which at most one operand is not 0.
+// m ? a : b
 static inline vf v_select(vm m, vf a, vf b) {
     return (vf)(((vm)a & m) | ((vm)b & ~m));
-}
-
-static inline vf v_or(vf a, vf b) {
-    return (vf)((vm)a | (vm)b);
 }
 
 // As the x86 instructions: b where either is NaN. So a NaN in b goes through.

@@ -4,12 +4,7 @@
 #include "runtime/kernels/conv_f32.h"
 
 #include "runtime/base/compiler.h"
-
-// A run may start in front of the buffer: such a pointer is only made, as an integer, not read
-// through.
-static const float *run_start(const float *src, ptrdiff_t offset) {
-    return (const float *)((uintptr_t)src + (uintptr_t)(offset * (ptrdiff_t)sizeof(float)));
-}
+#include "runtime/kernels/tmpl/address.h"
 
 static void pack_zeros(const struct bnr_conv_pack *p) {
     for (size_t c = 0; c < p->channels; c++)
@@ -17,7 +12,7 @@ static void pack_zeros(const struct bnr_conv_pack *p) {
 }
 
 static void pack_full(const struct bnr_conv_pack *p) {
-    const float *src = run_start(p->src, p->run[0].offset);
+    const float *src = v_address(p->src, p->run[0].offset);
     float *dst = p->dst;
     for (size_t c = 0; c < p->channels; c++, src += p->plane, dst += p->ld)
         v_store(dst, v_load(src));
@@ -29,8 +24,8 @@ static void pack_full(const struct bnr_conv_pack *p) {
         for (size_t c = 0; c < p->channels; c++) {                                                 \
             vf v = v_set1(0);                                                                      \
             for (int i = 0; i < n; i++) {                                                          \
-                const float *src = run_start(p->src, p->run[i].offset) + c * p->plane;             \
-                v = v_or(v, load(src, p->run[i].first, p->run[i].last));                           \
+                const float *src = v_address(p->src, p->run[i].offset) + c * p->plane;             \
+                v = load(src, p->run[i].first, p->run[i].last, v);                                 \
             }                                                                                      \
             v_store(p->dst + c * p->ld, v);                                                        \
         }                                                                                          \

@@ -4,53 +4,50 @@
 #include "runtime/kernels/plane_f32.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "runtime/base/compiler.h"
+#include "runtime/kernels/tmpl/address.h"
 
 // ---- padded copies
 // ----------------------------------------------------------------------------------
 
-static void fill_floats(float *p, size_t n, float value) {
-    for (size_t i = 0; i < n; i++)
-        p[i] = value;
+// Lane i of the vector: src[i * stride], for first <= i < last.
+static vf load_strided(const float *src, int first, int last, size_t stride, vf other) {
+    float lanes[VW];
+    if (stride == 1)
+        return first == 0 && last == VW ? v_load(src) : v_load_range(src, first, last, other);
+    if (stride == 2)
+        return v_load2_range(src, first, last, other);
+    v_store(lanes, other);
+    for (int i = first; i < last; i++)
+        lanes[i] = src[(size_t)i * stride];
+    return v_load(lanes);
 }
 
-// Every stride-th float.
-static void copy_strided(float *dst, const float *src, size_t n, size_t stride) {
-    size_t i = 0;
-    if (stride == 1) {
-        memcpy(dst, src, n * sizeof *dst);
-        return;
-    }
-    for (; stride == 2 && i < n; i += VW) {
-        const int lanes = n - i < VW ? (int)(n - i) : VW;
-        v_store_n(dst + i, v_load2_range(src + 2 * i, 0, lanes), lanes);
-    }
-    for (; i < n; i++)
-        dst[i] = src[i * stride];
+// The first j with j * stride + p >= limit.
+static ptrdiff_t first_at(size_t limit, size_t p, size_t stride) {
+    return limit > p ? (ptrdiff_t)((limit - p + stride - 1) / stride) : 0;
 }
 
-// Ceiling of (limit - p) / stride for the first j with j * stride + p >= limit, at most width.
-static size_t first_at(size_t limit, size_t p, size_t stride, size_t width) {
-    const size_t j = limit > p ? (limit - p + stride - 1) / stride : 0;
-    return j < width ? j : width;
+static int clamp_lane(ptrdiff_t i) {
+    return i < 0 ? 0 : i > VW ? VW : (int)i;
 }
 
+// Whole vectors, also where a phase does not end with one: the next phase or row comes after.
 static void copy_row(const struct bnr_plane_row *r) {
-    if (!r->src) {
-        fill_floats(r->dst, r->phases * r->width, r->fill);
-        return;
-    }
+    const vf fill = v_set1(r->fill);
+    const size_t in = r->src ? r->in : 0;
     for (size_t p = 0; p < r->phases; p++) {
-        float *dst = r->dst + p * r->width;
-        const size_t first = first_at(r->pad, p, r->stride, r->width);
-        const size_t last = first_at(r->pad + r->in, p, r->stride, r->width);
-        fill_floats(dst, first, r->fill);
-        if (first < last)
-            copy_strided(dst + first, r->src + (first * r->stride + p - r->pad), last - first,
-                         r->stride);
-        fill_floats(dst + last, r->width - last, r->fill);
+        const ptrdiff_t first = first_at(r->pad, p, r->stride);
+        const ptrdiff_t last = first_at(r->pad + in, p, r->stride);
+        for (size_t j = 0; j < r->width; j += VW) {
+            const int from = clamp_lane(first - (ptrdiff_t)j), to = clamp_lane(last - (ptrdiff_t)j);
+            const ptrdiff_t at = (ptrdiff_t)(j * r->stride + p) - (ptrdiff_t)r->pad;
+            vf v = fill;
+            if (from < to)
+                v = load_strided(v_address(r->src, at), from, to, r->stride, fill);
+            v_store(r->dst + p * r->width + j, v);
+        }
     }
 }
 
@@ -105,8 +102,13 @@ BNR_INLINE void conv_square(const struct bnr_plane_conv *c, const int size, cons
         for (size_t col = 0; col < c->cols; col += VW)
             conv_block(c, w, row, col, size, stride, 4);
     }
-    for (; row < c->rows; row++) {
-        for (size_t col = 0; col < c->cols; col += VW)
+    const size_t left = c->rows - row;
+    for (size_t col = 0; col < c->cols; col += VW) {
+        if (left == 3)
+            conv_block(c, w, row, col, size, stride, 3);
+        else if (left == 2)
+            conv_block(c, w, row, col, size, stride, 2);
+        else if (left == 1)
             conv_block(c, w, row, col, size, stride, 1);
     }
 }

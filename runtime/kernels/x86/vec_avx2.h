@@ -28,25 +28,46 @@ static inline vf v_load_n(const float *p, int n) {
     return _mm256_maskload_ps(p, v_lanes_below(n));
 }
 
+// In parts: masked stores take dozens of cycles on some processors.
 static inline void v_store_n(float *p, vf v, int n) {
-    _mm256_maskstore_ps(p, v_lanes_below(n), v);
+    __m128 part = _mm256_castps256_ps128(v);
+    if (n >= 8) {
+        _mm256_storeu_ps(p, v);
+        return;
+    }
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps(v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, part);
 }
 
-static inline vf v_load_range(const float *p, int first, int last) {
-    return _mm256_maskload_ps(p, _mm256_andnot_si256(v_lanes_below(first), v_lanes_below(last)));
+static inline __m256i v_lanes_range(int first, int last) {
+    return _mm256_andnot_si256(v_lanes_below(first), v_lanes_below(last));
 }
 
-static inline vf v_load2_range(const float *p, int first, int last) {
+static inline vf v_load_range(const float *p, int first, int last, vf other) {
+    const __m256i lanes = v_lanes_range(first, last);
+    return _mm256_blendv_ps(other, _mm256_maskload_ps(p, lanes), _mm256_castsi256_ps(lanes));
+}
+
+static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     // Each source vector holds four of the lanes in its even places.
     const __m256i even = _mm256_setr_epi32(-1, 0, -1, 0, -1, 0, -1, 0);
-    const __m256i low = _mm256_andnot_si256(v_lanes_below(2 * first), v_lanes_below(2 * last));
-    const __m256i high =
-        _mm256_andnot_si256(v_lanes_below(2 * first - 8), v_lanes_below(2 * last - 8));
+    const __m256i low = v_lanes_range(2 * first, 2 * last);
+    const __m256i high = v_lanes_range(2 * first - 8, 2 * last - 8);
     const __m256 a = _mm256_maskload_ps(p, _mm256_and_si256(low, even));
     const __m256 b = _mm256_maskload_ps(p + 8, _mm256_and_si256(high, even));
-    const __m256 mixed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0));
-    return _mm256_castpd_ps(
-        _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+    const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    const __m256 v = _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
+    return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(v_lanes_range(first, last)));
 }
 
 static inline vf v_set1(float x) {
@@ -83,10 +104,6 @@ static inline vm v_lt(vf a, vf b) {
 
 static inline vf v_select(vm m, vf a, vf b) {
     return _mm256_blendv_ps(b, a, m);
-}
-
-static inline vf v_or(vf a, vf b) {
-    return _mm256_or_ps(a, b);
 }
 
 static inline vf v_max(vf a, vf b) {

@@ -35,18 +35,19 @@ static inline void v_store_n(float *p, vf v, int n) {
     _mm512_mask_storeu_ps(p, v_lanes_below(n), v);
 }
 
-static inline vf v_load_range(const float *p, int first, int last) {
-    return _mm512_maskz_loadu_ps(v_lanes_range(first, last), p);
+static inline vf v_load_range(const float *p, int first, int last, vf other) {
+    return _mm512_mask_loadu_ps(other, v_lanes_range(first, last), p);
 }
 
-static inline vf v_load2_range(const float *p, int first, int last) {
+static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     // Each source vector holds eight of the lanes in its even places.
     const uint64_t lanes = ((1ull << (2 * last)) - (1ull << (2 * first))) & 0x55555555u;
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512 a = _mm512_maskz_loadu_ps((__mmask16)lanes, p);
     const __m512 b = _mm512_maskz_loadu_ps((__mmask16)(lanes >> 16), p + 16);
-    return _mm512_permutex2var_ps(a, even, b);
+    const __m512 v = _mm512_permutex2var_ps(a, even, b);
+    return _mm512_mask_blend_ps(v_lanes_range(first, last), other, v);
 }
 
 static inline vf v_set1(float x) {
@@ -83,10 +84,6 @@ static inline vm v_lt(vf a, vf b) {
 
 static inline vf v_select(vm m, vf a, vf b) {
     return _mm512_mask_blend_ps(m, b, a);
-}
-
-static inline vf v_or(vf a, vf b) {
-    return _mm512_or_ps(a, b);
 }
 
 static inline vf v_max(vf a, vf b) {
