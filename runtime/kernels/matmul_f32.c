@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul_f32: block sizes, packing of both operands, and the tasks: (product, rows of C, columns of
+// C).
+#include "runtime/kernels/matmul_f32.h"
+
+#include <string.h>
+
+#include "runtime/base/checked.h"
+#include "runtime/kernels/scratch.h"
+
+// A block of A [ROWS, KC] and one of B [KC, COLUMNS] share L2. A task has up to TASK_COLUMNS
+// columns, so that packing A for it is worth little beside the product.
+enum { ROWS = 140, COLUMNS = 256, TASK_COLUMNS = 1024 };
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+// Nearly equal pieces of at most `most`, each a multiple of `unit`.
+static size_t even_piece(size_t total, size_t most, size_t unit) {
+    const size_t pieces = max_size(ceil_div(total, most), 1);
+    return max_size(ceil_div(ceil_div(total, pieces), unit), 1) * unit;
+}
+
+static size_t columns_packed(const struct bnr_matmul_f32 *c) {
+    return ceil_div(c->s.n, c->gemm->nr) * c->gemm->nr;
+}
+
+bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_matmul_shape *s, unsigned cpu,
+                          int threads) {
+    *c = (struct bnr_matmul_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
+    c->eltwise = bnr__eltwise_f32_select(cpu);
+    c->slots = bnr__slots_count(threads);
+    c->panel_rows = bnr__gemm_f32_panel_rows(c->gemm, s->m);
+    c->kc = even_piece(s->k, BNR_GEMM_KC, 1);
+    c->mc = even_piece(s->m, ROWS, c->panel_rows);
+    c->nc = even_piece(s->n, TASK_COLUMNS, c->gemm->nr);
+    // Few blocks: smaller ones, so that all threads have work.
+    const size_t tasks = s->count * ceil_div(s->m, c->mc) * ceil_div(s->n, c->nc);
+    const size_t wanted = 4 * (size_t)c->slots;
+    if (c->slots > 1 && tasks < wanted)
+        c->nc = even_piece(s->n, max_size(c->nc * tasks / wanted, c->gemm->nr), c->gemm->nr);
+    const size_t b_floats = s->constant_b ? 0 : c->kc * min_size(c->nc, COLUMNS);
+    return bnr__size_mul(columns_packed(c), s->k, &c->packed_bytes) &&
+           bnr__size_mul(c->packed_bytes, sizeof(float), &c->packed_bytes) &&
+           bnr__slots_bytes(c->slots, c->mc * c->kc, b_floats, &c->slot_bytes, &c->scratch_bytes);
+}
+
+// ---- packing
+// ----------------------------------------------------------------------------------------
+
+// count rows (of A) or columns (of B) of a panel of `width`, elements k0 .. k0 + k - 1 of each:
+// dst[k][width]. Missing ones are zero.
+struct panel {
+    float *dst;
+    const float *src; // element (0, k0) of the first one
+    size_t width, count, k;
+    size_t step; // from one to the next when the k's are neighbours, else from k to k
+    bool k_is_near;
+};
+
+static void pack_across(const struct panel *p) {
+    for (size_t k = 0; k < p->k; k++) {
+        float *dst = p->dst + k * p->width;
+        memcpy(dst, p->src + k * p->step, p->count * sizeof *dst);
+        memset(dst + p->count, 0, (p->width - p->count) * sizeof *dst);
+    }
+}
+
+static void pack_along(const struct panel *p) {
+    enum { STRIP = 8 }; // reads parts of cache lines, writes neighbouring ones
+    for (size_t k0 = 0; k0 < p->k; k0 += STRIP) {
+        const size_t k1 = min_size(k0 + STRIP, p->k);
+        for (size_t i = 0; i < p->count; i++) {
+            for (size_t k = k0; k < k1; k++)
+                p->dst[k * p->width + i] = p->src[i * p->step + k];
+        }
+        for (size_t k = k0; k < k1; k++)
+            memset(p->dst + k * p->width + p->count, 0, (p->width - p->count) * sizeof(float));
+    }
+}
+
+static void pack_panel(const struct panel *p) {
+    if (p->k_is_near)
+        pack_along(p);
+    else
+        pack_across(p);
+}
+
+// Columns col .. col + cols - 1 of B, elements k0 .. k0 + k - 1, panel by panel, `step` floats
+// apart.
+static void pack_b(const struct bnr_matmul_f32 *c, float *dst, const float *b, size_t col,
+                   size_t cols, size_t k0, size_t k, size_t step) {
+    const struct bnr_matmul_shape *s = &c->s;
+    const size_t nr = c->gemm->nr;
+    for (size_t j = 0; j < cols; j += nr, dst += step) {
+        const struct panel p = {
+            .dst = dst,
+            .src = s->trans_b ? b + (col + j) * s->k + k0 : b + k0 * s->n + col + j,
+            .width = nr,
+            .count = min_size(nr, cols - j),
+            .k = k,
+            .step = s->trans_b ? s->k : s->n,
+            .k_is_near = s->trans_b,
+        };
+        pack_panel(&p);
+    }
+}
+
+void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale) {
+    pack_b(c, dst, b, 0, c->s.n, 0, c->s.k, c->gemm->nr * c->s.k);
+    const size_t n = columns_packed(c) * c->s.k;
+    for (size_t i = 0; scale != 1.0f && i < n; i++)
+        dst[i] *= scale;
+}
+
+// Rows row .. row + rows - 1 of A in panels.
+static void pack_a(const struct bnr_matmul_f32 *c, float *dst, const float *a, size_t row,
+                   size_t rows, size_t k0, size_t k) {
+    const struct bnr_matmul_shape *s = &c->s;
+    for (size_t i = 0; i < rows; i += c->panel_rows, dst += c->panel_rows * k) {
+        const struct panel p = {
+            .dst = dst,
+            .src = s->trans_a ? a + k0 * s->m + row + i : a + (row + i) * s->k + k0,
+            .width = c->panel_rows,
+            .count = min_size(c->panel_rows, rows - i),
+            .k = k,
+            .step = s->trans_a ? s->m : s->k,
+            .k_is_near = !s->trans_a,
+        };
+        pack_panel(&p);
+    }
+}
+
+// ---- running
+// ----------------------------------------------------------------------------------------
+
+struct job {
+    const struct bnr_matmul_f32_run *r;
+    struct bnr_gemm_finish finish;
+    struct bnr_eltwise rest;
+    struct bnr_slots slots;
+    size_t row_blocks, col_blocks;
+};
+
+struct task {
+    const float *a, *b; // of the product
+    size_t row, rows, col, cols;
+    float *a_scratch, *b_scratch;
+};
+
+// Elements k0 .. k0 + b->k - 1 of the sums of one task's rows and columns.
+static void run_slice(const struct job *j, const struct task *t, struct bnr_gemm_block b,
+                      size_t k0) {
+    const struct bnr_matmul_f32 *c = j->r->c;
+    const size_t nr = c->gemm->nr;
+    float *dst = b.c;
+    b.a = t->a + k0;
+    b.a_step = c->panel_rows * b.k;
+    if (c->s.m > 1) { // a single row is a panel as it is
+        pack_a(c, t->a_scratch, t->a, t->row, t->rows, k0, b.k);
+        b.a = t->a_scratch;
+    }
+    for (size_t j0 = 0; j0 < t->cols; j0 += COLUMNS) {
+        b.col = t->col + j0;
+        b.n = min_size(COLUMNS, t->cols - j0);
+        b.c = dst + j0;
+        b.b = t->b_scratch;
+        b.b_step = nr * b.k;
+        if (c->s.constant_b) {
+            b.b = c->packed_b + b.col * c->s.k + k0 * nr;
+            b.b_step = nr * c->s.k;
+        } else {
+            pack_b(c, t->b_scratch, t->b, b.col, b.n, k0, b.k, b.b_step);
+        }
+        bnr__gemm_f32_block(&b);
+    }
+}
+
+static void run_task(const struct job *j, size_t index, float *scratch) {
+    const struct bnr_matmul_f32 *c = j->r->c;
+    const struct bnr_matmul_shape *s = &c->s;
+    const size_t product = index / j->col_blocks / j->row_blocks;
+    struct task t = {
+        .a = j->r->a + (s->a_at ? s->a_at[product] : 0),
+        .b = j->r->b + (s->b_at ? s->b_at[product] : 0),
+        .row = index / j->col_blocks % j->row_blocks * c->mc,
+        .col = index % j->col_blocks * c->nc,
+        .a_scratch = scratch,
+        .b_scratch = scratch + c->mc * c->kc,
+    };
+    t.rows = min_size(c->mc, s->m - t.row);
+    t.cols = min_size(c->nc, s->n - t.col);
+    struct bnr_gemm_finish finish = j->finish;
+    finish.row0 = product * s->m;
+    struct bnr_gemm_block b = {
+        .g = c->gemm,
+        .panel_rows = c->panel_rows,
+        .ldb = c->gemm->nr,
+        .m = t.rows,
+        .row = t.row,
+        .c = j->r->dst + (product * s->m + t.row) * s->n + t.col,
+        .ldc = s->n,
+        .finish = &finish,
+    };
+    for (size_t k0 = 0; k0 < s->k; k0 += c->kc) {
+        b.k = min_size(c->kc, s->k - k0);
+        b.first = k0 == 0;
+        b.last = k0 + b.k == s->k;
+        run_slice(j, &t, b, k0);
+    }
+}
+
+static void run_tasks(void *cx, size_t begin, size_t end) {
+    struct job *j = cx;
+    void *scratch = bnr__slots_take(&j->slots);
+    for (size_t t = begin; t < end; t++)
+        run_task(j, t, scratch);
+    bnr__slots_give(&j->slots, scratch);
+}
+
+void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *pool) {
+    const struct bnr_matmul_f32 *c = r->c;
+    struct job j = {.r = r};
+    j.row_blocks = ceil_div(c->s.m, c->mc);
+    j.col_blocks = ceil_div(c->s.n, c->nc);
+    j.finish = (struct bnr_gemm_finish){
+        .col_bias = r->col_bias, .eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
+    bnr__gemm_f32_finish_steps(&j.finish, &c->e, &j.rest);
+    bnr__slots_init(&j.slots, r->scratch, c->slot_bytes, c->slots);
+    bnr__parallel_for(pool, c->s.count * j.row_blocks * j.col_blocks, 1, run_tasks, &j);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products of float32 row-major operands, any of them transposed, many at a time: C[M, N] =
+// op(A) * op(B), then an epilogue. A constant B is packed once; another one block by block as the
+// product goes. A single row (M = 1) reads B once, from memory to the registers.
+//
+// Accuracy: gemm_f32.h.
+#ifndef BNR_KERNELS_MATMUL_F32_H
+#define BNR_KERNELS_MATMUL_F32_H
+
+#include "runtime/kernels/gemm_f32.h"
+
+struct bnr_matmul_shape {
+    size_t m, n, k;
+    bool trans_a, trans_b;     // A is [k, m], B is [n, k]
+    size_t count;              // products; product i's C starts at i * m * n
+    const size_t *a_at, *b_at; // [count] where its operands start, in elements; NULL: one product
+    bool constant_b;           // the same B for all, packed before the first run
+};
+
+struct bnr_matmul_f32 {
+    struct bnr_matmul_shape s;
+    const struct bnr_gemm_f32 *gemm;
+    const struct bnr_eltwise_f32 *eltwise;
+    const float *packed_b; // constant_b
+    struct bnr_eltwise e;  // what follows the column bias
+    // Derived
+    size_t panel_rows, kc, mc, nc;
+    size_t packed_bytes;
+    size_t slot_bytes, scratch_bytes;
+    int slots;
+};
+
+// Sets everything but packed_b and e. False when a size overflows.
+bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_matmul_shape *s, unsigned cpu,
+                          int threads);
+// Packs scale * B into packed_bytes.
+void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale);
+
+struct bnr_matmul_f32_run {
+    const struct bnr_matmul_f32 *c;
+    float *dst;
+    const float *a, *b;    // b: not needed for a constant one
+    const float *col_bias; // [n] or NULL
+    const float *const *operands;
+    void *scratch; // scratch_bytes, 64-byte aligned
+};
+
+void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *pool);
+
+#endif
