@@ -46,6 +46,9 @@ enum bnr_status bnr__build_attrs(struct build *b, const struct scope *s, struct 
                                  const char *what, size_t n, Onnx__AttributeProto **protos,
                                  struct bnr_attr **out);
 
+// The declared type, or for files of IR version 1, which had none, that of the field that is set.
+enum bnr_attr_type bnr__attr_type_of(const Onnx__AttributeProto *p);
+
 // build_function.c: m->functions.
 enum bnr_status bnr__build_functions(struct build *b, size_t n, Onnx__FunctionProto **protos);
 // Opset imports as an array in the model's arena.

@@ -14,8 +14,7 @@ static enum bnr_status fail(struct build *b, const struct place *at, const char 
     return bnr__fail(b->err, BNR_MALFORMED, "%s: attribute '%s' %s", at->what, at->name, why);
 }
 
-// The declared type, or for files of IR version 1, which had none, that of the field that is set.
-static enum bnr_attr_type type_of(const Onnx__AttributeProto *p) {
+enum bnr_attr_type bnr__attr_type_of(const Onnx__AttributeProto *p) {
     if (p->has_type && p->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED)
         return (enum bnr_attr_type)p->type;
     const struct {
@@ -190,7 +189,7 @@ static enum bnr_status read_content(struct build *b, const struct scope *s, stru
 static enum bnr_status read_attr(struct build *b, const struct scope *s, struct bnr_node *owner,
                                  const struct place *at, Onnx__AttributeProto *p, struct bnr_attr *out) {
     out->name = bnr__model_intern(b->m, at->name);
-    out->type = type_of(p);
+    out->type = bnr__attr_type_of(p);
     if (!out->name)
         return bnr__no_memory(b->err);
     if (!p->ref_attr_name || !p->ref_attr_name[0])

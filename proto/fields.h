@@ -39,19 +39,11 @@
     X(BNR_NODE_METADATA_PROPS, node, metadata_props, 9)                                            \
     X(BNR_NODE_DEVICE_CONFIGURATIONS, node, device_configurations, 10)                             \
     X(BNR_ATTRIBUTE_NAME, attribute, name, 1)                                                      \
-    X(BNR_ATTRIBUTE_F, attribute, f, 2)                                                            \
-    X(BNR_ATTRIBUTE_I, attribute, i, 3)                                                            \
-    X(BNR_ATTRIBUTE_S, attribute, s, 4)                                                            \
     X(BNR_ATTRIBUTE_T, attribute, t, 5)                                                            \
     X(BNR_ATTRIBUTE_G, attribute, g, 6)                                                            \
-    X(BNR_ATTRIBUTE_FLOATS, attribute, floats, 7)                                                  \
-    X(BNR_ATTRIBUTE_INTS, attribute, ints, 8)                                                      \
-    X(BNR_ATTRIBUTE_STRINGS, attribute, strings, 9)                                                \
     X(BNR_ATTRIBUTE_TENSORS, attribute, tensors, 10)                                               \
     X(BNR_ATTRIBUTE_GRAPHS, attribute, graphs, 11)                                                 \
     X(BNR_ATTRIBUTE_DOC_STRING, attribute, doc_string, 13)                                         \
-    X(BNR_ATTRIBUTE_TP, attribute, tp, 14)                                                         \
-    X(BNR_ATTRIBUTE_TYPE_PROTOS, attribute, type_protos, 15)                                       \
     X(BNR_ATTRIBUTE_TYPE, attribute, type, 20)                                                     \
     X(BNR_ATTRIBUTE_SPARSE_TENSOR, attribute, sparse_tensor, 22)                                   \
     X(BNR_ATTRIBUTE_SPARSE_TENSORS, attribute, sparse_tensors, 23)                                 \
@@ -65,7 +57,10 @@
     X(BNR_TENSOR_DOC_STRING, tensor, doc_string, 12)                                               \
     X(BNR_TENSOR_EXTERNAL_DATA, tensor, external_data, 13)                                         \
     X(BNR_TENSOR_DATA_LOCATION, tensor, data_location, 14)                                         \
-    X(BNR_TENSOR_METADATA_PROPS, tensor, metadata_props, 16)
+    X(BNR_TENSOR_METADATA_PROPS, tensor, metadata_props, 16)                                       \
+    X(BNR_SPARSE_VALUES, sparse_tensor, values, 1)                                                 \
+    X(BNR_SPARSE_INDICES, sparse_tensor, indices, 2)                                               \
+    X(BNR_SPARSE_DIMS, sparse_tensor, dims, 3)
 
 enum bnr_field_number {
 #define BNR_FIELD_ENUM(constant, message, field, number) constant = number,
