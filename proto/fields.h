@@ -60,7 +60,19 @@
     X(BNR_TENSOR_METADATA_PROPS, tensor, metadata_props, 16)                                       \
     X(BNR_SPARSE_VALUES, sparse_tensor, values, 1)                                                 \
     X(BNR_SPARSE_INDICES, sparse_tensor, indices, 2)                                               \
-    X(BNR_SPARSE_DIMS, sparse_tensor, dims, 3)
+    X(BNR_SPARSE_DIMS, sparse_tensor, dims, 3)                                                     \
+    X(BNR_SEQUENCE_NAME, sequence, name, 1)                                                        \
+    X(BNR_SEQUENCE_ELEM_TYPE, sequence, elem_type, 2)                                              \
+    X(BNR_SEQUENCE_TENSOR_VALUES, sequence, tensor_values, 3)                                      \
+    X(BNR_SEQUENCE_SPARSE_TENSOR_VALUES, sequence, sparse_tensor_values, 4)                        \
+    X(BNR_SEQUENCE_SEQUENCE_VALUES, sequence, sequence_values, 5)                                  \
+    X(BNR_SEQUENCE_MAP_VALUES, sequence, map_values, 6)                                            \
+    X(BNR_SEQUENCE_OPTIONAL_VALUES, sequence, optional_values, 7)                                  \
+    X(BNR_MAP_NAME, map, name, 1)                                                                  \
+    X(BNR_MAP_KEY_TYPE, map, key_type, 2)                                                          \
+    X(BNR_MAP_KEYS, map, keys, 3)                                                                  \
+    X(BNR_MAP_STRING_KEYS, map, string_keys, 4)                                                    \
+    X(BNR_MAP_VALUES, map, values, 5)
 
 enum bnr_field_number {
 #define BNR_FIELD_ENUM(constant, message, field, number) constant = number,

@@ -20,7 +20,8 @@ enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data,
 // beyond 2 GB in total go to PATH.data. Written to a temporary file beside `path`, then renamed.
 enum bnr_status bnr__model_write_file(const struct bnr_model *m, const struct bnr_model *origin,
                                       const char *path, struct bnr_error *err);
-// A serialized TensorProto / SequenceProto / OptionalProto.
+// A serialized TensorProto, SequenceProto, OptionalProto, MapProto or SparseTensorProto: which, `kind` must
+// say. The values of a map are a tensor where the file has scalars.
 enum bnr_status bnr__tensor_read_pb(struct bnr_tensor **out, const char *path, enum bnr_kind kind,
                                     enum bnr_kind elem_kind, const struct bnr_allocator *a,
                                     struct bnr_error *err);

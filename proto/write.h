@@ -71,6 +71,8 @@ struct bnr_bytes bnr__find_named(struct finder *f, const char *name);
 // none.
 void bnr__put_tensor(struct writer *w, struct bnr_sink *s, uint32_t id, const struct bnr_tensor *t,
                      const char *name, struct bnr_bytes source);
+// The content of that message alone.
+void bnr__emit_tensor(struct writer *w, struct bnr_sink *s, const struct bnr_tensor *t, const char *name);
 // A SparseTensorProto of a dense tensor.
 void bnr__put_sparse(struct writer *w, struct bnr_sink *s, uint32_t id, const struct bnr_tensor *t);
 // The elements as in raw_data.

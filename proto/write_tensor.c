@@ -236,6 +236,10 @@ void bnr__put_tensor(struct writer *w, struct bnr_sink *s, uint32_t id, const st
     bnr__put_message(s, id, emit_tensor, &(struct tensor_cx){w, t, name, source, false});
 }
 
+void bnr__emit_tensor(struct writer *w, struct bnr_sink *s, const struct bnr_tensor *t, const char *name) {
+    emit_tensor(s, &(struct tensor_cx){w, t, name, {0}, false});
+}
+
 static bool is_zero(const struct bnr_tensor *t, size_t i) {
     static const uint8_t zeros[16];
     size_t size = bnr__dtype_size(t->dtype);
