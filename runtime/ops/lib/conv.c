@@ -3,16 +3,62 @@
 
 #include "runtime/ops/lib/compute.h"
 
-#define T double
-#define NAME(x) x##_f64
-#include "runtime/ops/lib/conv_loops.inc"
-#undef T
-#undef NAME
-#define T int64_t
-#define NAME(x) x##_i64
-#include "runtime/ops/lib/conv_loops.inc"
-#undef T
-#undef NAME
+struct job {
+    const struct bnr_conv *conv;
+    struct bnr_window window; // with the roles of x and y as the loops need them
+    const double *x, *w, *bias;
+    double *y;
+};
+
+// y[o] += k[tap] * x[i] for every pair of positions that a tap connects.
+static void accumulate(const struct job *j, const double *x, const double *k, double *y) {
+    const struct bnr_window *w = &j->window;
+    const int64_t taps = bnr__window_taps(w);
+    struct bnr_window_run r;
+    for (int64_t t = 0; t < taps; t++) {
+        const double kt = k[t];
+        for (bool ok = bnr__window_first(w, t, &r); ok; ok = bnr__window_next(w, &r)) {
+            if (j->conv->transposed) {
+                for (size_t i = 0; i < r.count; i++)
+                    y[r.x + i * r.step] += kt * x[r.y + i];
+            } else if (r.step == 1) {
+                for (size_t i = 0; i < r.count; i++)
+                    y[r.y + i] += kt * x[r.x + i];
+            } else {
+                for (size_t i = 0; i < r.count; i++)
+                    y[r.y + i] += kt * x[r.x + i * r.step];
+            }
+        }
+    }
+}
+
+static void run_channels(void *cx, size_t begin, size_t end) {
+    const struct job *j = cx;
+    const struct bnr_conv *c = j->conv;
+    const struct bnr_window *w = &c->window;
+    const size_t taps = (size_t)bnr__window_taps(w);
+    const size_t in = (size_t)bnr__window_in_numel(w), out = (size_t)bnr__window_out_numel(w);
+    const size_t group_in = (size_t)c->group_in, group_out = (size_t)c->group_out;
+    for (size_t o = begin; o < end; o++) {
+        const size_t g = o / group_out;
+        double *y = j->y + o * out;
+        const double b = j->bias ? j->bias[o] : 0;
+        for (size_t i = 0; i < out; i++)
+            y[i] = b;
+        for (size_t i = 0; i < group_in; i++) {
+            const size_t channel = g * group_in + i;
+            const size_t k = c->transposed ? channel * group_out + o % group_out : o * group_in + i;
+            accumulate(j, j->x + channel * in, j->w + k * taps, y);
+        }
+    }
+}
+
+void bnr__conv_f64(const struct bnr_conv *c, const double *x, const double *w, const double *bias,
+                   double *y, struct bnr_pool *pool) {
+    struct job j = {.conv = c, .x = x, .w = w, .bias = bias, .y = y};
+    j.window = c->transposed ? bnr__window_transpose(&c->window) : c->window;
+    bnr__parallel_for(pool, (size_t)c->out_channels, 1, run_channels, &j);
+}
 
 // in_channels, out_channels and the group's share of both from X's and W's channel dims.
 static enum bnr_status channels(const struct bnr_node *n, int64_t xc, int64_t w0, int64_t w1,

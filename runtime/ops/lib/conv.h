@@ -37,8 +37,6 @@ int bnr__conv_out_dims(const struct bnr_conv *c, int64_t dims[BNR_MAX_RANK]);
 // One image: x [C, in...], w as in the node, bias [M] or NULL, y [M, out...].
 void bnr__conv_f64(const struct bnr_conv *c, const double *x, const double *w, const double *bias,
                    double *y, struct bnr_pool *pool);
-void bnr__conv_i64(const struct bnr_conv *c, const int64_t *x, const int64_t *w,
-                   const int64_t *bias, int64_t *y, struct bnr_pool *pool);
 // The reference of Conv and ConvTranspose (inputs X, W and perhaps B): any float dtype.
 enum bnr_status bnr__conv_ref(const struct bnr_args *a, bool transposed);
 

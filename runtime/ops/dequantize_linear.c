@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// DequantizeLinear (ai.onnx 10, 13, 19, 21, 23, 24, 25): (x - x_zero_point) * x_scale, with scales
+// as in QuantizeLinear.
+#include "runtime/ops/lib/quantize.h"
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    const int64_t attr = bnr__attr_int(cx->node, "output_dtype", 0);
+    const enum bnr_dtype scale = bnr__infer_in_dtype(cx, 1);
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_QUANTIZED | BNR_TYPE(INT32)));
+    BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_FLOAT | BNR_TYPE(FLOAT8E8M0)));
+    if (bnr__infer_in(cx, 2))
+        BNR_TRY(bnr__infer_same_dtype(cx, 0, 2));
+    if (attr < 0 || attr >= BNR_DTYPE_COUNT || (attr && !(BNR_TYPES_FLOAT >> attr & 1)) ||
+        (!attr && scale == BNR_FLOAT8E8M0))
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
+                            "output_dtype is %lld with scales of %s, expected a float type",
+                            (long long)attr, bnr__dtype_name(scale));
+    BNR_TRY(bnr__quant_infer(cx));
+    bnr__infer_set(cx, 0, attr ? (enum bnr_dtype)attr : scale, &bnr__infer_in(cx, 0)->shape);
+    return BNR_OK;
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    const struct bnr_tensor *x = a->in[0], *s = a->in[1], *z = bnr__in(a, 2);
+    const int64_t attr = bnr__attr_int(a->node, "output_dtype", 0);
+    struct bnr_tensor *y;
+    BNR_TRY(bnr__out(a, 0, attr ? (enum bnr_dtype)attr : s->dtype, x->rank, x->dims, &y));
+    if (!y || y->numel == 0)
+        return BNR_OK;
+    const struct bnr_quant_layout l = bnr__quant_layout(a->node, x, s);
+    const double *scale = bnr__all_f64(a, s), *zero = bnr__all_f64(a, z);
+    double *v = bnr__temp_f64(a, x->numel);
+    if (!scale || (z && !zero) || !v)
+        return BNR_NO_MEMORY;
+    bnr__load_f64(v, x->dtype, x->data, x->numel);
+    for (size_t o = 0, at = 0; o < l.outer; o++)
+        for (size_t i = 0; i < l.n; i++)
+            for (size_t k = 0; k < l.inner; k++, at++) {
+                const size_t p = bnr__quant_index(&l, o, i, k);
+                const double shift = z ? zero[z->numel == 1 ? 0 : p] : 0;
+                v[at] = (v[at] - shift) * scale[p];
+            }
+    bnr__store_f64(y->dtype, y->data, v, y->numel);
+    return BNR_OK;
+}
+
+BNR_DEFINE_OP(dequantize_linear) = {
+    .domain = "",
+    .name = "DequantizeLinear",
+    .since = {10, 13, 19, 21, 23, 24, 25},
+    .min_in = 2,
+    .max_in = 3,
+    .min_out = 1,
+    .max_out = 1,
+    .attrs = "axis:i block_size:i output_dtype:i",
+    .infer = infer,
+    .ref = ref,
+};
