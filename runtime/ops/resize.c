@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resize (ai.onnx 10, 11, 13, 18, 19): nearest, linear and cubic, every coordinate transformation,
+// antialias, by scales or by sizes. Version 10 has inputs X, scales; the others X, roi, scales,
+// sizes.
+#include "runtime/ops/lib/resize.h"
+
+static int roi_input(const struct bnr_node *n) {
+    return n->since < 11 ? -1 : 1;
+}
+
+static int scales_input(const struct bnr_node *n) {
+    return n->since < 11 ? 1 : 2;
+}
+
+static int sizes_input(const struct bnr_node *n) {
+    return n->since < 11 ? -1 : 3;
+}
+
+// Input i's tensor where it is there, known, and not empty (which is how version 11 leaves one
+// out). *absent: it is certain that there is nothing.
+static const struct bnr_tensor *known(const struct bnr_infer *cx, int i, bool *absent) {
+    const struct bnr_info *x = i >= 0 && i < cx->n_in ? cx->in[i] : NULL;
+    const bool empty = x && x->type.shape.rank == 1 && x->type.shape.dims[0].n == 0;
+    *absent = !x || empty;
+    return *absent ? NULL : x->tensor;
+}
+
+static const double *doubles(struct bnr_infer *cx, const struct bnr_tensor *t) {
+    double *v = BNR_NEW_ARRAY(cx->arena, t->numel ? t->numel : 1, double);
+    if (v)
+        bnr__load_f64(v, t->dtype, t->data, t->numel);
+    return v;
+}
+
+static const int64_t *integers(struct bnr_infer *cx, const struct bnr_tensor *t) {
+    int64_t *v = BNR_NEW_ARRAY(cx->arena, t->numel ? t->numel : 1, int64_t);
+    if (v)
+        bnr__load_i64(v, t->dtype, t->data, t->numel);
+    return v;
+}
+
+static enum bnr_status check_types(struct bnr_infer *cx) {
+    struct bnr_resize r;
+    BNR_TRY(bnr__resize_attrs(cx->node, &r, cx->err));
+    BNR_TRY(bnr__infer_types(
+        cx, 0, r.mode == BNR_RESIZE_NEAREST ? BNR_TYPES_ALL : BNR_TYPES_NUMERIC | BNR_TYPE(BOOL)));
+    if (cx->node->since >= 11) {
+        BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_FLOAT));
+        BNR_TRY(bnr__infer_types(cx, 3, BNR_TYPES_INDEX));
+    }
+    return bnr__infer_types(cx, scales_input(cx->node), BNR_TYPES_FLOAT);
+}
+
+// With sizes in elems (perhaps symbolic) and nothing else known, the output's dims are those.
+static enum bnr_status dims_from_elems(struct bnr_infer *cx, struct bnr_shape *y) {
+    const struct bnr_dim *elems;
+    int n, axes[BNR_MAX_RANK], count;
+    BNR_TRY(bnr__infer_ints(cx, sizes_input(cx->node), &elems, &n));
+    BNR_TRY(bnr__resize_axes(cx->node, y->rank, axes, &count, cx->err));
+    const bool stretch =
+        bnr__attr_string(cx->node, "keep_aspect_ratio_policy", "stretch")[0] == 's';
+    for (int i = 0; i < count; i++)
+        y->dims[axes[i]] =
+            elems && n == count && stretch ? bnr__dim_of_elem(elems[i]) : bnr__dim_unknown();
+    return BNR_OK;
+}
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    const struct bnr_node *n = cx->node;
+    const struct bnr_type *x = bnr__infer_in(cx, 0);
+    struct bnr_shape y = x->shape;
+    bool no_scales, no_sizes, no_roi;
+    BNR_TRY(check_types(cx));
+    const struct bnr_tensor *scales = known(cx, scales_input(n), &no_scales);
+    const struct bnr_tensor *sizes = known(cx, sizes_input(n), &no_sizes);
+    const struct bnr_tensor *roi = known(cx, roi_input(n), &no_roi);
+    const bool all_known = (scales || no_scales) && (sizes || no_sizes) && (roi || no_roi);
+    if (y.rank >= 0 && bnr__shape_known(&y) && all_known) {
+        struct bnr_resize r;
+        struct bnr_resize_request q = {0};
+        int64_t dims[BNR_MAX_RANK];
+        bnr__shape_numbers(&y, dims);
+        if ((scales && !(q.scales = doubles(cx, scales))) ||
+            (sizes && !(q.sizes = integers(cx, sizes))) || (roi && !(q.roi = doubles(cx, roi))))
+            return bnr__no_memory(cx->err);
+        q.n_scales = scales ? scales->numel : 0;
+        q.n_sizes = sizes ? sizes->numel : 0;
+        q.n_roi = roi ? roi->numel : 0;
+        BNR_TRY(bnr__resize_plan(n, y.rank, dims, &q, &r, cx->err));
+        y = bnr__shape_of(y.rank, r.out);
+    } else if (y.rank >= 0) {
+        BNR_TRY(dims_from_elems(cx, &y));
+    }
+    bnr__infer_set(cx, 0, x->dtype, &y);
+    return BNR_OK;
+}
+
+static const struct bnr_tensor *given(const struct bnr_args *a, int i) {
+    const struct bnr_tensor *t = i < 0 ? NULL : bnr__in(a, i);
+    return t && t->numel > 0 ? t : NULL;
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    const struct bnr_node *n = a->node;
+    const struct bnr_tensor *x = a->in[0], *scales = given(a, scales_input(n));
+    const struct bnr_tensor *sizes = given(a, sizes_input(n)), *roi = given(a, roi_input(n));
+    struct bnr_resize r;
+    struct bnr_resize_request q = {0};
+    if ((scales && !(q.scales = bnr__all_f64(a, scales))) ||
+        (sizes && !(q.sizes = bnr__all_i64(a, sizes))) || (roi && !(q.roi = bnr__all_f64(a, roi))))
+        return BNR_NO_MEMORY;
+    // Rank 0 has nothing to scale, and an empty list says so.
+    static const double nothing;
+    if (x->rank == 0 && !q.scales && !q.sizes)
+        q.scales = &nothing;
+    q.n_scales = scales ? scales->numel : 0;
+    q.n_sizes = sizes ? sizes->numel : 0;
+    q.n_roi = roi ? roi->numel : 0;
+    BNR_TRY(bnr__resize_plan(n, x->rank, x->dims, &q, &r, a->err));
+    BNR_TRY(bnr__out_alloc(a, 0, x->dtype, x->rank, r.out));
+    return bnr__resize_run(a, &r);
+}
+
+BNR_DEFINE_OP(resize) = {
+    .domain = "",
+    .name = "Resize",
+    .since = {10, 11, 13, 18, 19},
+    .min_in = 1,
+    .max_in = 4,
+    .min_out = 1,
+    .max_out = 1,
+    .attrs =
+        "antialias:i axes:I coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i "
+        "extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s",
+    .infer = infer,
+    .ref = ref,
+};
