@@ -2,6 +2,7 @@
 // Abs: |x|. The smallest integer of its type has no absolute value: it stays (wraps).
 #include <tgmath.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(abs, fabs(a))
@@ -18,4 +19,5 @@ BNR_DEFINE_OP(abs) = {
     .name = "Abs",
     .since = {1, 6, 13},
     BNR_EACH_UNARY,
+    .affine = &bnr__affine_homogeneous,
 };

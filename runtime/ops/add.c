@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Add: C = A + B, broadcast; integers wrap.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(add, a + b)
@@ -30,4 +31,5 @@ BNR_DEFINE_OP(add) = {
     .since = {1, 6, 7, 13, 14},
     .attrs = "axis:i broadcast:i",
     BNR_EACH_BINARY,
+    .affine = &bnr__affine_add,
 };

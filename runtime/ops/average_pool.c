@@ -2,6 +2,7 @@
 // AveragePool (ai.onnx 1, 7, 10, 11, 19, 22): the mean of each window. Padding does not count, or
 // with count_include_pad counts as zeros; what ceil_mode adds beyond the padding never counts.
 #include "runtime/base/pool.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/pooling.h"
 
@@ -72,4 +73,5 @@ BNR_DEFINE_OP(average_pool) = {
         "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I! pads:I strides:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_average_pool,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv (ai.onnx 1, 11, 22): y = w * x + b over N-D windows, with groups, strides, dilations and
 // padding.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/conv.h"
 #include "runtime/ops/lib/compute.h"
 
@@ -26,4 +27,5 @@ BNR_DEFINE_OP(conv) = {
     .attrs = "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_conv,
 };

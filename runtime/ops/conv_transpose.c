@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ConvTranspose (ai.onnx 1, 11, 22): the transpose of Conv: every input element adds a scaled
 // kernel to the output. W is [C, M/group, kernel...].
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/conv.h"
 
@@ -27,4 +28,5 @@ BNR_DEFINE_OP(conv_transpose) = {
              "strides:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_conv_transpose,
 };

@@ -3,6 +3,7 @@
 // CRD: (c, row, column).
 #include <string.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status block_size(const struct bnr_node *n, struct bnr_error *err, int64_t *block) {
@@ -73,4 +74,5 @@ BNR_DEFINE_OP(depth_to_space) = {
     .attrs = "blocksize:i! mode:s",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_depth_to_space,
 };

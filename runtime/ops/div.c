@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Div: C = A / B, broadcast. Integers are truncated toward zero; dividing them by zero is an error,
 // the smallest one by -1 wraps.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(div, a / b)
@@ -37,4 +38,5 @@ BNR_DEFINE_OP(div) = {
     .since = {1, 6, 7, 13, 14},
     .attrs = "axis:i broadcast:i",
     BNR_EACH_BINARY,
+    .affine = &bnr__affine_div,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expand: broadcasts the input with a shape given as data.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status target(struct bnr_infer *cx, struct bnr_shape *t) {
@@ -66,4 +67,5 @@ BNR_DEFINE_OP(expand) = {
     .max_out = 1,
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_expand,
 };

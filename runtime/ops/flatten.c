@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flatten: [d0 .. dn] to [d0 * .. * d(axis-1), d(axis) * .. * dn].
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
@@ -37,4 +38,5 @@ BNR_DEFINE_OP(flatten) = {
     .attrs = "axis:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_reshape,
 };

@@ -3,6 +3,7 @@
 // opset 7 C broadcasts only with attribute broadcast = 1.
 #include <math.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/matmul.h"
 
@@ -138,4 +139,5 @@ BNR_DEFINE_OP(gemm) = {
     .attrs = "alpha:f beta:f broadcast:i transA:i transB:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_gemm,
 };

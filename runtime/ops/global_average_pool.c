@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GlobalAveragePool (ai.onnx 1, 22): the mean of each channel.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/pooling.h"
 
 static enum bnr_status ref(const struct bnr_args *a) {
@@ -27,4 +28,5 @@ BNR_DEFINE_OP(global_average_pool) = {
     .max_out = 1,
     .infer = bnr__pooling_global_infer,
     .ref = ref,
+    .affine = &bnr__affine_global_average_pool,
 };

@@ -3,6 +3,7 @@
 // number.
 #include <math.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/pooling.h"
 
 static enum bnr_status ref(const struct bnr_args *a) {
@@ -31,4 +32,5 @@ BNR_DEFINE_OP(global_max_pool) = {
     .max_out = 1,
     .infer = bnr__pooling_global_infer,
     .ref = ref,
+    .affine = &bnr__affine_global_max_pool,
 };

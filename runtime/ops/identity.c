@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Identity: the input, whatever kind of value it is.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
@@ -27,4 +28,5 @@ BNR_DEFINE_OP(identity) = {
     .flags = BNR_OP_VIEW | BNR_OP_ANY_KIND,
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_identity,
 };

@@ -3,6 +3,7 @@
 // (population) variance over the spatial dims of each instance's channel.
 #include <math.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
 
@@ -51,4 +52,5 @@ BNR_DEFINE_OP(instance_normalization) = {
     .attrs = "consumed_inputs:I epsilon:f",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_instance_norm,
 };

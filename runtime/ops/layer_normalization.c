@@ -3,6 +3,7 @@
 // `axis` on; also mean and 1 / sqrt(var + epsilon), in the type that stash_type says.
 #include <math.h>
 
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
 
@@ -89,4 +90,5 @@ BNR_DEFINE_OP(layer_normalization) = {
     .attrs = "axis:i epsilon:f stash_type:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_layer_norm,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // LeakyRelu: y = x < 0 ? alpha * x : x.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(leaky_relu, a < 0 ? (T)p.alpha * a : a)
@@ -25,4 +26,5 @@ BNR_DEFINE_OP(leaky_relu) = {
     .since = {1, 6, 16},
     .attrs = "alpha:f",
     BNR_EACH_UNARY,
+    .affine = &bnr__affine_homogeneous,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MatMul (ai.onnx 1, 9, 13): NumPy's matmul. Floats in double, integers modulo 2^64.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/matmul.h"
 #include "runtime/ops/lib/compute.h"
 
@@ -67,4 +68,5 @@ BNR_DEFINE_OP(matmul) = {
     .flags = BNR_OP_EPILOGUE,
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_matmul,
 };

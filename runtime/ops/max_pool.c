@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "runtime/base/pool.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/pooling.h"
 
@@ -92,4 +93,5 @@ BNR_DEFINE_OP(max_pool) = {
     .attrs = "auto_pad:s ceil_mode:i dilations:I kernel_shape:I! pads:I storage_order:i strides:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_max_pool,
 };

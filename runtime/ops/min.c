@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Min: the smallest of any number of inputs, broadcast; NaN where one is NaN.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(min, a < b || a != a ? a : b)
@@ -23,4 +24,5 @@ BNR_DEFINE_OP(min) = {
     .name = "Min",
     .since = {1, 6, 8, 12, 13},
     BNR_EACH_VARIADIC,
+    .affine = &bnr__affine_max,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mul: C = A * B, broadcast; integers wrap.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(mul, a * b)
@@ -32,4 +33,5 @@ BNR_DEFINE_OP(mul) = {
     .since = {1, 6, 7, 13, 14},
     .attrs = "axis:i broadcast:i",
     BNR_EACH_BINARY,
+    .affine = &bnr__affine_mul,
 };

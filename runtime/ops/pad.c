@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 enum mode { CONSTANT, REFLECT, EDGE, WRAP };
@@ -238,4 +239,5 @@ BNR_DEFINE_OP(pad) = {
     .attrs = "mode:s pads:I paddings:I value:f",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_pad,
 };

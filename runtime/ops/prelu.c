@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PRelu (ai.onnx 1, 6, 7, 9, 16): x < 0 ? slope * x : x. From 7 on slope broadcasts to x; before,
 // it has one element or one per channel.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 
 // Slope of versions 1 and 6 as NumPy broadcasting sees it: [C] is [C, 1, ...].
@@ -84,4 +85,5 @@ BNR_DEFINE_OP(prelu) = {
     .attrs = "consumed_inputs:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_homogeneous,
 };

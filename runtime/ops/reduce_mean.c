@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceMean: the mean over axes; integers are truncated. Over an empty set NaN, or 0 for integers.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/reduce.h"
 
 BNR_REDUCE_LOOPS(sum_f64, double, x, a + b)
@@ -22,4 +23,5 @@ BNR_DEFINE_OP(reduce_mean) = {
     .name = "ReduceMean",
     .since = {1, 11, 13, 18},
     BNR_REDUCE_OP,
+    .affine = &bnr__affine_reduce_mean,
 };

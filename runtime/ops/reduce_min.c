@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceMin: the smallest element over axes; NaN where there is one; over an empty set
 // infinity or the highest number of the dtype.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/reduce.h"
 
 BNR_REDUCE_LOOPS(smallest_f64, double, x, a < b || a != a ? a : b)
@@ -21,4 +22,5 @@ BNR_DEFINE_OP(reduce_min) = {
     .name = "ReduceMin",
     .since = {1, 11, 12, 13, 18, 20},
     BNR_REDUCE_OP,
+    .affine = &bnr__affine_reduce_max,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Relu: y = max(0, x); NaN stays NaN.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(relu, a < 0 ? 0 : a)
@@ -15,4 +16,5 @@ BNR_DEFINE_OP(relu) = {
     .name = "Relu",
     .since = {1, 6, 13, 14},
     BNR_EACH_UNARY,
+    .affine = &bnr__affine_homogeneous,
 };

@@ -2,6 +2,7 @@
 // Reshape: the same elements with other dims. 0 keeps the input's dim (unless allowzero), -1 is
 // what remains. Opset 1 has the dims as an attribute.
 #include "runtime/base/checked.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 // The dim that -1 stands for: what both sides have in common cancels, the rest must be numbers.
@@ -176,4 +177,5 @@ BNR_DEFINE_OP(reshape) = {
     .attrs = "shape:I allowzero:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_reshape,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slice: start, end and step along the listed axes. Attributes without steps in opset 1, inputs
 // from 10.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 struct params {
@@ -156,4 +157,5 @@ BNR_DEFINE_OP(slice) = {
     .attrs = "starts:I ends:I axes:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_slice,
 };

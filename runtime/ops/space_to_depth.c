@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SpaceToDepth: [N, C, H*b, W*b] to [N, b*b*C, H, W]; the output channel is (row, column, c).
 #include "runtime/base/checked.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status block_size(const struct bnr_node *n, struct bnr_error *err, int64_t *block) {
@@ -66,4 +67,5 @@ BNR_DEFINE_OP(space_to_depth) = {
     .attrs = "blocksize:i!",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_space_to_depth,
 };

@@ -2,6 +2,7 @@
 // Split: cuts a tensor along one axis into the listed sizes (attribute below opset 13, input in 1
 // and from 13), or into equal parts, of which the last is smaller where opset 18 allows it.
 #include "runtime/base/checked.h"
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static int parts(const struct bnr_node *n, int n_out) {
@@ -135,4 +136,5 @@ BNR_DEFINE_OP(split) = {
     .attrs = "axis:i split:I num_outputs:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_split,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Squeeze: drops dims of size 1, all of them or those listed (an attribute below opset 13).
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status drop_listed(struct bnr_infer *cx, const struct bnr_shape *x,
@@ -69,4 +70,5 @@ BNR_DEFINE_OP(squeeze) = {
     .attrs = "axes:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_reshape,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sum: of any number of inputs, broadcast. Narrow floats are rounded once.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(sum, a + b)
@@ -22,4 +23,5 @@ BNR_DEFINE_OP(sum) = {
     .name = "Sum",
     .since = {1, 6, 8, 13},
     BNR_EACH_VARIADIC,
+    .affine = &bnr__affine_add,
 };

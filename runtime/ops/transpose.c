@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transpose: permutes the axes; without `perm` reverses them.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status permutation(const struct bnr_node *n, struct bnr_error *err, int rank,
@@ -59,4 +60,5 @@ BNR_DEFINE_OP(transpose) = {
     .attrs = "perm:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_transpose,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unsqueeze: inserts dims of size 1 at the listed axes of the output (an attribute below opset 13).
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status insert(struct bnr_infer *cx, const struct bnr_shape *x,
@@ -56,4 +57,5 @@ BNR_DEFINE_OP(unsqueeze) = {
     .attrs = "axes:I",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_reshape,
 };

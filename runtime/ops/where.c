@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where: X where the condition holds, else Y; all three broadcast. Elements are only moved, so there is
 // one loop per size.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
 #define SELECT(name, type)                                                                         \
@@ -78,4 +79,5 @@ BNR_DEFINE_OP(where) = {
     .flags = BNR_OP_ELEMENTWISE,
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_where,
 };
