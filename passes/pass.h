@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pass manager. A pass is one rewrite in one file, listed in passes.inc in the order in which passes
-// run. The manager verifies the graph after every pass, counts rewrites, repeats the list to a fixed point
-// (with a cap), and honours --passes, --stop-after and --print-after.
+// The pass manager. A pass is one rewrite in one file, listed in passes.inc in the order in which
+// passes run. The manager verifies the graph after every pass, counts rewrites, repeats the list to
+// a fixed point (with a cap), and honours --passes, --stop-after and --print-after.
 #ifndef BNR_PASSES_PASS_H
 #define BNR_PASSES_PASS_H
 
@@ -12,9 +12,11 @@ struct bnr_pass_cx {
     const struct bnr_options *options; // never NULL
     struct bnr_arena *temp;            // emptied after each pass
     struct bnr_error *err;
-    unsigned groups;      // enum bnr_pass_group that may run
-    int rewrites;         // done so far
-    bool changed;         // by the pass that runs
+    unsigned groups;         // enum bnr_pass_group that may run
+    int rewrites;            // done so far
+    bool changed;            // by the pass that runs
+    bool settled;            // folding is over: what would stand in its way may be done
+    struct bnr_error broken; // debug builds: what the verifier said after one of its rewrites
 };
 
 // Which passes a caller wants.
@@ -31,15 +33,16 @@ struct bnr_pass {
     enum bnr_status (*run)(struct bnr_pass_cx *cx, struct bnr_graph *g); // called for every graph
 };
 
-// A pass calls this before each rewrite: false when --stop-after is reached. Counts and sets changed.
+// A pass calls this before each rewrite: false when --stop-after is reached. Counts and sets
+// changed.
 bool bnr__pass_may_rewrite(struct bnr_pass_cx *cx);
 // Logs "pass: skip 'node': reason" at debug level.
-void bnr__pass_skip(struct bnr_pass_cx *cx, const char *pass, const struct bnr_node *n, const char *fmt,
-                    ...) BNR_PRINTF(4, 5);
+void bnr__pass_skip(struct bnr_pass_cx *cx, const char *pass, const struct bnr_node *n,
+                    const char *fmt, ...) BNR_PRINTF(4, 5);
 
 // Runs the passes of `groups` (or options->passes) on a resolved, inferred model.
-enum bnr_status bnr__passes_run(struct bnr_model *m, const struct bnr_options *options, unsigned groups,
-                                struct bnr_error *err);
+enum bnr_status bnr__passes_run(struct bnr_model *m, const struct bnr_options *options,
+                                unsigned groups, struct bnr_error *err);
 const struct bnr_pass *bnr__pass_at(size_t i); // in order; NULL past the end
 
 // For BNR_PROMOTE_DOUBLE: every float tensor, attribute and declared type becomes float64.

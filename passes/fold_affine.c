@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// fold_affine: an affine (BatchNormalization, arithmetic with constants) goes into the constants of
+// linear operators.
+//
+//     conv(x) -> BN -> ...                  conv'(x) -> ...
+//     BN -> conv(x), gemm(x), ...           conv'(x), ...
+//     conv(x) -> pool -> concat -> BN       conv'(x) -> pool -> concat
+//     BN -> Mul, BN -> BN                   BN'
+//
+// What passes, absorbs and refuses is the operators' own knowledge (graph/affine.h); the search for
+// a way is in lib/affine_search.c. An affine goes backward when it can, since nothing is lost at
+// borders there; else forward; else it merges with another affine. It never goes where it would
+// cost more than it did: a way ends in constants, or in an affine that is executed anyway. What
+// finds no way stays as it was.
+#include "graph/op.h"
+#include "passes/lib/affine_search.h"
+#include "passes/lib/bn_report.h"
+
+static enum bnr_status keep(struct bnr_pass_cx *cx, struct bnr_node *n, const char *reason) {
+    bnr__pass_skip(cx, "fold_affine", n, "%s", reason);
+    for (size_t i = 0; i < n->n_origins; i++) {
+        struct bnr_bn *bn = n->origins[i];
+        if (bn->verdict != BNR_BN_KEPT)
+            continue;
+        bn->reason = bnr__arena_strdup(&cx->model->arena, reason);
+        if (!bn->reason)
+            return bnr__no_memory(cx->err);
+    }
+    return BNR_OK;
+}
+
+static enum bnr_status try_node(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way) {
+    static const struct {
+        bool forward, merge;
+    } tries[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+    struct bnr_affine_view view;
+    const char *why, *reasons[2] = {NULL, NULL};
+    bnr__bn_measure(n);
+    if (bnr__pass_keeps(cx, n))
+        return keep(cx, n, "the caller wants it to stay");
+    if (!bnr__affine_view(n, cx->temp, &view, &why))
+        return why ? keep(cx, n, why) : BNR_OK;
+    for (size_t i = 0; i < BNR_COUNT(tries); i++) {
+        if (bnr__way_find(way, cx, n, &view, tries[i].forward, tries[i].merge))
+            return bnr__pass_may_rewrite(cx) ? bnr__way_take(way) : BNR_OK;
+        if (!tries[i].merge)
+            reasons[tries[i].forward] = way->why;
+    }
+    const char *reason =
+        bnr__arena_printf(cx->temp, "not backward: %s; not forward: %s", reasons[0], reasons[1]);
+    return reason ? keep(cx, n, reason) : bnr__no_memory(cx->err);
+}
+
+static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
+    struct bnr_arena kept = {.allocator = cx->model->allocator}; // temp is emptied in between
+    struct bnr_node **nodes = BNR_NEW_ARRAY(&kept, g->n_nodes + 1, struct bnr_node *);
+    struct bnr_way *way = BNR_NEW(&kept, struct bnr_way);
+    enum bnr_status st = nodes && way ? BNR_OK : bnr__no_memory(cx->err);
+    size_t count = 0;
+    for (struct bnr_node *n = g->last; st == BNR_OK && n; n = n->prev)
+        nodes[count++] = n;
+    for (size_t i = 0; st == BNR_OK && i < count; i++)
+        if (nodes[i]->graph) { // still there
+            st = try_node(cx, nodes[i], way);
+            bnr__arena_reset(cx->temp);
+        }
+    bnr__arena_free(&kept);
+    return st;
+}
+
+const struct bnr_pass bnr__pass_fold_affine = {
+    .name = "fold_affine", .group = BNR_PASS_FOLD, .run = run};

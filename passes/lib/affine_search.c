@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backward: every value on the way has one reader, so that changing it is nobody else's concern; at
+// an operator with several inputs all of them must find an end. Forward: every reader of a value
+// must.
+//
+// Other affines on the way are composed into the one that moves, in double, and what absorbs them
+// rounds once. Affines are tried last to first, so that of a chain the last one collects the
+// others.
+#include "passes/lib/affine_search.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "graph/op.h"
+
+enum { MAX_VISITS = 2000, MAX_DEPTH = 100 };
+
+static bool no_way(struct bnr_way *way, const char *fmt, ...) BNR_PRINTF(2, 3);
+static bool no_way(struct bnr_way *way, const char *fmt, ...) {
+    char text[300];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    way->why = bnr__arena_strdup(way->cx->temp, text);
+    if (!way->why)
+        way->why = "out of memory";
+    return false;
+}
+
+static struct bnr_affine_site site_of(const struct bnr_way *way, struct bnr_node *n, int index,
+                                      const struct bnr_affine *a) {
+    return (struct bnr_affine_site){
+        .node = n, .index = index, .affine = *a, .may_copy = way->may_copy, .temp = way->cx->temp};
+}
+
+static bool add_step(struct bnr_way *way, enum bnr_way_kind kind, struct bnr_node *n, int index,
+                     const struct bnr_affine *a) {
+    if (way->n_steps == BNR_WAY_STEPS)
+        return no_way(way, "the way is too long");
+    way->steps[way->n_steps++] =
+        (struct bnr_way_step){.kind = kind, .node = n, .index = index, .affine = *a};
+    return true;
+}
+
+static struct bnr_way_step *find_step(struct bnr_way *way, enum bnr_way_kind kind,
+                                      const struct bnr_node *n, int index) {
+    for (int i = 0; i < way->n_steps; i++)
+        if (way->steps[i].kind == kind && way->steps[i].node == n &&
+            (index < 0 || way->steps[i].index == index))
+            return &way->steps[i];
+    return NULL;
+}
+
+static bool exhausted(struct bnr_way *way, int depth) {
+    return (++way->visits > MAX_VISITS || depth > MAX_DEPTH) && !no_way(way, "the way is too long");
+}
+
+// ---- ends
+// -------------------------------------------------------------------------------------------
+
+typedef bool absorb_fn(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
+
+// Whether node's constants take `a` in. A node met twice (through the parts of a Split or Concat)
+// is asked for both at once: they touch different channels, so their order does not matter.
+static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind, struct bnr_node *n,
+                    int index, const struct bnr_affine *a) {
+    struct bnr_way_step *same = find_step(way, kind, n, index);
+    struct bnr_affine both = *a;
+    if (same && !bnr__affine_compose(&both, &same->affine, a, way->cx->temp))
+        return no_way(way, "'%s' cannot take in two affines", n->label);
+    // Two sides of one node, each asked without the other, might not fit together.
+    if (find_step(way, kind == BNR_WAY_AFTER ? BNR_WAY_BEFORE : BNR_WAY_AFTER, n, -1) ||
+        (!same && find_step(way, kind, n, -1)))
+        return no_way(way, "'%s' cannot take in two affines", n->label);
+    struct bnr_affine_site site = site_of(way, n, index, &both);
+    struct bnr_error err;
+    if (!ask(&site, false, &err)) {
+        way->why = site.why;
+        return false;
+    }
+    if (same) {
+        same->affine = both;
+        return true;
+    }
+    return add_step(way, kind, n, index, a);
+}
+
+// A constant that is applied to: exact in any number of places, since each gets its own.
+static bool takes_constant(struct bnr_way *way, struct bnr_node *user, int index,
+                           const struct bnr_affine *a) {
+    const struct bnr_value *v = user->in[index];
+    if (v->tensor->kind != BNR_KIND_TENSOR || !bnr__dtype_is_float(v->tensor->dtype) ||
+        v->tensor->numel == 0)
+        return no_way(way, "the constant '%s' is no tensor of floating-point numbers", v->name);
+    return add_step(way, BNR_WAY_CONSTANT, user, index, a);
+}
+
+static bool carries_bn(const struct bnr_node *n) {
+    return n->n_origins > 0;
+}
+
+// Whether a composition can be one node, here and in a file, so that ending in another affine saves
+// one.
+static bool is_one_node(const struct bnr_way *way, const struct bnr_node *n,
+                        const struct bnr_affine *a) {
+    if (!bnr__affine_has_node(n, a))
+        return false;
+    if (!bnr__affine_has_scale(a) || !bnr__affine_has_shift(a))
+        return true; // Add or Mul
+    const int axis = bnr__affine_axis(a), rank = n->out[0]->info.type.shape.rank;
+    return (carries_bn(n) || carries_bn(way->node)) && rank >= 2 &&
+           (axis == 1 || axis == BNR_AFFINE_UNIFORM) && bnr__model_opset(way->cx->model, "") >= 7;
+}
+
+// ---- backward
+// ---------------------------------------------------------------------------------------
+
+static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
+                    const struct bnr_affine *a, int depth);
+
+static bool only_reader(struct bnr_way *way, const struct bnr_value *v) {
+    const struct bnr_node *p = v->producer;
+    if (!p)
+        return no_way(way, "'%s' is an input", v->name);
+    if (v->n_graph_outputs > 0)
+        return no_way(way, "the output of '%s' is an output of the graph", p->label);
+    if (v->n_uses > 1)
+        return no_way(way, "the output of '%s' has %zu other use%s", p->label, v->n_uses - 1,
+                      v->n_uses == 2 ? "" : "s");
+    if (!bnr__value_single_use(v))
+        return no_way(way, "the output of '%s' is used in a nested graph", p->label);
+    return true;
+}
+
+static bool join_back(struct bnr_way *way, struct bnr_node *p, const struct bnr_affine_view *view,
+                      const struct bnr_affine *a, int depth) {
+    struct bnr_affine both;
+    const int mark = way->n_steps;
+    if (bnr__pass_keeps(way->cx, p))
+        return no_way(way, "'%s' is to be kept", p->label);
+    if (bnr__value_is_constant(p->in[view->data])) // constant folding's business
+        return no_way(way, "'%s' has a constant input", p->label);
+    if (!bnr__affine_compose(&both, &view->affine, a, way->cx->temp))
+        return no_way(way, "it cannot be combined with '%s'", p->label);
+    const bool copy = way->may_copy;
+    way->may_copy |= carries_bn(p);
+    if (add_step(way, BNR_WAY_JOIN, p, view->data, &both) &&
+        go_back(way, p, view->data, &both, depth + 1))
+        return true;
+    way->may_copy = copy;
+    way->n_steps = mark;
+    if (way->may_merge && is_one_node(way, p, &both))
+        return add_step(way, BNR_WAY_MERGE, p, view->data, &both);
+    return false;
+}
+
+static bool pass_back(struct bnr_way *way, struct bnr_node *p, int index,
+                      const struct bnr_affine *a, int depth) {
+    struct bnr_affine_site site = site_of(way, p, index, a);
+    struct bnr_affine *in = BNR_NEW_ARRAY(way->cx->temp, (size_t)p->n_in, struct bnr_affine);
+    struct bnr_error err;
+    if (!in)
+        return no_way(way, "out of memory");
+    if (!p->op->affine->backward(&site, in, false, &err)) {
+        way->why = site.why;
+        return false;
+    }
+    if (!add_step(way, BNR_WAY_BACK, p, index, a))
+        return false;
+    for (int i = 0; i < p->n_in; i++)
+        if (in[i].n > 0 && !go_back(way, p, i, &in[i], depth + 1))
+            return false;
+    return true;
+}
+
+// From input `index` of `user` to whoever makes its value.
+static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
+                    const struct bnr_affine *a, int depth) {
+    struct bnr_value *v = user->in[index];
+    struct bnr_affine_view view;
+    const char *why;
+    if (exhausted(way, depth))
+        return false;
+    if (bnr__value_is_constant(v))
+        return takes_constant(way, user, index, a);
+    if (!only_reader(way, v))
+        return false;
+    struct bnr_node *p = v->producer;
+    if (v->producer_index == 0 && bnr__affine_view(p, way->cx->temp, &view, &why))
+        return join_back(way, p, &view, a, depth);
+    const struct bnr_affine_rules *rules = p->op ? p->op->affine : NULL;
+    if (rules && rules->absorb_after)
+        return absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a);
+    if (rules && rules->backward)
+        return pass_back(way, p, v->producer_index, a, depth);
+    return no_way(way, "the %s '%s' neither takes it in nor lets it pass", p->op_type, p->label);
+}
+
+// ---- forward
+// ----------------------------------------------------------------------------------------
+
+static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
+                     int depth);
+
+static bool join_forth(struct bnr_way *way, struct bnr_node *n, const struct bnr_affine_view *view,
+                       const struct bnr_affine *a, int depth) {
+    struct bnr_affine both;
+    const int mark = way->n_steps;
+    if (bnr__pass_keeps(way->cx, n))
+        return no_way(way, "'%s' is to be kept", n->label);
+    if (find_step(way, BNR_WAY_JOIN, n, -1) || find_step(way, BNR_WAY_MERGE, n, -1) ||
+        !bnr__affine_compose(&both, a, &view->affine, way->cx->temp))
+        return no_way(way, "it cannot be combined with '%s'", n->label);
+    const bool copy = way->may_copy;
+    way->may_copy |= carries_bn(n);
+    if (add_step(way, BNR_WAY_JOIN, n, view->data, &both) &&
+        go_forth(way, n->out[0], &both, depth + 1))
+        return true;
+    way->may_copy = copy;
+    way->n_steps = mark;
+    if (way->may_merge && is_one_node(way, n, &both))
+        return add_step(way, BNR_WAY_MERGE, n, view->data, &both);
+    return false;
+}
+
+static bool pass_forth(struct bnr_way *way, struct bnr_node *n, int index,
+                       const struct bnr_affine *a, int depth) {
+    struct bnr_affine_site site = site_of(way, n, index, a);
+    struct bnr_affine *out = BNR_NEW_ARRAY(way->cx->temp, (size_t)n->n_out, struct bnr_affine);
+    struct bnr_error err;
+    if (!out)
+        return no_way(way, "out of memory");
+    if (!n->op->affine->forward(&site, out, false, &err)) {
+        way->why = site.why;
+        return false;
+    }
+    if (!add_step(way, BNR_WAY_FORTH, n, index, a))
+        return false;
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] && out[i].n > 0 && !go_forth(way, n->out[i], &out[i], depth + 1))
+            return false;
+    return true;
+}
+
+static bool into_reader(struct bnr_way *way, struct bnr_node *n, int index,
+                        const struct bnr_affine *a, int depth) {
+    struct bnr_affine_view view;
+    const char *why;
+    if (bnr__affine_view(n, way->cx->temp, &view, &why) && view.data == index)
+        return join_forth(way, n, &view, a, depth);
+    const struct bnr_affine_rules *rules = n->op ? n->op->affine : NULL;
+    if (rules && rules->absorb_before)
+        return absorbs(way, rules->absorb_before, BNR_WAY_BEFORE, n, index, a);
+    if (rules && rules->forward)
+        return pass_forth(way, n, index, a, depth);
+    return no_way(way, "the %s '%s' neither takes it in nor lets it pass", n->op_type, n->label);
+}
+
+static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
+                     int depth) {
+    if (exhausted(way, depth))
+        return false;
+    if (v->n_graph_outputs > 0)
+        return no_way(way, "'%s' is an output of the graph", v->name);
+    for (size_t i = 0; i < v->n_uses; i++) {
+        struct bnr_node *n = v->uses[i].node;
+        if (n->graph != v->graph)
+            return no_way(way, "'%s' is used in a nested graph", v->name);
+        if (!into_reader(way, n, v->uses[i].index, a, depth))
+            return false;
+    }
+    return true;
+}
+
+bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node *node,
+                   const struct bnr_affine_view *view, bool forward, bool may_merge) {
+    *way = (struct bnr_way){.cx = cx,
+                            .node = node,
+                            .data = view->data,
+                            .may_copy = carries_bn(node),
+                            .may_merge = may_merge,
+                            .forward = forward};
+    struct bnr_value *x = node->in[view->data], *y = node->out[0];
+    if (bnr__value_is_constant(x))
+        return no_way(way, "its input '%s' is constant", x->name);
+    if (forward)
+        return go_forth(way, y, &view->affine, 0);
+    if (!go_back(way, node, view->data, &view->affine, 0))
+        return false;
+    return bnr__value_replaceable(y, x) ||
+           no_way(way, "the graph's output '%s' cannot be '%s'", y->name, x->name);
+}

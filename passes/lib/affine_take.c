@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking a way that the search has found, and saying what became of the BatchNormalizations on it.
+#include "graph/op.h"
+#include "passes/lib/affine_search.h"
+
+// ---- verdicts
+// ---------------------------------------------------------------------------------------
+
+static bool is_end(const struct bnr_way_step *s) {
+    return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN;
+}
+
+// "Conv 'conv1' in front took it in, past 2 operators", in the model's arena.
+static const char *describe(const struct bnr_way *way, const char **into) {
+    struct bnr_arena *arena = &way->cx->model->arena;
+    const struct bnr_node *first = NULL;
+    int ends = 0, passed = 0;
+    for (int i = 0; i < way->n_steps; i++) {
+        const struct bnr_way_step *s = &way->steps[i];
+        passed += s->kind == BNR_WAY_BACK || s->kind == BNR_WAY_FORTH;
+        ends += is_end(s);
+        if (is_end(s) && (!first || s->kind != BNR_WAY_CONSTANT))
+            first = s->node;
+    }
+    if (!first) { // no reader at all
+        *into = "";
+        return "nothing depends on it";
+    }
+    *into = first->label;
+    const char *more = ends > 1 ? bnr__arena_printf(arena, " and %d more", ends - 1) : "";
+    const char *past = passed > 0 ? bnr__arena_printf(arena, ", past %d operator%s", passed,
+                                                      passed == 1 ? "" : "s")
+                                  : "";
+    if (!more || !past)
+        return NULL;
+    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", first->op_type, first->label, more,
+                             way->forward ? "behind it" : "in front of it", past);
+}
+
+static enum bnr_status settle(const struct bnr_way *way, const struct bnr_node *n, const char *into,
+                              const char *reason) {
+    for (size_t i = 0; i < n->n_origins; i++) {
+        n->origins[i]->verdict = BNR_BN_FOLDED;
+        n->origins[i]->into = into;
+        n->origins[i]->reason = reason;
+    }
+    for (int i = 0; i < way->n_steps; i++)
+        if (is_end(&way->steps[i]) && bnr__node_add_origins(way->steps[i].node, n) != BNR_OK)
+            return bnr__no_memory(way->cx->err);
+    return BNR_OK;
+}
+
+static enum bnr_status settle_all(const struct bnr_way *way) {
+    const char *into, *reason = describe(way, &into);
+    if (!reason)
+        return bnr__no_memory(way->cx->err);
+    BNR_TRY(settle(way, way->node, into, reason));
+    for (int i = 0; i < way->n_steps; i++)
+        if (way->steps[i].kind == BNR_WAY_JOIN)
+            BNR_TRY(settle(way, way->steps[i].node, into, reason));
+    return BNR_OK;
+}
+
+// ---- steps
+// ------------------------------------------------------------------------------------------
+
+// The node goes: who read its output reads its input.
+static enum bnr_status unlink_affine(struct bnr_way *way, struct bnr_node *n, int data) {
+    if (bnr__value_replace(n->out[0], n->in[data]) != BNR_OK)
+        return bnr__fail(way->cx->err, BNR_INTERNAL, "node '%s' cannot be unlinked", n->label);
+    bnr__node_remove(n);
+    return BNR_OK;
+}
+
+// Element i of an array of dims `full` in one that is broadcast to it.
+static size_t broadcast_at(size_t i, int rank, const int64_t *full, int own_rank,
+                           const int64_t *own) {
+    size_t at = 0, step = 1;
+    for (int k = rank - 1; k >= rank - own_rank; k--) {
+        const int64_t d = own[k - (rank - own_rank)];
+        if (d != 1)
+            at += i % (size_t)full[k] * step;
+        step *= (size_t)d;
+        i /= (size_t)full[k];
+    }
+    return at;
+}
+
+static enum bnr_status apply_to_constant(struct bnr_way *way, const struct bnr_way_step *s) {
+    struct bnr_pass_cx *cx = way->cx;
+    const struct bnr_value *v = s->node->in[s->index];
+    const struct bnr_tensor *t = v->tensor;
+    const struct bnr_affine *a = &s->affine;
+    const int rank = t->rank > a->rank ? t->rank : a->rank;
+    int64_t dims[BNR_MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        const int ti = i - (rank - t->rank), ai = i - (rank - a->rank);
+        dims[i] = ti >= 0 ? t->dims[ti] : 1;
+        if (ai >= 0 && a->dims[ai] != 1)
+            dims[i] = a->dims[ai];
+    }
+    struct bnr_tensor *wide, *made;
+    BNR_TRY(bnr__tensor_new(&wide, cx->model->allocator, BNR_DOUBLE, rank, dims, cx->err));
+    for (size_t i = 0; i < wide->numel; i++) {
+        const size_t at = broadcast_at(i, rank, dims, a->rank, a->dims);
+        const double x = bnr__tensor_f64(t, broadcast_at(i, rank, dims, t->rank, t->dims));
+        wide->f64[i] = a->s[at] * x + a->t[at];
+    }
+    const enum bnr_status st =
+        bnr__tensor_cast(&made, cx->model->allocator, wide, t->dtype, cx->err);
+    bnr__tensor_unref(wide);
+    BNR_TRY(st);
+    struct bnr_value *value;
+    BNR_TRY(bnr__value_constant(&value, s->node->graph, v->name, made, cx->err));
+    return bnr__node_set_input(s->node, s->index, value) == BNR_OK ? BNR_OK
+                                                                   : bnr__no_memory(cx->err);
+}
+
+// Calls one of the operator's rules in earnest.
+static enum bnr_status apply_rule(struct bnr_way *way, const struct bnr_way_step *s) {
+    struct bnr_pass_cx *cx = way->cx;
+    struct bnr_node *n = s->node;
+    struct bnr_affine_site site = {
+        .node = n, .index = s->index, .affine = s->affine, .may_copy = true, .temp = cx->temp};
+    const struct bnr_affine_rules *rules = n->op->affine;
+    struct bnr_error err = {.code = BNR_OK};
+    const size_t n_sides = (size_t)(n->n_in > n->n_out ? n->n_in : n->n_out);
+    struct bnr_affine *sides = BNR_NEW_ARRAY(cx->temp, n_sides, struct bnr_affine);
+    if (!sides)
+        return bnr__no_memory(cx->err);
+    const bool ok = s->kind == BNR_WAY_AFTER    ? rules->absorb_after(&site, true, &err)
+                    : s->kind == BNR_WAY_BEFORE ? rules->absorb_before(&site, true, &err)
+                    : s->kind == BNR_WAY_BACK   ? rules->backward(&site, sides, true, &err)
+                                                : rules->forward(&site, sides, true, &err);
+    if (!ok)
+        return bnr__fail(cx->err, err.code ? err.code : BNR_INTERNAL, "node '%s': %s", n->label,
+                         err.code   ? err.message
+                         : site.why ? site.why
+                                    : "refused after a yes");
+    return site.rest.n > 0 ? bnr__affine_add_behind(cx, n->out[0], &site.rest) : BNR_OK;
+}
+
+static enum bnr_status take_step(struct bnr_way *way, const struct bnr_way_step *s) {
+    struct bnr_node *made;
+    switch (s->kind) {
+    case BNR_WAY_JOIN:
+        return unlink_affine(way, s->node, s->index);
+    case BNR_WAY_CONSTANT:
+        return apply_to_constant(way, s);
+    case BNR_WAY_MERGE:
+        return bnr__affine_replace_node(way->cx, s->node, s->node->in[s->index], &s->affine, &made);
+    default:
+        return apply_rule(way, s);
+    }
+}
+
+enum bnr_status bnr__way_take(struct bnr_way *way) {
+    BNR_TRY(settle_all(way));
+    BNR_TRY(unlink_affine(way, way->node, way->data));
+    for (int i = 0; i < way->n_steps; i++)
+        BNR_TRY(take_step(way, &way->steps[i]));
+    return BNR_OK;
+}
