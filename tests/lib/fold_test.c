@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/lib/fold_test.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/text.h"
+
+static void must(const struct net *t, enum bnr_status st) {
+    if (st != BNR_OK)
+        fail_msg("status %d: %s", st, t->err.message);
+}
+
+void net_begin(struct net *t, int opset) {
+    *t = (struct net){.dtype = BNR_FLOAT, .seed = 1};
+    t->options = (struct bnr_options){.struct_size = sizeof t->options, .stop_after = -1};
+    t->model = bnr__model_new(NULL);
+    assert_non_null(t->model);
+    t->model->ir_version = 8;
+    t->model->path = "<test>";
+    must(t, bnr__model_add_opset(t->model, "", opset));
+    t->g = t->model->graph = bnr__graph_new(t->model, NULL);
+    assert_non_null(t->g);
+}
+
+void net_end(struct net *t) {
+    for (int i = 0; i < NET_MAX_INPUTS; i++)
+        bnr__tensor_unref(t->data[i]);
+    bnr__model_free(t->folded);
+    bnr__model_free(t->model);
+}
+
+// splitmix64
+double net_random(struct net *t, double low, double high) {
+    uint64_t z = t->seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return low + (high - low) * (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static struct bnr_tensor *make_tensor(struct net *t, int rank, const int64_t *dims,
+                                      const double *values) {
+    struct bnr_tensor *wide, *made;
+    must(t, bnr__tensor_new(&wide, NULL, BNR_DOUBLE, rank, dims, &t->err));
+    for (size_t i = 0; i < wide->numel; i++)
+        wide->f64[i] = values ? values[i] : net_random(t, -1, 1);
+    must(t, bnr__tensor_cast(&made, NULL, wide, t->dtype, &t->err));
+    bnr__tensor_unref(wide);
+    return made;
+}
+
+struct bnr_value *net_input(struct net *t, const char *name, int rank, const int64_t *dims) {
+    struct bnr_value *v;
+    must(t, bnr__value_new(&v, t->g, name, &t->err));
+    v->declared = (struct bnr_type){.dtype = t->dtype, .shape = bnr__shape_of(rank, dims)};
+    assert_true(t->g->n_inputs < NET_MAX_INPUTS);
+    t->data[t->g->n_inputs] = make_tensor(t, rank, dims, NULL);
+    must(t, bnr__graph_add_input(t->g, v, &t->err));
+    return v;
+}
+
+static struct bnr_value *constant(struct net *t, const char *name, struct bnr_tensor *made) {
+    struct bnr_value *v;
+    if (!t->constant_nodes) {
+        must(t, bnr__value_constant(&v, t->g, name, made, &t->err));
+        return v;
+    }
+    struct bnr_node *n;
+    must(t, bnr__value_new(&v, t->g, name, &t->err));
+    must(t, bnr__node_new(&n, t->g, NULL, "", "Constant", NULL, 0, NULL, 1, &t->err));
+    must(t, bnr__node_set_attr_tensor(n, "value", made));
+    bnr__node_set_output(n, 0, v);
+    must(t, bnr__node_lift_constant(n, &t->err));
+    return net_op(t, "Identity", NULL, 1, &v);
+}
+
+struct bnr_value *net_const(struct net *t, const char *name, int rank, const int64_t *dims,
+                            const double *values) {
+    return constant(t, name, make_tensor(t, rank, dims, values));
+}
+
+struct bnr_value *net_weight(struct net *t, const char *name, int rank, const int64_t *dims) {
+    return net_const(t, name, rank, dims, NULL);
+}
+
+struct bnr_value *net_ints(struct net *t, const char *name, const int64_t *values, size_t n) {
+    struct bnr_tensor *made;
+    const int64_t dims[1] = {(int64_t)n};
+    must(t, bnr__tensor_new(&made, NULL, BNR_INT64, 1, dims, &t->err));
+    memcpy(made->i64, values, n * sizeof *values);
+    struct bnr_value *v;
+    must(t, bnr__value_constant(&v, t->g, name, made, &t->err));
+    return v;
+}
+
+struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, int n_in,
+                         struct bnr_value *const *in) {
+    must(t, bnr__node_new(&t->node, t->g, NULL, "", op_type, name, n_in, in, 1, &t->err));
+    struct bnr_value *v;
+    must(t, bnr__value_new(&v, t->g, NULL, &t->err));
+    bnr__node_set_output(t->node, 0, v);
+    return v;
+}
+
+struct bnr_value *net_out(struct net *t, int index) {
+    if (index >= t->node->n_out) { // a node's outputs are counted when it is made
+        struct bnr_node *with;
+        must(t, bnr__node_new(&with, t->g, NULL, "", t->node->op_type,
+                              t->node->name[0] ? t->node->name : NULL, t->node->n_in, t->node->in,
+                              index + 1, &t->err));
+        for (int i = 0; i < t->node->n_out; i++)
+            bnr__node_set_output(with, i, t->node->out[i]);
+        for (size_t i = 0; i < t->node->n_attrs; i++)
+            must(t, bnr__node_set_attr(with, &t->node->attrs[i]));
+        bnr__node_remove(t->node);
+        t->node = with;
+    }
+    struct bnr_value *v;
+    must(t, bnr__value_new(&v, t->g, NULL, &t->err));
+    bnr__node_set_output(t->node, index, v);
+    return v;
+}
+
+struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels) {
+    double *p = calloc((size_t)channels * 4, sizeof *p);
+    assert_non_null(p);
+    const int64_t dims[1] = {channels};
+    static const char *const names[] = {"scale", "bias", "mean", "var"};
+    struct bnr_value *in[5] = {x};
+    for (int k = 0; k < 4; k++) {
+        for (int64_t c = 0; c < channels; c++)
+            p[c] = k == 3 ? net_random(t, 0.1, 2) : net_random(t, -1.5, 1.5);
+        if (k == 0 && channels >= 4)
+            p[3] = 0;
+        char label[100];
+        snprintf(label, sizeof label, "%s.%s", name, names[k]);
+        in[k + 1] = net_const(t, label, 1, dims, p);
+    }
+    free(p);
+    return net_op(t, "BatchNormalization", name, 5, in);
+}
+
+struct bnr_value *net_conv(struct net *t, const char *name, struct bnr_value *x,
+                           struct net_conv c) {
+    int64_t dims[8] = {0}, ones[16];
+    char label[100];
+    const int64_t group = c.group ? c.group : 1;
+    dims[0] = c.transposed ? c.in : c.out;
+    dims[1] = (c.transposed ? c.out : c.in) / group;
+    for (int i = 0; i < c.spatial; i++)
+        dims[2 + i] = c.k;
+    snprintf(label, sizeof label, "%s.w", name);
+    struct bnr_value *in[3] = {x, net_weight(t, label, 2 + c.spatial, dims), NULL};
+    snprintf(label, sizeof label, "%s.b", name);
+    if (c.bias)
+        in[2] = net_weight(t, label, 1, &c.out);
+    struct bnr_value *y =
+        net_op(t, c.transposed ? "ConvTranspose" : "Conv", name, c.bias ? 3 : 2, in);
+    net_attr_int(t, "group", group);
+    for (int i = 0; i < 2 * c.spatial; i++)
+        ones[i] = c.pad;
+    net_attr_ints(t, "pads", ones, 2 * (size_t)c.spatial);
+    for (int i = 0; i < c.spatial; i++)
+        ones[i] = c.stride ? c.stride : 1;
+    net_attr_ints(t, "strides", ones, (size_t)c.spatial);
+    return y;
+}
+
+void net_attr_int(struct net *t, const char *name, int64_t v) {
+    must(t, bnr__node_set_attr_int(t->node, name, v));
+}
+
+void net_attr_ints(struct net *t, const char *name, const int64_t *v, size_t n) {
+    must(t, bnr__node_set_attr_ints(t->node, name, v, n));
+}
+
+void net_attr_float(struct net *t, const char *name, double v) {
+    must(t, bnr__node_set_attr_float(t->node, name, (float)v));
+}
+
+void net_attr_string(struct net *t, const char *name, const char *v) {
+    must(t, bnr__node_set_attr_string(t->node, name, v));
+}
+
+void net_output(struct net *t, struct bnr_value *v) {
+    must(t, bnr__graph_add_output(t->g, v, &t->err));
+}
+
+// ---- evaluation
+// -------------------------------------------------------------------------------------
+
+static const struct bnr_tensor *value_of(struct bnr_tensor *const *values,
+                                         const struct bnr_value *v) {
+    return !v ? NULL : bnr__value_is_constant(v) ? v->tensor : values[v->id];
+}
+
+// Outputs of the main graph for t's inputs, as new references; the model may be of any dtype.
+static void evaluate(struct net *t, const struct bnr_model *m, struct bnr_tensor **outs) {
+    const struct bnr_graph *g = m->graph;
+    struct bnr_tensor **values = calloc((size_t)m->next_value_id, sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < g->n_inputs; i++)
+        must(t, bnr__tensor_cast(&values[g->inputs[i]->id], NULL, t->data[i],
+                                 g->inputs[i]->declared.dtype, &t->err));
+    for (const struct bnr_node *n = g->first; n; n = n->next) {
+        struct bnr_tensor *in[64], *made[64];
+        assert_true(n->n_in <= 64 && n->n_out <= 64);
+        for (int i = 0; i < n->n_in; i++)
+            in[i] = (struct bnr_tensor *)(uintptr_t)value_of(values, n->in[i]);
+        must(t, bnr__node_eval(n, in, made, NULL, &t->err));
+        for (int i = 0; i < n->n_out; i++)
+            if (n->out[i])
+                values[n->out[i]->id] = made[i];
+    }
+    for (size_t i = 0; i < g->n_outputs; i++)
+        outs[i] = bnr__tensor_share(value_of(values, g->outputs[i]));
+    for (int i = 0; i < m->next_value_id; i++)
+        bnr__tensor_unref(values[i]);
+    free(values);
+}
+
+static void evaluate_in_double(struct net *t, const struct bnr_model *m, struct bnr_tensor **outs) {
+    struct bnr_model *wide;
+    must(t, bnr__model_clone(&wide, m, &t->err));
+    must(t, bnr__model_resolve(wide, NULL, &t->err));
+    must(t, bnr__model_infer(wide, &t->err));
+    must(t, bnr__promote_f64(wide, &t->err));
+    must(t, bnr__model_verify(wide, &t->err));
+    evaluate(t, wide, outs);
+    bnr__model_free(wide);
+}
+
+// Largest difference over largest magnitude; infinity where one is NaN or infinite and the other
+// not.
+static double difference(const struct bnr_tensor *a, const struct bnr_tensor *b) {
+    double largest = 0, magnitude = 0;
+    assert_int_equal(a->numel, b->numel);
+    for (size_t i = 0; i < a->numel; i++) {
+        const double x = bnr__tensor_f64(a, i), y = bnr__tensor_f64(b, i);
+        if (isfinite(x) != isfinite(y))
+            return INFINITY;
+        if (!isfinite(x))
+            continue;
+        largest = fmax(largest, fabs(x - y));
+        magnitude = fmax(magnitude, fabs(y));
+    }
+    return magnitude > 0 ? largest / magnitude : largest;
+}
+
+double net_error(struct net *t) {
+    struct bnr_tensor *want[8], *have[8];
+    const size_t n = t->g->n_outputs;
+    double worst = 0;
+    assert_true(n <= 8);
+    assert_int_equal(t->folded->graph->n_outputs, n);
+    evaluate_in_double(t, t->model, want);
+    evaluate_in_double(t, t->folded, have);
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(t->g->outputs[i]->name, t->folded->graph->outputs[i]->name);
+        worst = fmax(worst, difference(have[i], want[i]));
+        bnr__tensor_unref(have[i]);
+        bnr__tensor_unref(want[i]);
+    }
+    return worst;
+}
+
+// ---- folding
+// ----------------------------------------------------------------------------------------
+
+// Rounding of a weight, with room for sums of a few hundred of them and chains of layers.
+static double tolerance(enum bnr_dtype dtype) {
+    switch (dtype) {
+    case BNR_DOUBLE:
+        return 1e-13;
+    case BNR_FLOAT16:
+        return 4e-3;
+    case BNR_BFLOAT16:
+        return 3e-2;
+    default:
+        return 1e-6;
+    }
+}
+
+static void rewrite(struct net *t, struct bnr_model **out, const struct bnr_model *m,
+                    unsigned groups) {
+    must(t, bnr__model_clone(out, m, &t->err));
+    must(t, bnr__model_resolve(*out, NULL, &t->err));
+    must(t, bnr__model_verify(*out, &t->err));
+    must(t, bnr__model_infer(*out, &t->err));
+    must(t, bnr__passes_run(*out, &t->options, groups, &t->err));
+    must(t, bnr__model_verify(*out, &t->err));
+}
+
+static void assert_settled(struct net *t, unsigned groups) {
+    struct bnr_model *again;
+    struct bnr_text before = {0}, after = {0};
+    rewrite(t, &again, t->folded, groups);
+    bnr__print_text(&before, t->folded);
+    bnr__print_text(&after, again);
+    assert_string_equal(before.data, after.data);
+    bnr__text_free(&before);
+    bnr__text_free(&after);
+    bnr__model_free(again);
+}
+
+void net_fold(struct net *t, unsigned groups) {
+    bnr__model_free(t->folded);
+    t->folded = NULL;
+    rewrite(t, &t->folded, t->model, groups);
+    const double error = net_error(t);
+    if (!(error <= tolerance(t->dtype))) {
+        struct bnr_text text = {0};
+        bnr__print_text(&text, t->folded);
+        fail_msg("seed %llu: the folded network differs by %g of its magnitude:\n%s",
+                 (unsigned long long)t->seed, error, text.data);
+    }
+    assert_settled(t, groups);
+}
+
+void net_expect(const struct net *t, const char *ops) {
+    struct bnr_text seen = {0};
+    for (const struct bnr_node *n = t->folded->graph->first; n; n = n->next)
+        bnr__text_add(&seen, "%s%s", n->prev ? " " : "", n->op_type);
+    assert_string_equal(seen.data ? seen.data : "", ops);
+    bnr__text_free(&seen);
+}
+
+void net_expect_bn(const struct net *t, const char *name, enum bnr_verdict verdict,
+                   const char *part) {
+    for (size_t i = 0; i < t->folded->n_bns; i++) {
+        const struct bnr_bn *bn = t->folded->bns[i];
+        if (strcmp(bn->name, name) != 0)
+            continue;
+        const char *text = verdict == BNR_BN_KEPT ? bn->reason : bn->into;
+        if (bn->verdict != verdict || !text || !strstr(text, part))
+            fail_msg("'%s' has verdict %d, into '%s': %s", name, bn->verdict,
+                     bn->into ? bn->into : "", bn->reason ? bn->reason : "");
+        return;
+    }
+    fail_msg("there is no '%s'", name);
+}
+
+struct bnr_value *net_folded_value(const struct net *t, const char *name) {
+    struct bnr_value *v = bnr__value_find(t->folded->graph, name);
+    assert_non_null(v);
+    return v;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of graph rewrites: a small network is built, rewritten, and compared with the network as it
+// was, both evaluated node by node by reference code in double precision. So what differs is what
+// the rewrite did to constants. Failures of the machinery fail the cmocka test.
+#ifndef BNR_TESTS_FOLD_TEST_H
+#define BNR_TESTS_FOLD_TEST_H
+
+#include "graph/op.h"
+#include "passes/pass.h"
+
+enum { NET_MAX_INPUTS = 8 };
+
+struct net {
+    struct bnr_model *model, *folded;
+    struct bnr_graph *g;
+    enum bnr_dtype dtype; // of what is made next; BNR_FLOAT at first
+    bool constant_nodes;  // constants are made as Constant nodes with an Identity behind
+    uint64_t seed;
+    struct bnr_node *node;                   // the one made last, for attributes
+    struct bnr_tensor *data[NET_MAX_INPUTS]; // for the graph's inputs, in order
+    struct bnr_error err;
+    struct bnr_options options;
+};
+
+#define NET_DIMS(...)                                                                              \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
+    }
+#define NET_INTS(...)                                                                              \
+    (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
+// net_op(t, "Add", "sum", NET_IN(a, b))
+#define NET_IN(...)                                                                                \
+    (int)(sizeof((struct bnr_value *[]){__VA_ARGS__}) / sizeof(struct bnr_value *)),               \
+        (struct bnr_value *[]) {                                                                   \
+        __VA_ARGS__                                                                                \
+    }
+
+void net_begin(struct net *t, int opset);
+void net_end(struct net *t);
+double net_random(struct net *t, double low, double high); // reproducible from t->seed
+
+struct bnr_value *net_input(struct net *t, const char *name, int rank, const int64_t *dims);
+// Numbers in [-1, 1), or those of `values`.
+struct bnr_value *net_weight(struct net *t, const char *name, int rank, const int64_t *dims);
+struct bnr_value *net_const(struct net *t, const char *name, int rank, const int64_t *dims,
+                            const double *values);
+struct bnr_value *net_ints(struct net *t, const char *name, const int64_t *values, size_t n);
+// Output 0 of a new node at the end.
+struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, int n_in,
+                         struct bnr_value *const *in);
+struct bnr_value *net_out(struct net *t, int index); // a further output of the node made last
+// A BatchNormalization with random parameters; scale has both signs and, from 4 channels on, a
+// zero.
+struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels);
+// Conv with square kernels over `spatial` axes: w is [out, in / group, k, ...]. pad on all sides.
+struct net_conv {
+    int spatial;
+    int64_t in, out, k, group, pad, stride;
+    bool bias, transposed;
+};
+struct bnr_value *net_conv(struct net *t, const char *name, struct bnr_value *x, struct net_conv c);
+void net_attr_int(struct net *t, const char *name, int64_t v); // of the node made last
+void net_attr_ints(struct net *t, const char *name, const int64_t *v, size_t n);
+void net_attr_float(struct net *t, const char *name, double v);
+void net_attr_string(struct net *t, const char *name, const char *v);
+void net_output(struct net *t, struct bnr_value *v);
+
+// Runs the passes of `groups` on a copy, into t->folded, and checks that it gives what the original
+// gives: largest difference over largest magnitude within what rounding the constants can do. Then
+// rewrites the result once more: nothing may change.
+void net_fold(struct net *t, unsigned groups);
+// t->folded consists of these operators, in order: "Conv Relu Conv".
+void net_expect(const struct net *t, const char *ops);
+// What became of a BatchNormalization. `part`: of the node's label where it was folded, of the
+// reason where it was kept.
+void net_expect_bn(const struct net *t, const char *name, enum bnr_verdict verdict,
+                   const char *part);
+// Largest difference between the two outputs 0 over the largest magnitude.
+double net_error(struct net *t);
+struct bnr_value *net_folded_value(const struct net *t, const char *name);
+
+#endif
