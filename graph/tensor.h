@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "graph/dtype.h"
 #include "runtime/base/alloc.h"
@@ -84,15 +85,18 @@ void bnr__tensor_unref(struct bnr_tensor *t);             // NULL is fine
 static inline struct bnr_tensor *bnr__tensor_share(const struct bnr_tensor *t) {
     return bnr__tensor_ref((struct bnr_tensor *)(uintptr_t)t);
 }
-// A reference that outlives the run of a plan: t itself where it owns its memory (`release` is set, or it
-// is no TENSOR), else a copy.
+// A reference that outlives a plan's memory: t itself where it owns its elements (`release` is set, or it
+// is no TENSOR), else a copy. The bytes of strings stay where they are: they live as long as the run.
 static inline enum bnr_status bnr__tensor_keep(struct bnr_tensor **out, const struct bnr_tensor *t,
                                                struct bnr_error *err) {
     if (t->kind != BNR_KIND_TENSOR || t->release) {
         *out = bnr__tensor_share(t);
         return BNR_OK;
     }
-    return bnr__tensor_clone(out, t->allocator, t, err);
+    enum bnr_status st = bnr__tensor_new(out, t->allocator, t->dtype, t->rank, t->dims, err);
+    if (st == BNR_OK && t->nbytes > 0)
+        memcpy((*out)->data, t->data, t->nbytes);
+    return st;
 }
 
 // Points an existing tensor header at other dims/data (numel and nbytes recomputed by the caller's
