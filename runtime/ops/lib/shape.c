@@ -26,10 +26,11 @@ static bool from_attr(const struct bnr_node *n, const char *attr, struct bnr_int
     return true;
 }
 
-static enum bnr_status from_floats(struct bnr_infer *cx, const struct bnr_tensor *t,
+// Exactly: as elements of shape arithmetic INT64_MIN, a valid end of Slice, would be unknown.
+static enum bnr_status from_tensor(struct bnr_infer *cx, const struct bnr_tensor *t,
                                    struct bnr_ints *out) {
     if (t->numel > INT32_MAX)
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "a list of %zu sizes is too long",
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "a list of %zu numbers is too long",
                             t->numel);
     int64_t *v = BNR_NEW_ARRAY(cx->arena, t->numel ? t->numel : 1, int64_t);
     if (!v)
@@ -52,10 +53,10 @@ enum bnr_status bnr__infer_int_list(struct bnr_infer *cx, int input, const char 
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has dtype %s, expected int64",
                             input, bnr__dtype_name(x->type.dtype));
     BNR_TRY(bnr__infer_rank(cx, input, 0, 1));
+    if (x->tensor)
+        return from_tensor(cx, x->tensor, out);
     const struct bnr_dim *elems;
     BNR_TRY(bnr__infer_ints(cx, input, &elems, &out->n));
-    if (!elems && x->tensor)
-        return from_floats(cx, x->tensor, out);
     if (!elems) {
         const struct bnr_shape *s = &x->type.shape;
         const bool counted = s->rank == 1 && s->dims[0].n >= 0 && s->dims[0].n <= INT32_MAX;
@@ -176,9 +177,10 @@ enum bnr_status bnr__out_infer(const struct bnr_args *a,
                            .err = a->err};
     BNR_TRY(infer(&cx));
     for (int i = 0; i < a->n_out; i++) {
-        if (!outs[i] || outs[i]->type.kind != BNR_KIND_TENSOR ||
-            !bnr__shape_known(&outs[i]->type.shape))
+        if (!outs[i])
             continue;
+        if (outs[i]->type.kind != BNR_KIND_TENSOR || !bnr__shape_known(&outs[i]->type.shape))
+            return bnr__op_fail(a->node, a->err, BNR_SHAPE, "output %d has no definite dims", i);
         int64_t dims[BNR_MAX_RANK];
         bnr__shape_numbers(&outs[i]->type.shape, dims);
         BNR_TRY(bnr__out_alloc(a, i, outs[i]->type.dtype, outs[i]->type.shape.rank, dims));
