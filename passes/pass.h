@@ -25,6 +25,7 @@ enum bnr_pass_group {
     BNR_PASS_FOLD = 1 << 1,  // lowering to affine and folding
     BNR_PASS_FUSE = 1 << 2,  // for our own kernels: leaves hints and internal operators
     BNR_PASS_RAISE = 1 << 3, // internal operators back to standard ONNX, for `bnrun fold`
+    BNR_PASS_GATHER = 1 << 4, // several operators that spell one become it; comes with FUSE
 };
 
 struct bnr_pass {

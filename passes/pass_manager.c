@@ -170,7 +170,7 @@ static enum bnr_status run_to_fixed_point(struct bnr_pass_cx *cx, const struct p
 }
 
 static enum bnr_status run_groups(struct bnr_pass_cx *cx) {
-    static const unsigned stages[] = {BNR_PASS_CLEAN | BNR_PASS_FOLD,
+    static const unsigned stages[] = {BNR_PASS_CLEAN | BNR_PASS_GATHER | BNR_PASS_FOLD,
                                       BNR_PASS_CLEAN | BNR_PASS_FUSE | BNR_PASS_RAISE};
     for (size_t s = 0; s < BNR_COUNT(stages); s++) {
         struct pass_list list = {.n = 0};
@@ -195,6 +195,8 @@ enum bnr_status bnr__passes_run(struct bnr_model *m, const struct bnr_options *o
                              .temp = &temp,
                              .err = err,
                              .groups = groups};
+    if (groups & BNR_PASS_FUSE)
+        cx.groups |= BNR_PASS_GATHER;
     const bool named = cx.options->passes != NULL;
     if (named) {
         BNR_TRY(parse_list(cx.options->passes, &list, err));

@@ -146,6 +146,30 @@ enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *
     return take_place(cx, n, made);
 }
 
+enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_node *n,
+                                             struct bnr_value *x, const struct bnr_affine *affine) {
+    static const char *const hints[] = {"scale", "shift", "mean", "var"};
+    const enum bnr_dtype dtype = n->out[0]->info.type.dtype;
+    const int64_t dims[1] = {(int64_t)affine->n};
+    double *zeros = BNR_NEW_ARRAY(cx->temp, affine->n, double);
+    double *ones = BNR_NEW_ARRAY(cx->temp, affine->n, double);
+    if (!zeros || !ones)
+        return bnr__no_memory(cx->err);
+    for (size_t i = 0; i < affine->n; i++)
+        ones[i] = 1;
+    const double *const values[] = {affine->s, affine->t, zeros, ones};
+    struct bnr_value *in[5] = {x};
+    for (int i = 0; i < 4; i++)
+        BNR_TRY(make_constant(cx, n->graph, hint_for(cx, n, hints[i]), dtype, 1, dims, values[i],
+                              &in[i + 1]));
+    struct bnr_node *with;
+    BNR_TRY(bnr__node_new(&with, n->graph, n, "", "BatchNormalization", n->name[0] ? n->name : NULL,
+                          5, in, 1, cx->err));
+    if (bnr__node_set_attr_float(with, "epsilon", 0) != BNR_OK)
+        return bnr__no_memory(cx->err);
+    return take_place(cx, n, with);
+}
+
 enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine) {
     struct bnr_node *producer = v->producer, *made;

@@ -37,6 +37,10 @@ bool bnr__affine_has_node(const struct bnr_node *n, const struct bnr_affine *aff
 // but one is always made. n is removed.
 enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *n,
                                        struct bnr_value *x, const struct bnr_affine *affine);
+// The same as BatchNormalization with mean 0, variance 1 and epsilon 0. `affine` varies over
+// axis 1.
+enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_node *n,
+                                             struct bnr_value *x, const struct bnr_affine *affine);
 // v, which a node produces, gets an Add of affine->t behind it: every use of v reads the sum.
 enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine);

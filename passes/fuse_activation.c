@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// fuse_activation: what may run inside the step of a convolution or matrix product is marked with
+// node->fused_into. Nothing else changes; each kernel takes as many of the members as it can.
+//
+//     Conv -> Affine -> Add(., r) -> Relu      one step with epilogue affine, residual, activation
+//
+// Members are a chain in which every value has one reader: unary activations whose other inputs are
+// constants, and additions of another value. Where both sides of an addition end in such an
+// operator the later one takes it: the other side is computed by then.
+#include <string.h>
+
+#include "graph/op.h"
+#include "passes/pass.h"
+
+enum { MAX_MEMBERS = 8 };
+
+static bool is_addition(const struct bnr_node *n) {
+    return n->domain[0] == '\0' && n->n_in == 2 && n->in[0] && n->in[1] &&
+           (strcmp(n->op_type, "Add") == 0 || strcmp(n->op_type, "Sum") == 0);
+}
+
+// Dims that are not known here are for the kernel to compare: it sees numbers.
+static bool may_be_same_shape(const struct bnr_value *a, const struct bnr_value *b) {
+    const struct bnr_shape *x = &a->info.type.shape, *y = &b->info.type.shape;
+    if (x->rank != y->rank)
+        return false;
+    for (int i = 0; i < x->rank; i++)
+        if (x->dims[i].n >= 0 && y->dims[i].n >= 0 && x->dims[i].n != y->dims[i].n)
+            return false;
+    return true;
+}
+
+static bool can_join(const struct bnr_node *n, int index) {
+    const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
+    if (!n->op || n->fused_into || !y || !bnr__dtype_is_float(y->info.type.dtype) ||
+        n->in[index]->info.type.dtype != y->info.type.dtype)
+        return false;
+    if (is_addition(n))
+        return may_be_same_shape(n->in[index], y);
+    if (!(n->op->flags & BNR_OP_ACTIVATION) || index != 0)
+        return false;
+    for (int i = 1; i < n->n_in; i++)
+        if (n->in[i] && !bnr__value_is_constant(n->in[i]))
+            return false;
+    return true;
+}
+
+// Chains are found anew each time: what was marked before may have been rewritten since.
+static bool mark_chain(struct bnr_pass_cx *cx, struct bnr_node *head) {
+    struct bnr_node *n = head;
+    for (int i = 0; i < MAX_MEMBERS; i++) {
+        const struct bnr_value *v = n->out[0];
+        if (!v || !bnr__value_single_use(v) || !can_join(v->uses[0].node, v->uses[0].index))
+            break;
+        n = v->uses[0].node;
+        n->fused_into = head;
+    }
+    return n != head;
+}
+
+static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
+    struct bnr_node **before = BNR_NEW_ARRAY(cx->temp, g->n_nodes + 1, struct bnr_node *);
+    size_t i = 0;
+    if (!before)
+        return bnr__no_memory(cx->err);
+    for (struct bnr_node *n = g->first; n; n = n->next) {
+        before[i++] = n->fused_into;
+        n->fused_into = NULL;
+    }
+    for (struct bnr_node *n = g->last; n; n = n->prev)
+        if (n->op && (n->op->flags & BNR_OP_EPILOGUE) && n->n_out > 0)
+            mark_chain(cx, n);
+    i = 0;
+    for (struct bnr_node *n = g->first; n; n = n->next, i++)
+        if (n->fused_into && n->fused_into != before[i] && !bnr__pass_may_rewrite(cx))
+            n->fused_into = NULL;
+    return BNR_OK;
+}
+
+const struct bnr_pass bnr__pass_fuse_activation = {
+    .name = "fuse_activation", .group = BNR_PASS_FUSE, .run = run};
