@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// BitCast: the same bits as another dtype of the same width. 4- and 2-bit elements have a byte each in
-// memory, sign-extended where they are signed.
+// BitCast: the same bits as another dtype of the same width. 4- and 2-bit elements have a byte each
+// in memory, sign-extended where they are signed.
 #include <string.h>
 
 #include "runtime/ops/lib/typed.h"
@@ -9,7 +9,8 @@ static enum bnr_status target(const struct bnr_node *n, enum bnr_dtype from, enu
                               struct bnr_error *err) {
     const int64_t number = bnr__attr_int(n, "to", 0);
     if (number <= 0 || number >= BNR_DTYPE_COUNT || number == BNR_STRING)
-        return bnr__op_fail(n, err, BNR_SHAPE, "attribute 'to' is %lld, expected a dtype but string",
+        return bnr__op_fail(n, err, BNR_SHAPE,
+                            "attribute 'to' is %lld, expected a dtype but string",
                             (long long)number);
     *to = (enum bnr_dtype)number;
     if (from != BNR_UNDEFINED && bnr__dtype_bits(from) != bnr__dtype_bits(*to))

@@ -30,7 +30,8 @@ static enum bnr_status target(const struct bnr_node *n, enum bnr_dtype *to, stru
     }
     const int64_t number = bnr__attr_int(n, "to", 0);
     if (number <= 0 || number >= BNR_DTYPE_COUNT)
-        return bnr__op_fail(n, err, BNR_SHAPE, "attribute 'to' is %lld, expected a dtype from 1 to %d",
+        return bnr__op_fail(n, err, BNR_SHAPE,
+                            "attribute 'to' is %lld, expected a dtype from 1 to %d",
                             (long long)number, BNR_DTYPE_COUNT - 1);
     *to = (enum bnr_dtype)number;
     return BNR_OK;

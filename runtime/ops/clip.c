@@ -29,7 +29,8 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 }
 
 // The bound as a scalar in x's dtype, held in *element where it is not an input.
-static enum bnr_status bound(const struct bnr_args *a, int i, struct bnr_tensor *t, int64_t *element) {
+static enum bnr_status bound(const struct bnr_args *a, int i, struct bnr_tensor *t,
+                             int64_t *element) {
     const enum bnr_dtype dtype = a->in[0]->dtype;
     const struct bnr_attr *attr = bnr__attr(a->node, i == 1 ? "min" : "max");
     const struct bnr_tensor *in = i < a->n_in ? a->in[i] : NULL;

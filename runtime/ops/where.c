@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where: X where the condition holds, else Y; all three broadcast. Elements are only moved, so there is
-// one loop per size.
+// Where: X where the condition holds, else Y; all three broadcast. Elements are only moved, so
+// there is one loop per size.
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
@@ -40,11 +40,16 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 
 static bnr_loop *loop_of_size(size_t size) {
     switch (size) {
-    case 1: return select_1;
-    case 2: return select_2;
-    case 4: return select_4;
-    case 8: return select_8;
-    default: return select_16;
+    case 1:
+        return select_1;
+    case 2:
+        return select_2;
+    case 4:
+        return select_4;
+    case 8:
+        return select_8;
+    default:
+        return select_16;
     }
 }
 

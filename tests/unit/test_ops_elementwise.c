@@ -16,8 +16,7 @@
 #include "graph/op.h"
 #include "runtime/base/pool.h"
 
-// ---- one node
-// ---------------------------------------------------------------------------------------
+// ---- one node -----------------------------------------------------------------------------------
 
 enum { MAX_IN = 8 };
 
@@ -108,8 +107,7 @@ static struct bnr_tensor *tensor_of(enum bnr_dtype d, int64_t n, const double *v
     return t;
 }
 
-// ---- random shapes
-// ----------------------------------------------------------------------------------
+// ---- random shapes ------------------------------------------------------------------------------
 
 static uint32_t seed_state;
 static uint32_t rnd(uint32_t n) {
@@ -224,8 +222,7 @@ static void broadcasts_like_an_index_loop(void **state) {
         check_random(seed);
 }
 
-// ---- opsets below 7
-// ---------------------------------------------------------------------------------
+// ---- opsets below 7 -----------------------------------------------------------------------------
 
 static void legacy_axis_places_input_1(void **state) {
     static const int64_t dims[] = {2, 3, 4}, part[] = {3}, tail[] = {3, 4}, one[] = {1, 1};
@@ -290,8 +287,7 @@ static void legacy_needs_the_attribute(void **state) {
     bnr__tensor_unref(w);
 }
 
-// ---- where the output lies, and who computes it
-// -------------------------------------------------------
+// ---- where the output lies, and who computes it -------------------------------------------------
 
 static void output_may_be_input_0(void **state) {
     static const char *const ops[] = {"Add", "Sum", "Mean", "Mul"};
@@ -342,8 +338,7 @@ static void threads_change_nothing(void **state) {
     bnr__pool_free(pool);
 }
 
-// ---- integers and special values
-// ------------------------------------------------------------------------
+// ---- integers and special values ----------------------------------------------------------------
 
 static void check_binary(const char *op, enum bnr_dtype d, double a, double b, double want) {
     struct one o;

@@ -9,7 +9,7 @@
 
 #define CAST_TYPES (BNR_TYPES_ALL & ~(BNR_TYPE(COMPLEX64) | BNR_TYPE(COMPLEX128)))
 
-// ---- inference --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 static const char *round_mode(const struct bnr_node *n) {
     return bnr__attr_string(n, "round_mode", "up");
@@ -26,7 +26,8 @@ enum bnr_status bnr__cast_infer(struct bnr_infer *cx, enum bnr_dtype to) {
                             "attribute 'round_mode' is \"%s\", expected up, down or nearest", mode);
     BNR_TRY(bnr__infer_types(cx, 0, CAST_TYPES));
     if (to != BNR_UNDEFINED && !(CAST_TYPES >> to & 1))
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "there is no cast to %s", bnr__dtype_name(to));
+        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "there is no cast to %s",
+                            bnr__dtype_name(to));
     const struct bnr_type *x = &cx->in[0]->type;
     bnr__infer_set(cx, 0, to, &x->shape);
     const struct bnr_dim *elems = NULL;
@@ -39,7 +40,7 @@ enum bnr_status bnr__cast_infer(struct bnr_infer *cx, enum bnr_dtype to) {
     return elems != NULL ? bnr__infer_set_elems(cx, 0, elems, n) : BNR_OK;
 }
 
-// ---- numbers ----------------------------------------------------------------------------------------
+// ---- numbers ------------------------------------------------------------------------------------
 
 static void copy_f32(void *y, const void *const *x, size_t n, const struct bnr_params *p) {
     memmove(y, x[0], n * sizeof(float));
@@ -80,8 +81,8 @@ static void to_e8m0(void *y, const void *const *x, size_t n, const struct bnr_pa
         ((uint8_t *)y)[i] = e8m0(v[i], (char)p->alpha, p->beta != 0);
 }
 
-// The class through which one dtype becomes another without being rounded twice. Floats to integers of 4
-// and 2 bits discard the higher bits, as ONNX's test data has it; wider ones saturate.
+// The class through which one dtype becomes another without being rounded twice. Floats to integers
+// of 4 and 2 bits discard the higher bits, as ONNX's test data has it; wider ones saturate.
 static enum bnr_class between(enum bnr_dtype from, enum bnr_dtype to) {
     const enum bnr_class c = bnr__dtype_class(from), d = bnr__dtype_class(to);
     if ((d == BNR_CLASS_INT || d == BNR_CLASS_UINT) && bnr__dtype_bits(to) < 8)
@@ -112,7 +113,7 @@ static void cast_numbers(const struct bnr_args *a, enum bnr_dtype to) {
     bnr__each_call(&call, a->pool);
 }
 
-// ---- text -------------------------------------------------------------------------------------------
+// ---- text ---------------------------------------------------------------------------------------
 
 static enum bnr_status cast_to_text(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0];
@@ -136,7 +137,8 @@ static enum bnr_status cast_from_text(const struct bnr_args *a, enum bnr_dtype t
         double value;
         int64_t integer;
         if (!bnr__text_to_number(s.ptr, s.len, &value, &integer))
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE, "element %zu, \"%.*s\", is not a number", i,
+            return bnr__op_fail(a->node, a->err, BNR_SHAPE,
+                                "element %zu, \"%.*s\", is not a number", i,
                                 s.len < 40 ? (int)s.len : 40, s.ptr);
         if (real)
             bnr__store_f64(to, y, &value, 1);

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- to text ----------------------------------------------------------------------------------------
+// ---- to text ------------------------------------------------------------------------------------
 
-// `digits` significant digits of |v| and the power of ten of the first. printf's decimal point depends on
-// the locale, so only the digits are taken from it.
+// `digits` significant digits of |v| and the power of ten of the first. printf's decimal point
+// depends on the locale, so only the digits are taken from it.
 static int decimal_digits(double v, int digits, char out[20]) {
     char text[48];
     snprintf(text, sizeof text, "%.*e", digits - 1, fabs(v));
@@ -70,7 +70,8 @@ static size_t float_to_text(enum bnr_dtype d, double v, char *text) {
                                    count > 1 ? "." : "", digits + 1, exponent);
 }
 
-size_t bnr__number_to_text(enum bnr_dtype d, const void *src, size_t i, char text[BNR_NUMBER_TEXT]) {
+size_t bnr__number_to_text(enum bnr_dtype d, const void *src, size_t i,
+                           char text[BNR_NUMBER_TEXT]) {
     const int64_t integer = bnr__get_i64(d, src, i);
     switch (bnr__dtype_class(d)) {
     case BNR_CLASS_BOOL:
@@ -79,11 +80,12 @@ size_t bnr__number_to_text(enum bnr_dtype d, const void *src, size_t i, char tex
         return (size_t)snprintf(text, BNR_NUMBER_TEXT, "%lld", (long long)integer);
     case BNR_CLASS_UINT:
         return (size_t)snprintf(text, BNR_NUMBER_TEXT, "%llu", (unsigned long long)integer);
-    default: return float_to_text(d, bnr__get_f64(d, src, i), text);
+    default:
+        return float_to_text(d, bnr__get_f64(d, src, i), text);
     }
 }
 
-// ---- from text --------------------------------------------------------------------------------------
+// ---- from text ----------------------------------------------------------------------------------
 
 static bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -96,8 +98,9 @@ static bool is_word(const char *s, size_t n, const char *word) {
     return word[n] == '\0';
 }
 
-// A number without decimal point ("31415e-4"), which strtod reads in the same way in every locale. Digits
-// beyond MAX_DIGITS cannot change a double, except that they exist, which a last 1 stands for.
+// A number without decimal point ("31415e-4"), which strtod reads in the same way in every locale.
+// Digits beyond MAX_DIGITS cannot change a double, except that they exist, which a last 1 stands
+// for.
 enum { MAX_DIGITS = 780 };
 struct decimal {
     char text[MAX_DIGITS + 32];

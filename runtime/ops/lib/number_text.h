@@ -7,13 +7,13 @@
 
 enum { BNR_NUMBER_TEXT = 40 }; // bytes that hold any result of bnr__number_to_text
 
-// Element i of `src` (any dtype but strings and complex) with as few digits as give the same value when
-// read back: "0.1", "1.0", "1e-05", "-3", "True", "NaN", "-INF". Returns the length.
+// Element i of `src` (any dtype but strings and complex) with as few digits as give the same value
+// when read back: "0.1", "1.0", "1e-05", "-3", "True", "NaN", "-INF". Returns the length.
 size_t bnr__number_to_text(enum bnr_dtype d, const void *src, size_t i, char text[BNR_NUMBER_TEXT]);
 
-// Plain or scientific decimal notation, "INF", "NaN", "True", "False" (in any case, with a sign), blanks
-// around it ignored. Integers that fit are also given exactly in *integer (else truncated, saturated).
-// False when it is no number.
+// Plain or scientific decimal notation, "INF", "NaN", "True", "False" (in any case, with a sign),
+// blanks around it ignored. Integers that fit are also given exactly in *integer (else truncated,
+// saturated). False when it is no number.
 bool bnr__text_to_number(const char *text, size_t length, double *value, int64_t *integer);
 
 #endif

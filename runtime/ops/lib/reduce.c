@@ -13,8 +13,7 @@
 
 enum { STRIP = 256, LANES = 8, WORK_PER_GRAIN = 32 * 1024 };
 
-// ---- which axes
-// ---------------------------------------------------------------------------------------
+// ---- which axes ---------------------------------------------------------------------------------
 
 // Axis i of n values in [-rank, rank) -> reduced[axis]; none of them: all, or none with
 // noop_with_empty_axes.
@@ -36,8 +35,7 @@ static bool axes_are_input(const struct bnr_node *n, const struct bnr_reduce *op
     return n->since >= op->axes_input;
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 // *known false: the axes are data that nobody knows yet.
 static enum bnr_status infer_axes(struct bnr_infer *cx, const struct bnr_reduce *op, int rank,
@@ -91,8 +89,7 @@ enum bnr_status bnr__reduce_infer(struct bnr_infer *cx, const struct bnr_reduce 
     return BNR_OK;
 }
 
-// ---- evaluation
-// ---------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------
 
 struct reduction {
     const struct bnr_reduce *op;
@@ -243,8 +240,7 @@ static void reduce_pieces(void *cx, size_t begin, size_t end) {
     }
 }
 
-// ---- setting up
-// -----------------------------------------------------------------------------------------
+// ---- setting up ---------------------------------------------------------------------------------
 
 static void merge_dims(struct reduction *r, const bool *reduced) {
     int64_t stride = 1;

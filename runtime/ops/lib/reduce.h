@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions over any axes: an operator says what one element contributes (map), how two contributions
-// combine, and what becomes of the result (finish). Floats of every width accumulate in double and are
-// rounded once; integers accumulate in 64 bits and wrap.
+// Reductions over any axes: an operator says what one element contributes (map), how two
+// contributions combine, and what becomes of the result (finish). Floats of every width accumulate
+// in double and are rounded once; integers accumulate in 64 bits and wrap.
 //
 //     BNR_REDUCE_LOOPS(sum_f64, double, x, a + b)
 //     static const struct bnr_reduce reduce = {.types = BNR_TYPES_HIGH, .axes_input = 13,
@@ -19,7 +19,8 @@ enum bnr_reduce_start { BNR_START_ZERO, BNR_START_ONE, BNR_START_LOWEST, BNR_STA
 
 // Loops over elements of one accumulator type A of 8 bytes: double, int64_t or uint64_t.
 struct bnr_reduce_loops {
-    // acc[j] = combine(acc[j], map(x[r * width + j])) for j < width, r < rows in order. m: see `shifted`.
+    // acc[j] = combine(acc[j], map(x[r * width + j])) for j < width, r < rows in order. m: see
+    // `shifted`.
     void (*step)(void *acc, size_t width, const void *x, size_t rows, const void *m);
     // acc[0] = combine(acc[0], acc[1]) ... up to acc[n - 1].
     void (*merge)(void *acc, size_t n);
@@ -31,7 +32,8 @@ struct bnr_reduce {
     uint32_t types;
     int axes_input; // the version from which the axes are input 1 instead of an attribute
     enum bnr_reduce_start start;
-    bool shifted;   // map and finish know the largest element of their result (0 when infinite) as m[j]
+    bool shifted;   // map and finish know the largest element of their result (0 when infinite) as
+                    // m[j]
     bool as_double; // integers, too, are computed in double, and truncated
     struct bnr_reduce_loops f64, i64, u64;
 };

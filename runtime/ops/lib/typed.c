@@ -50,8 +50,7 @@ struct slot {
     size_t count;
 };
 
-// ---- conversion
-// -------------------------------------------------------------------------------------
+// ---- conversion ---------------------------------------------------------------------------------
 
 static size_t class_width(enum bnr_class c) {
     return c == BNR_CLASS_FLOAT ? sizeof(float) : c == BNR_CLASS_BOOL ? 1 : sizeof(int64_t);
@@ -123,8 +122,7 @@ static void store(const struct operand *o, void *dst, const void *src, size_t n)
     }
 }
 
-// ---- gathering
-// --------------------------------------------------------------------------------------
+// ---- gathering ----------------------------------------------------------------------------------
 
 #define FILL(type)                                                                                 \
     do {                                                                                           \
@@ -216,8 +214,7 @@ static const void *fetch(const struct walk *w, const struct operand *o, const in
     return s->computed;
 }
 
-// ---- the pieces
-// -------------------------------------------------------------------------------------
+// ---- the pieces ---------------------------------------------------------------------------------
 
 static void each_piece(const struct walk *w, const int64_t *index, size_t n, struct slot *slots,
                        void *y) {
@@ -276,8 +273,7 @@ static void walk_range(void *cx, size_t begin, size_t end) {
     }
 }
 
-// ---- setting up
-// -------------------------------------------------------------------------------------
+// ---- setting up ---------------------------------------------------------------------------------
 
 static void set_type(struct operand *o, const struct bnr_tensor *t, enum bnr_class cls) {
     o->data = t->data;

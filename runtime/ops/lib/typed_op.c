@@ -9,8 +9,7 @@
 
 static const struct bnr_params no_params;
 
-// ---- checks
-// -----------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 static void list_types(uint32_t types, char *buf, size_t size) {
     size_t at = 0;
@@ -63,8 +62,7 @@ static bool legacy_fits(const struct bnr_node *n, int64_t a, int64_t b) {
     return a == b || (b == 1 && bnr__attr_int(n, "broadcast", 0) != 0);
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 // Below the version in which multidirectional broadcasting came: every input has the shape of input
 // 0, except that input 1 may be part of it when `broadcast` is set.
@@ -171,8 +169,7 @@ enum bnr_status bnr__each_infer(struct bnr_infer *cx, const struct bnr_each *op)
     return is_legacy(cx->node, op) ? BNR_OK : bnr__each_infer_elems(cx, &shape, op->symbolic);
 }
 
-// ---- evaluation
-// -------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------
 
 enum bnr_status bnr__each_dims(const struct bnr_args *a, int first, int last, int *rank,
                                int64_t dims[BNR_MAX_RANK]) {
@@ -287,19 +284,27 @@ void bnr__dtype_limit(enum bnr_dtype d, bool highest, void *element) {
     switch (bnr__dtype_class(d)) {
     case BNR_CLASS_FLOAT:
         if (d == BNR_FLOAT || d == BNR_FLOAT16 || d == BNR_BFLOAT16)
-            f = copysign(d == BNR_FLOAT ? (double)FLT_MAX : d == BNR_FLOAT16 ? 65504 : 0x1.fep127, f);
+            f = copysign(d == BNR_FLOAT     ? (double)FLT_MAX
+                         : d == BNR_FLOAT16 ? 65504
+                                            : 0x1.fep127,
+                         f);
         bnr__store_f64(d, element, &f, 1); // the 8- and 4-bit types saturate
         break;
     case BNR_CLASS_DOUBLE:
         f = copysign(DBL_MAX, f);
         memcpy(element, &f, sizeof f);
         break;
-    case BNR_CLASS_INT: bnr__store_i64(d, element, &i, 1); break;
+    case BNR_CLASS_INT:
+        bnr__store_i64(d, element, &i, 1);
+        break;
     case BNR_CLASS_UINT:
         i = highest ? -1 : 0; // all bits; storing cuts them to the width
         bnr__store_i64(d, element, &i, 1);
         break;
-    case BNR_CLASS_BOOL: *(uint8_t *)element = highest; break;
-    default: break;
+    case BNR_CLASS_BOOL:
+        *(uint8_t *)element = highest;
+        break;
+    default:
+        break;
     }
 }
