@@ -58,7 +58,10 @@ static enum bnr_status allocate_outputs(struct eval *e) {
             continue;
         }
         bnr__shape_numbers(&t->shape, dims);
-        BNR_TRY(bnr__tensor_new(&e->outs[i], e->allocator, t->dtype, t->shape.rank, dims, e->err));
+        enum bnr_status st =
+            bnr__tensor_new(&e->outs[i], e->allocator, t->dtype, t->shape.rank, dims, e->err);
+        if (st != BNR_OK)
+            return bnr__fail_prefix(e->err, st, "node '%s' (%s)", n->label, n->op_type);
     }
     return BNR_OK;
 }

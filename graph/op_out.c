@@ -14,7 +14,9 @@ enum bnr_status bnr__out_alloc(const struct bnr_args *a, int i, enum bnr_dtype d
     struct bnr_tensor *old = i < a->n_out ? a->out[i] : NULL, *fresh;
     if (!old || has_dims(old, dtype, rank, dims))
         return BNR_OK;
-    BNR_TRY(bnr__tensor_new(&fresh, old->allocator, dtype, rank, dims, a->err));
+    enum bnr_status st = bnr__tensor_new(&fresh, old->allocator, dtype, rank, dims, a->err);
+    if (st != BNR_OK)
+        return bnr__fail_prefix(a->err, st, "node '%s' (%s)", a->node->label, a->node->op_type);
     a->out[i] = fresh;
     bnr__tensor_unref(old);
     return BNR_OK;
