@@ -58,7 +58,7 @@ static enum bnr_status count_tensors(const struct bnr_node *n, struct bnr_error 
                                             : count_ints(n, err, k, count);
 }
 
-// Elements that are not all numbers: only 0 .. N is of use.
+// From elements of shape arithmetic: numbers, or the range 0 .. N.
 static enum bnr_status infer_elems(struct bnr_infer *cx) {
     const struct bnr_dim *e[3];
     struct bnr_shape y = {.rank = 1, .dims = {bnr__dim_unknown()}};
@@ -96,7 +96,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
         t[i] = cx->in[i]->tensor;
         known = known && t[i];
     }
-    if (!known || !bnr__dtype_is_float(t[0]->dtype))
+    if (!known)
         return infer_elems(cx);
     int64_t count;
     BNR_TRY(count_tensors(cx->node, cx->err, t, &count));
