@@ -325,6 +325,13 @@ static enum bnr_status store_state(const struct bnr_args *a, const struct bnr_re
     return BNR_OK;
 }
 
+static enum bnr_status store_outputs(const struct bnr_args *a, const struct bnr_recurrent *rnn,
+                                     const struct job *j) {
+    BNR_TRY(store_sequence(a, rnn, j->y));
+    BNR_TRY(store_state(a, rnn, 1, j->h));
+    return rnn->lstm ? store_state(a, rnn, 2, j->c) : BNR_OK;
+}
+
 enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurrent *rnn,
                                    const char *const *default_functions) {
     const struct bnr_tensor *x = a->in[X], *bias = bnr__in(a, B);
@@ -337,6 +344,8 @@ enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurren
     rnn->input = x->dims[2];
     rnn->hidden = a->in[R]->dims[2];
     const size_t pairs = (size_t)rnn->directions * (size_t)rnn->batch, hidden = (size_t)rnn->hidden;
+    if (rnn->batch == 0 || rnn->hidden == 0)
+        return store_outputs(a, rnn, &j); // which are all empty
     const int64_t largest[] = {rnn->directions, rnn->steps, rnn->batch,
                                (rnn->gates + 1) * rnn->hidden};
     size_t numel;
@@ -355,7 +364,5 @@ enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurren
         (peephole && !rnn->peephole) || !rnn->scratch)
         return BNR_NO_MEMORY;
     bnr__parallel_for(a->pool, pairs, 1, run_sequences, &j);
-    BNR_TRY(store_sequence(a, rnn, j.y));
-    BNR_TRY(store_state(a, rnn, 1, j.h));
-    return rnn->lstm ? store_state(a, rnn, 2, j.c) : BNR_OK;
+    return store_outputs(a, rnn, &j);
 }
