@@ -9,6 +9,7 @@
 #include "runtime/base/map.h"
 
 struct bnr_op; // graph/op.h
+struct bnr_interface;
 
 // ---- types ------------------------------------------------------------------------------------------
 
@@ -231,6 +232,7 @@ struct bnr_model {
     struct bnr_tensor **evaluated; // constants that inference found; likewise
     size_t n_evaluated, evaluated_capacity;
     unsigned name_counter;
+    const struct bnr_interface *interface; // runtime/interface.h, in `arena`; NULL until the API made it
     void *source; // the loader's own object (parsed message, mapping), for the saver
     void (*release_source)(void *source);
 };

@@ -103,6 +103,9 @@ enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
 // ---- fast path --------------------------------------------------------------------------------------
 // prepare() looks at a node with known shapes and constants and may choose a kernel. Leaving `run` NULL
 // means: use ref. It may take the first `fused_taken` of the members fused into the node.
+// a->in and a->out may lie in the caller's own memory: run() touches no byte behind their ends. Scratch and
+// packed constants are padded (BNR_TENSOR_PAD). It does not read a constant that it had packed: once
+// nothing else does, a session may give its elements back.
 struct bnr_prepare {
     const struct bnr_node *node;
     const struct bnr_node *const *fused; // members in order; each one's first chained input is the
@@ -114,7 +117,7 @@ struct bnr_prepare {
     const struct bnr_info *table; // backs info()
     unsigned cpu;                 // BNR_CPU_* features that may be used
     int threads;
-    struct bnr_arena *arena; // session-lived, for `state`
+    struct bnr_arena *arena; // for `state`: lives as long as the plan
     struct bnr_packs *packs; // packed constants, shared between plans: bnr__pack_get
     struct bnr_error *err;
     // Results
@@ -124,6 +127,8 @@ struct bnr_prepare {
     int fused_taken; // members that run() performs. Their inputs other than the chained one follow the
                      // node's own in a->in, in order, member by member; a->out are the last one's
     const char *kernel; // name for profiles: "conv_1x1_avx512"
+    int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
+                        // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1
 };
 
 // A packed form of the constant `t`, made once per session for (t, key): `size` bytes are allocated

@@ -15,6 +15,9 @@
 
 enum { BNR_MAX_RANK = 16 };
 
+// The count of a header that is part of something else and must not be freed by the last unref.
+enum { BNR_REFS_EMBEDDED = 1 << 30 };
+
 struct bnr_tensor {
     atomic_int refs;
     enum bnr_kind kind;
