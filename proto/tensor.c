@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/internal.h"
+#include "proto/onnx_file.h"
 #include "runtime/base/checked.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -97,6 +98,11 @@ static bool can_share(const struct bnr_mapping *m, const struct shape *s, const 
 
 static void release_mapping(struct bnr_tensor *t) {
     bnr__mapping_unref(t->owner);
+}
+
+void bnr__tensor_drop_pages(const struct bnr_tensor *t) {
+    if (t->release == release_mapping)
+        bnr__mapping_drop(t->owner, (struct bnr_bytes){t->data, t->nbytes});
 }
 
 static enum bnr_status from_raw(const struct bnr_tensor_reader *r, const struct shape *s,
