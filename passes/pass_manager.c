@@ -112,7 +112,10 @@ static enum bnr_status run_pass(struct bnr_pass_cx *cx, const struct bnr_pass *p
         log_line(cx, BNR_LOG_DEBUG, "%s: %d rewrites", pass->name, cx->rewrites - before);
         const bool midway = cx->broken.code != BNR_OK;
         struct bnr_error broken = cx->broken;
-        if (midway || bnr__model_verify(cx->model, &broken) != BNR_OK)
+        const enum bnr_status st = midway ? broken.code : bnr__model_verify(cx->model, &broken);
+        if (st == BNR_NO_MEMORY)
+            return bnr__no_memory(cx->err);
+        if (st != BNR_OK)
             return bnr__fail(cx->err, BNR_INTERNAL, "pass %s left an invalid graph: %s", pass->name,
                              broken.message);
         BNR_TRY(bnr__model_infer(cx->model, cx->err));
