@@ -109,3 +109,13 @@ void bnr__text_free(struct bnr_text *t) {
     bnr__free(t->allocator, t->data, t->capacity);
     *t = (struct bnr_text){.allocator = t->allocator};
 }
+
+char *bnr__text_take(struct bnr_text *t) {
+    if (!t->failed && !t->data)
+        bnr__text_bytes(t, "", 0);
+    if (t->failed)
+        bnr__text_free(t);
+    char *data = t->data;
+    *t = (struct bnr_text){.allocator = t->allocator};
+    return data;
+}

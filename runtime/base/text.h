@@ -23,5 +23,7 @@ void bnr__text_json_string(struct bnr_text *t, const char *s); // with the quote
 // A number that JSON can hold: non-finite values become null; shortest form that reads back the same.
 void bnr__text_json_number(struct bnr_text *t, double v);
 void bnr__text_free(struct bnr_text *t);
+// The text itself, which the caller frees as `allocator` does; NULL when writing failed. Empties t.
+char *bnr__text_take(struct bnr_text *t);
 
 #endif
