@@ -184,7 +184,8 @@ BNR_API void bnr_model_free(bnr_model *model);
 struct bnr_value_info {
     const char *name;
     enum bnr_kind kind;
-    enum bnr_dtype dtype;       /* BNR_UNDEFINED when not known */
+    enum bnr_kind elem_kind;    /* of a sequence's or optional's items; else BNR_KIND_TENSOR */
+    enum bnr_dtype dtype;       /* of a (sequence's, ...) tensor; BNR_UNDEFINED when not known */
     int rank;                   /* -1 when not known */
     const int64_t *dims;        /* [rank]; -1: open */
     const char *const *symbols; /* [rank]; the name of an open dim, or NULL */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public functions on models.
+#include <string.h>
+
+#include "graph/op.h"
+#include "passes/pass.h"
+#include "proto/onnx_file.h"
+#include "runtime/base/text.h"
+#include "runtime/session.h"
+
+#define STRINGIFY(x) #x
+#define VERSION_TEXT(major, minor, patch) STRINGIFY(major) "." STRINGIFY(minor) "." STRINGIFY(patch)
+
+const char *bnr_version(void) {
+    return VERSION_TEXT(BNR_VERSION_MAJOR, BNR_VERSION_MINOR, BNR_VERSION_PATCH);
+}
+
+// ---- loading ----------------------------------------------------------------------------------------
+
+static enum bnr_status finish(bnr_model **out, struct bnr_model *m, struct bnr_error *err) {
+    enum bnr_status st = bnr__model_complete(m, err);
+    if (st == BNR_OK)
+        *out = m;
+    else
+        bnr__model_free(m);
+    return st;
+}
+
+enum bnr_status bnr_model_load_file(bnr_model **out, const char *path,
+                                    const struct bnr_allocator *allocator, struct bnr_error *err) {
+    if (!out || !path)
+        return bnr__fail(err, BNR_INVALID, "no %s given", out ? "path" : "result pointer");
+    *out = NULL;
+    struct bnr_model *m;
+    BNR_TRY(bnr__model_read_file(&m, path, allocator, err));
+    return finish(out, m, err);
+}
+
+enum bnr_status bnr_model_load(bnr_model **out, const void *data, size_t size,
+                               const struct bnr_allocator *allocator, struct bnr_error *err) {
+    if (!out || (!data && size > 0))
+        return bnr__fail(err, BNR_INVALID, "no %s given", out ? "data" : "result pointer");
+    *out = NULL;
+    struct bnr_model *m;
+    BNR_TRY(bnr__model_read_memory(&m, data, size, allocator, err));
+    return finish(out, m, err);
+}
+
+void bnr_model_free(bnr_model *model) {
+    bnr__model_free(model);
+}
+
+// ---- asking -----------------------------------------------------------------------------------------
+
+size_t bnr_model_input_count(const bnr_model *model) {
+    return model->interface->n_inputs;
+}
+
+size_t bnr_model_output_count(const bnr_model *model) {
+    return model->interface->n_outputs;
+}
+
+enum bnr_status bnr_model_input(const bnr_model *model, size_t index, struct bnr_value_info *info) {
+    if (index >= model->interface->n_inputs)
+        return BNR_INVALID;
+    *info = model->interface->inputs[index].info;
+    return BNR_OK;
+}
+
+enum bnr_status bnr_model_output(const bnr_model *model, size_t index, struct bnr_value_info *info) {
+    if (index >= model->interface->n_outputs)
+        return BNR_INVALID;
+    *info = model->interface->outputs[index].info;
+    return BNR_OK;
+}
+
+const char *bnr_model_missing(const bnr_model *model, size_t index) {
+    return index < model->n_missing ? model->missing[index] : NULL;
+}
+
+char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
+    struct bnr_text text = {0};
+    switch (format) {
+    case BNR_PRINT_TEXT:
+        bnr__print_text(&text, model);
+        break;
+    case BNR_PRINT_DOT:
+        bnr__print_dot(&text, model);
+        break;
+    case BNR_PRINT_JSON:
+        bnr__print_json(&text, model);
+        break;
+    }
+    return bnr__text_take(&text);
+}
+
+// ---- folding to a file ------------------------------------------------------------------------------
+
+static enum bnr_status fold(struct bnr_model *copy, const struct bnr_model *model, const char *path,
+                            const struct bnr_options *options, struct bnr_error *err) {
+    copy->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
+    BNR_TRY(bnr__model_resolve(copy, NULL, err));
+    BNR_TRY(bnr__model_infer(copy, err));
+    BNR_TRY(bnr__passes_run(copy, options, BNR_PASS_FOLD | BNR_PASS_RAISE, err));
+    return bnr__model_write_file(copy, model, path, err);
+}
+
+enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
+                                    const struct bnr_options *options,
+                                    void (*report)(void *user, const struct bnr_bn_report *bn), void *user,
+                                    struct bnr_error *err) {
+    if (!model || !path)
+        return bnr__fail(err, BNR_INVALID, "no %s given", model ? "path" : "model");
+    struct bnr_options defaults;
+    bnr_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    BNR_TRY(bnr__options_check(options, err));
+    struct bnr_model *copy;
+    BNR_TRY(bnr__model_clone(&copy, model, err));
+    enum bnr_status st = fold(copy, model, path, options, err);
+    for (size_t i = 0; st == BNR_OK && report && i < copy->n_bns; i++) {
+        struct bnr_bn_report r;
+        bnr__bn_report(&r, copy->bns[i]);
+        report(user, &r);
+    }
+    bnr__model_free(copy);
+    return st;
+}

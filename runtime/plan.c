@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making a plan: from the types of what is given, through inference, to steps and memory.
+#include "runtime/plan.h"
+
+#include <string.h>
+
+#include "runtime/base/checked.h"
+#include "runtime/plan_build.h"
+#include "runtime/session.h"
+
+bool bnr__type_known(const struct bnr_type *type) {
+    return type->kind == BNR_KIND_TENSOR && type->dtype != BNR_UNDEFINED && bnr__shape_known(&type->shape);
+}
+
+bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes) {
+    size_t numel;
+    int64_t dims[BNR_MAX_RANK];
+    bnr__shape_numbers(&type->shape, dims);
+    return bnr__shape_numel(dims, type->shape.rank, "", &numel, NULL) == BNR_OK &&
+           bnr__size_mul(numel, bnr__dtype_size(type->dtype), bytes);
+}
+
+// ---- the key ----------------------------------------------------------------------------------------
+
+// An element type without shapes: plans are not told apart by the shapes inside of sequences.
+static const struct bnr_type *loose_type(const struct bnr_tensor *t, struct bnr_arena *arena) {
+    struct bnr_type *type = BNR_NEW(arena, struct bnr_type);
+    if (!type)
+        return NULL;
+    type->kind = t->kind;
+    type->dtype = t->dtype;
+    type->shape = bnr__shape_unknown();
+    if (t->kind == BNR_KIND_SEQUENCE || t->kind == BNR_KIND_OPTIONAL)
+        type->elem = t->n_items ? loose_type(t->items[0], arena) : NULL;
+    else if (t->kind == BNR_KIND_MAP)
+        type->elem = t->n_items > 1 ? loose_type(t->items[1], arena) : NULL;
+    return type;
+}
+
+static bool set_key(struct bnr_type *key, const struct bnr_tensor *t, struct bnr_arena *arena) {
+    const struct bnr_type *loose = loose_type(t, arena);
+    if (!loose)
+        return false;
+    *key = *loose;
+    if (t->kind == BNR_KIND_TENSOR || t->kind == BNR_KIND_SPARSE)
+        key->shape = bnr__shape_of(t->rank, t->dims);
+    return true;
+}
+
+static bool key_fits(const struct bnr_type *key, const struct bnr_tensor *t) {
+    if (key->kind != t->kind || key->dtype != t->dtype)
+        return false;
+    if (t->kind != BNR_KIND_TENSOR && t->kind != BNR_KIND_SPARSE)
+        return true;
+    if (key->shape.rank != t->rank)
+        return false;
+    for (int d = 0; d < t->rank; d++)
+        if (key->shape.dims[d].n != t->dims[d])
+            return false;
+    return true;
+}
+
+bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given) {
+    for (size_t i = 0; i < plan->n_given; i++)
+        if (!key_fits(&plan->given[i], given[i]))
+            return false;
+    return true;
+}
+
+// ---- types ------------------------------------------------------------------------------------------
+
+// A sequence's item type as the key has it is unknown when the sequence is empty: take the declared one.
+static void complete_type(struct bnr_type *type, const struct bnr_value *v) {
+    const struct bnr_type *known = v->info.type.elem ? &v->info.type : &v->declared;
+    if (!type->elem && known->kind == type->kind)
+        type->elem = known->elem;
+}
+
+static enum bnr_status infer_types(struct bnr_planner *p) {
+    const struct bnr_plans *plans = p->request->plans;
+    BNR_TRY(bnr__infer_table_init(&p->table, plans->graph->model, &p->temp));
+    for (size_t i = 0; i < plans->n_given; i++) {
+        struct bnr_info *info = &p->table.infos[plans->given[i]->id];
+        *info = bnr__info_unknown();
+        info->type = p->plan->given[i];
+        complete_type(&info->type, plans->given[i]);
+    }
+    for (size_t i = 0; i < plans->n_captures; i++) {
+        const struct bnr_value *v = plans->captures[i];
+        if (bnr__value_is_constant(v))
+            BNR_TRY(bnr__info_of_tensor(&p->table.infos[v->id], v->tensor, &p->temp));
+    }
+    return bnr__graph_infer(plans->graph, &p->table, p->err);
+}
+
+// ---- making and freeing -----------------------------------------------------------------------------
+
+static enum bnr_status build(struct bnr_planner *p) {
+    struct bnr_plan *plan = p->plan;
+    const struct bnr_plans *plans = p->request->plans;
+    plan->graph = plans->graph;
+    plan->n_given = plans->n_given;
+    plan->given = BNR_NEW_ARRAY(&plan->storage, plans->n_given, struct bnr_type);
+    if (!plan->given)
+        return bnr__no_memory(p->err);
+    for (size_t i = 0; i < plans->n_given; i++)
+        if (!set_key(&plan->given[i], p->request->given[i], &plan->storage))
+            return bnr__no_memory(p->err);
+    BNR_TRY(infer_types(p));
+    BNR_TRY(bnr__plan_steps(p));
+    return bnr__plan_memory(p);
+}
+
+enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_request *request,
+                              struct bnr_error *err) {
+    const struct bnr_session *s = request->session;
+    *out = NULL;
+    struct bnr_plan *plan = bnr__calloc(s->allocator, 1, sizeof *plan);
+    if (!plan)
+        return bnr__no_memory(err);
+    bnr__arena_init(&plan->storage, s->allocator);
+    struct bnr_planner p = {
+        .request = request, .plan = plan, .plain = s->flags & BNR_REFERENCE, .err = err};
+    bnr__arena_init(&p.temp, s->allocator);
+    enum bnr_status st = build(&p);
+    bnr__infer_table_free(&p.table);
+    bnr__arena_free(&p.temp);
+    if (st == BNR_OK)
+        *out = plan;
+    else
+        bnr__plan_free(plan);
+    return st;
+}
+
+void bnr__plan_free(struct bnr_plan *plan) {
+    if (!plan)
+        return;
+    const struct bnr_allocator *a = plan->storage.allocator;
+    for (int i = 0; i < plan->n_slots; i++)
+        bnr__tensor_unref(plan->slots[i].tensor);
+    bnr__arena_free(&plan->storage);
+    bnr__free(a, plan, sizeof *plan);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan: how one graph runs for one set of input shapes. A flat list of steps in execution order, and for
+// every value that survives between steps a slot that says where its bytes are. A plan is made once, by
+// bnr__plan_new, and read-only afterwards: any number of threads may run it, each in an execution context
+// of its own (runtime/exec.h).
+//
+//     graph --infer--> types --plan_steps.c--> steps, slots --plan_memory.c--> places in one arena
+//
+// Nodes whose results follow from constants and known shapes have no step. A step is a node, or a node
+// with the members fused into it that its kernel takes. Values of known shape are placed in the arena, or
+// straight in the memory of a graph output; reshapes alias their input and have no step; an element-wise
+// step overwrites an input that dies with it. Values whose shape depends on data are made at run time.
+#ifndef BNR_PLAN_H
+#define BNR_PLAN_H
+
+#include "graph/op.h"
+
+struct bnr_session;
+struct bnr_plans;
+
+enum bnr_slot_kind {
+    BNR_SLOT_CONST,   // `tensor`
+    BNR_SLOT_GIVEN,   // the tensor or object that the caller gives, number `index` of bnr_plans.given
+    BNR_SLOT_PLACED,  // known dtype and dims: a header over `base` + `offset`
+    BNR_SLOT_DYNAMIC, // a reference made by its step at run time, dropped after its last reader
+};
+
+enum bnr_base { BNR_BASE_ARENA, BNR_BASE_GIVEN, BNR_BASE_OUTPUT };
+
+struct bnr_slot {
+    enum bnr_slot_kind kind;
+    const struct bnr_value *value;
+    struct bnr_type type;      // what inference says; a DYNAMIC slot's tensor is checked against it
+    struct bnr_tensor *tensor; // CONST: a reference
+    bool packed;               // CONST: kernels read it in packed form only
+    enum bnr_base base;        // PLACED: what the offset counts from,
+    int index;                 // GIVEN or PLACED: and which of the given tensors or graph outputs it is
+    size_t offset;
+};
+
+// A nested graph of a step, and the slots of what it captures, in the order of bnr_plans.given behind the
+// graph's own inputs.
+struct bnr_step_body {
+    struct bnr_plans *plans;
+    int *captured;
+};
+
+struct bnr_step {
+    const struct bnr_node *node; // the head, where members are fused
+    const struct bnr_node *const *nodes; // the head and its members; the last one's outputs are `out`
+    int n_nodes;
+    void (*run)(const struct bnr_args *a, const void *state); // NULL: node->op->ref
+    const void *state;
+    const char *kernel; // name for profiles
+    int *in, *out;      // slots, -1: omitted; inputs of members follow the node's own
+    int n_in, n_out;
+    size_t scratch; // offset in the arena
+    bool late;      // types are complete only at run time: infer (and check) again before
+    bool moving;    // reads or writes slots whose tensors are not the same objects in each run
+    int *drop;      // DYNAMIC slots of which nothing reads after this step
+    int n_drop;
+    struct bnr_step_body *bodies;
+    int n_bodies;
+};
+
+struct bnr_plan_output {
+    int slot;
+    bool direct; // the slot's base is this output: nothing is left to copy after the run
+};
+
+struct bnr_plan {
+    struct bnr_plan *next;    // in bnr_plans, the most recently used first
+    struct bnr_arena storage; // holds everything below
+    struct bnr_graph *graph;
+    struct bnr_type *given; // the key: types of what is given, in the order of bnr_plans.given
+    size_t n_given;
+    struct bnr_slot *slots;
+    int n_slots;
+    struct bnr_step *steps;
+    int n_steps;
+    struct bnr_plan_output *outputs; // [graph->n_outputs]
+    size_t arena_bytes, arena_lower_bound;
+    // Under the session's lock:
+    int users;              // runs under way
+    struct bnr_exec *idle;  // contexts that no run uses
+};
+
+// What a plan is made for. `given` tensors are asked for their types only.
+struct bnr_plan_request {
+    struct bnr_session *session;
+    struct bnr_plans *plans;
+    struct bnr_tensor *const *given;
+};
+
+// One line about the node at fault when shapes do not fit.
+enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_request *request,
+                              struct bnr_error *err);
+void bnr__plan_free(struct bnr_plan *plan); // without contexts
+bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given);
+
+// A tensor type with dtype and all dims known.
+bool bnr__type_known(const struct bnr_type *type);
+// numel * element size of a known type; false on overflow.
+bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes);
+
+#endif

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a plan: which nodes run, which of them together, and the slots between them.
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/plan_build.h"
+#include "runtime/session.h"
+
+enum { MAX_CHAIN = 16 }; // nodes offered to one kernel
+
+// ---- constants --------------------------------------------------------------------------------------
+
+// Known before anything runs: a constant of the graph, or found by inference.
+static bool is_known(const struct bnr_planner *p, const struct bnr_value *v) {
+    return bnr__value_is_constant(v) || (!p->plain && bnr__planner_info(p, v)->tensor);
+}
+
+// ---- slots ------------------------------------------------------------------------------------------
+
+static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
+    struct bnr_plan *plan = p->plan;
+    size_t capacity = (size_t)p->slots_capacity;
+    struct bnr_slot *grown = bnr__arena_grow(&plan->storage, plan->slots, (size_t)plan->n_slots, &capacity,
+                                             sizeof *plan->slots);
+    if (!grown)
+        return bnr__no_memory(p->err);
+    plan->slots = grown;
+    p->slots_capacity = (int)capacity;
+    *slot = p->slot_of[v->id] = plan->n_slots++;
+    plan->slots[*slot] =
+        (struct bnr_slot){.value = v, .type = bnr__planner_info(p, v)->type, .index = -1};
+    return BNR_OK;
+}
+
+// The slot that a step reads v from. Whatever a node makes has one already, as producers come first.
+static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
+    *slot = p->slot_of[v->id];
+    if (*slot >= 0)
+        return BNR_OK;
+    if (!is_known(p, v))
+        return bnr__fail(p->err, BNR_INTERNAL, "value '%s' is read before it is made", v->name);
+    struct bnr_tensor *t = bnr__value_is_constant(v) ? v->tensor : bnr__planner_info(p, v)->tensor;
+    struct bnr_info info;
+    BNR_TRY(slot_new(p, v, slot));
+    p->plan->slots[*slot].kind = BNR_SLOT_CONST;
+    p->plan->slots[*slot].tensor = bnr__tensor_ref(t);
+    BNR_TRY(bnr__info_of_tensor(&info, t, &p->plan->storage));
+    p->plan->slots[*slot].type = info.type;
+    return BNR_OK;
+}
+
+static bool placeable(const struct bnr_type *type) {
+    return bnr__type_known(type) && type->dtype != BNR_STRING;
+}
+
+static enum bnr_status slot_to_write(struct bnr_planner *p, const struct bnr_value *v, bool dynamic,
+                                     int *slot) {
+    BNR_TRY(slot_new(p, v, slot));
+    struct bnr_slot *s = &p->plan->slots[*slot];
+    s->kind = placeable(&s->type) && !dynamic ? BNR_SLOT_PLACED : BNR_SLOT_DYNAMIC;
+    return BNR_OK;
+}
+
+static enum bnr_status slots_of_given(struct bnr_planner *p) {
+    const struct bnr_plans *plans = p->request->plans;
+    for (size_t i = 0; i < plans->n_given; i++) {
+        int slot;
+        BNR_TRY(slot_new(p, plans->given[i], &slot));
+        p->plan->slots[slot].kind = BNR_SLOT_GIVEN;
+        p->plan->slots[slot].index = (int)i;
+    }
+    return BNR_OK;
+}
+
+// ---- which nodes run --------------------------------------------------------------------------------
+
+static bool gives_something(const struct bnr_planner *p, const struct bnr_node *n) {
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i] && p->wanted[n->out[i]->id] && !is_known(p, n->out[i]))
+            return true;
+    return false;
+}
+
+static void want_inputs(struct bnr_planner *p, const struct bnr_node *n) {
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i])
+            p->wanted[n->in[i]->id] = true;
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        if (n->attrs[i].type != BNR_ATTR_GRAPH && n->attrs[i].type != BNR_ATTR_GRAPHS)
+            continue;
+        for (size_t k = 0; k < n->attrs[i].n; k++) {
+            const struct bnr_plans *body = bnr__session_plans(p->request->session, n->attrs[i].graphs[k]);
+            for (size_t c = 0; c < body->n_captures; c++)
+                p->wanted[body->captures[c]->id] = true;
+        }
+    }
+}
+
+// Sets node_index of the nodes that run, -1 for the others.
+static void find_running_nodes(struct bnr_planner *p) {
+    const struct bnr_graph *g = p->plan->graph;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        p->wanted[g->outputs[i]->id] = true;
+    int index = (int)g->n_nodes;
+    for (const struct bnr_node *n = g->last; n; n = n->prev) {
+        const bool runs = gives_something(p, n);
+        p->node_index[n->id] = runs ? --index : -1;
+        if (runs)
+            want_inputs(p, n);
+    }
+}
+
+// ---- groups: which nodes run together ---------------------------------------------------------------
+
+static bool all_known(const struct bnr_planner *p, struct bnr_value *const *values, int n) {
+    for (int i = 0; i < n; i++)
+        if (values[i] && !placeable(&bnr__planner_info(p, values[i])->type))
+            return false;
+    return true;
+}
+
+// A kernel needs every shape.
+static bool can_prepare(const struct bnr_planner *p, const struct bnr_node *n) {
+    return all_known(p, n->in, n->n_in) && all_known(p, n->out, n->n_out);
+}
+
+// The member behind n in the chain that `head` leads, or NULL.
+static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
+                                          const struct bnr_node *head) {
+    if (n->n_out < 1 || !n->out[0] || !bnr__value_single_use(n->out[0]))
+        return NULL;
+    const struct bnr_node *next = n->out[0]->uses[0].node;
+    bool joins = next->fused_into == head && next->graph == n->graph && p->node_index[next->id] >= 0 &&
+                 can_prepare(p, next);
+    return joins ? next : NULL;
+}
+
+static int collect_chain(const struct bnr_planner *p, const struct bnr_node *first,
+                         const struct bnr_node **chain) {
+    const struct bnr_node *head = first->fused_into ? first->fused_into : first;
+    int n = 0;
+    for (const struct bnr_node *m = first; m && n < MAX_CHAIN; m = next_member(p, m, head))
+        chain[n++] = m;
+    return n;
+}
+
+static const struct bnr_info *info_in_table(const struct bnr_prepare *cx, const struct bnr_value *v) {
+    return &cx->table[v->id];
+}
+
+static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value *const *values, int n) {
+    const struct bnr_info **infos = BNR_NEW_ARRAY(&p->temp, (size_t)n, const struct bnr_info *);
+    for (int i = 0; infos && i < n; i++)
+        infos[i] = values[i] ? bnr__planner_info(p, values[i]) : NULL;
+    return infos;
+}
+
+// Notes which constants of a prepared group are read in a packed form only.
+static void count_packed(struct bnr_planner *p, const struct bnr_group *g, const struct bnr_packs *packs) {
+    for (int i = 0; i < g->n; i++)
+        for (int k = 0; k < g->nodes[i]->n_in; k++) {
+            const struct bnr_value *v = g->nodes[i]->in[k];
+            bool packed = false;
+            for (int a = 0; v && a < packs->n_asked; a++)
+                packed = packed || packs->asked[a] == v->tensor;
+            if (packed)
+                p->packed_uses[v->id]++;
+        }
+}
+
+// Asks the operator for a kernel. Keeps in g->nodes the nodes that it takes.
+static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
+    const struct bnr_node *n = g->nodes[0];
+    struct bnr_session *s = p->request->session;
+    struct bnr_prepare cx = {.node = n,
+                             .fused = g->nodes + 1,
+                             .n_fused = g->n - 1,
+                             .in = infos_of(p, n->in, n->n_in),
+                             .out = infos_of(p, n->out, n->n_out),
+                             .info = info_in_table,
+                             .table = p->table.infos,
+                             .cpu = s->cpu,
+                             .threads = s->threads,
+                             .arena = &p->plan->storage,
+                             .packs = &s->packs,
+                             .overwrites = g->overwrites,
+                             .err = p->err};
+    if (!cx.in || !cx.out)
+        return bnr__no_memory(p->err);
+    s->packs.n_asked = 0;
+    BNR_TRY(n->op->prepare(&cx));
+    g->n = 1;
+    if (!cx.run)
+        return BNR_OK;
+    g->n += cx.fused_taken;
+    g->step.run = cx.run;
+    g->step.state = cx.state;
+    g->step.kernel = cx.kernel;
+    g->scratch_bytes = cx.scratch;
+    g->overwrites = cx.overwrites;
+    count_packed(p, g, &s->packs);
+    return BNR_OK;
+}
+
+static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
+    const struct bnr_node *chain[MAX_CHAIN] = {first};
+    struct bnr_group *g = &p->groups[p->n_groups++];
+    const bool fast = !p->plain && first->op->prepare && can_prepare(p, first);
+    g->n = fast ? collect_chain(p, first, chain) : 1;
+    g->overwrites = !p->plain && (first->op->flags & BNR_OP_INPLACE) ? 0 : -1;
+    const struct bnr_node **nodes = BNR_NEW_ARRAY(&p->plan->storage, (size_t)g->n, const struct bnr_node *);
+    if (!nodes)
+        return bnr__no_memory(p->err);
+    memcpy(nodes, chain, (size_t)g->n * sizeof nodes[0]);
+    g->nodes = nodes;
+    return fast ? prepare(p, g) : BNR_OK;
+}
+
+// A step runs where its last node stood: only there all inputs of its members have been made.
+static int by_position(const void *pa, const void *pb) {
+    const struct bnr_group *a = pa, *b = pb;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
+
+static enum bnr_status make_groups(struct bnr_planner *p) {
+    const struct bnr_graph *g = p->plan->graph;
+    p->groups = BNR_NEW_ARRAY(&p->temp, g->n_nodes, struct bnr_group);
+    bool *taken = BNR_NEW_ARRAY(&p->temp, (size_t)g->model->next_node_id, bool);
+    if (!p->groups || !taken)
+        return bnr__no_memory(p->err);
+    for (const struct bnr_node *n = g->first; n; n = n->next) {
+        if (p->node_index[n->id] < 0 || taken[n->id])
+            continue;
+        BNR_TRY(group_new(p, n));
+        struct bnr_group *made = &p->groups[p->n_groups - 1];
+        for (int i = 0; i < made->n; i++)
+            taken[made->nodes[i]->id] = true;
+        made->position = p->node_index[made->nodes[made->n - 1]->id];
+    }
+    qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
+    return BNR_OK;
+}
+
+// ---- steps: groups with slots -----------------------------------------------------------------------
+
+// The inputs of a group: the head's own, then those of its members but for the chained one.
+static enum bnr_status read_slots(struct bnr_planner *p, struct bnr_group *g) {
+    struct bnr_step *st = &g->step;
+    int most = 0;
+    for (int i = 0; i < g->n; i++)
+        most += g->nodes[i]->n_in;
+    st->in = BNR_NEW_ARRAY(&p->plan->storage, (size_t)most, int);
+    if (!st->in)
+        return bnr__no_memory(p->err);
+    for (int i = 0; i < g->n; i++) {
+        const struct bnr_value *chained = i > 0 ? g->nodes[i - 1]->out[0] : NULL;
+        for (int k = 0; k < g->nodes[i]->n_in; k++) {
+            const struct bnr_value *v = g->nodes[i]->in[k];
+            if (v && v == chained)
+                continue;
+            int slot = -1;
+            if (v)
+                BNR_TRY(slot_to_read(p, v, &slot));
+            st->in[st->n_in++] = slot;
+        }
+    }
+    return BNR_OK;
+}
+
+static enum bnr_status write_slots(struct bnr_planner *p, struct bnr_group *g) {
+    struct bnr_step *st = &g->step;
+    const struct bnr_node *n = g->nodes[g->n - 1];
+    st->out = BNR_NEW_ARRAY(&p->plan->storage, (size_t)n->n_out, int);
+    if (!st->out)
+        return bnr__no_memory(p->err);
+    st->n_out = n->n_out;
+    for (int i = 0; i < n->n_out; i++) {
+        st->out[i] = -1;
+        if (n->out[i])
+            BNR_TRY(slot_to_write(p, n->out[i], st->n_bodies > 0, &st->out[i]));
+    }
+    return BNR_OK;
+}
+
+static enum bnr_status body_slots(struct bnr_planner *p, struct bnr_step_body *b,
+                                  const struct bnr_graph *graph) {
+    b->plans = bnr__session_plans(p->request->session, graph);
+    const size_t own = b->plans->n_inputs;
+    b->captured = BNR_NEW_ARRAY(&p->plan->storage, b->plans->n_given - own, int);
+    if (!b->captured)
+        return bnr__no_memory(p->err);
+    for (size_t i = own; i < b->plans->n_given; i++)
+        BNR_TRY(slot_to_read(p, b->plans->given[i], &b->captured[i - own]));
+    return BNR_OK;
+}
+
+static enum bnr_status bodies_of(struct bnr_planner *p, struct bnr_group *g) {
+    const struct bnr_node *n = g->nodes[0];
+    size_t count = 0;
+    for (size_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].type == BNR_ATTR_GRAPH || n->attrs[i].type == BNR_ATTR_GRAPHS)
+            count += n->attrs[i].n;
+    if (count == 0)
+        return BNR_OK;
+    g->step.bodies = BNR_NEW_ARRAY(&p->plan->storage, count, struct bnr_step_body);
+    if (!g->step.bodies)
+        return bnr__no_memory(p->err);
+    for (size_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].type == BNR_ATTR_GRAPH || n->attrs[i].type == BNR_ATTR_GRAPHS)
+            for (size_t k = 0; k < n->attrs[i].n; k++)
+                BNR_TRY(body_slots(p, &g->step.bodies[g->step.n_bodies++], n->attrs[i].graphs[k]));
+    return BNR_OK;
+}
+
+static bool any_unknown(const struct bnr_plan *plan, const int *slots, int n) {
+    for (int i = 0; i < n; i++)
+        if (slots[i] >= 0 && !bnr__type_known(&plan->slots[slots[i]].type))
+            return true;
+    return false;
+}
+
+// Types are complete only at run time when an input's is, or when an output's dims depend on data that
+// inference can look at then. Where they depend on the computation itself, asking again tells nothing.
+static bool is_late(const struct bnr_plan *plan, const struct bnr_step *st) {
+    if (st->n_bodies > 0)
+        return false;
+    return any_unknown(plan, st->in, st->n_in) ||
+           (any_unknown(plan, st->out, st->n_out) && !(st->node->op->flags & BNR_OP_DATA_SHAPE));
+}
+
+// Output 0 is input 0's bytes, and nothing else is asked of the node.
+static bool is_view(const struct bnr_planner *p, const struct bnr_step *st) {
+    const struct bnr_plan *plan = p->plan;
+    if (p->plain || !(st->node->op->flags & BNR_OP_VIEW) || st->late || st->n_nodes > 1)
+        return false;
+    for (int i = 1; i < st->n_out; i++)
+        if (st->out[i] >= 0)
+            return false;
+    if (st->n_in < 1 || st->in[0] < 0 || st->out[0] < 0)
+        return false;
+    const struct bnr_slot *from = &plan->slots[st->in[0]], *to = &plan->slots[st->out[0]];
+    size_t from_bytes, to_bytes;
+    return from->kind != BNR_SLOT_DYNAMIC && to->kind == BNR_SLOT_PLACED && placeable(&from->type) &&
+           bnr__type_bytes(&from->type, &from_bytes) && bnr__type_bytes(&to->type, &to_bytes) &&
+           from_bytes == to_bytes &&
+           bnr__dtype_size(from->type.dtype) == bnr__dtype_size(to->type.dtype);
+}
+
+static enum bnr_status complete_group(struct bnr_planner *p, struct bnr_group *g) {
+    g->step.node = g->nodes[0];
+    g->step.nodes = g->nodes;
+    g->step.n_nodes = g->n;
+    BNR_TRY(bodies_of(p, g));
+    BNR_TRY(read_slots(p, g));
+    BNR_TRY(write_slots(p, g));
+    g->step.late = is_late(p->plan, &g->step);
+    g->view = is_view(p, &g->step);
+    p->plan->n_steps += !g->view;
+    return BNR_OK;
+}
+
+static enum bnr_status output_slots(struct bnr_planner *p) {
+    const struct bnr_graph *g = p->plan->graph;
+    p->plan->outputs = BNR_NEW_ARRAY(&p->plan->storage, g->n_outputs, struct bnr_plan_output);
+    if (!p->plan->outputs)
+        return bnr__no_memory(p->err);
+    for (size_t i = 0; i < g->n_outputs; i++)
+        BNR_TRY(slot_to_read(p, g->outputs[i], &p->plan->outputs[i].slot));
+    return BNR_OK;
+}
+
+// Slots of constants that no step reads but in packed form.
+static void mark_packed(struct bnr_planner *p) {
+    for (int i = 0; i < p->plan->n_slots; i++) {
+        struct bnr_slot *s = &p->plan->slots[i];
+        s->packed = s->kind == BNR_SLOT_CONST && bnr__value_is_constant(s->value) &&
+                    s->value->n_graph_outputs == 0 && s->value->n_uses > 0 &&
+                    s->value->n_uses == p->packed_uses[s->value->id];
+    }
+}
+
+enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
+    const struct bnr_model *m = p->plan->graph->model;
+    p->wanted = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, bool);
+    p->slot_of = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, int);
+    p->packed_uses = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, size_t);
+    p->node_index = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_node_id, int);
+    if (!p->wanted || !p->slot_of || !p->packed_uses || !p->node_index)
+        return bnr__no_memory(p->err);
+    for (int i = 0; i < m->next_value_id; i++)
+        p->slot_of[i] = -1;
+    find_running_nodes(p);
+    BNR_TRY(slots_of_given(p));
+    BNR_TRY(make_groups(p));
+    for (size_t i = 0; i < p->n_groups; i++)
+        BNR_TRY(complete_group(p, &p->groups[i]));
+    mark_packed(p);
+    return output_slots(p);
+}

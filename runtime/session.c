@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// Creating sessions: options, the optimized copy of the model, and everything that runs share.
+#include "runtime/session.h"
+
+#include <string.h>
+
+#include "passes/pass.h"
+#include "runtime/base/pool.h"
+#include "runtime/kernels/cpu.h"
+#include "runtime/profile.h"
+
+enum {
+    ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE | BNR_PROMOTE_DOUBLE |
+                BNR_TRAINING,
+    SMALL = 4096, // bytes of a constant that is not worth giving back
+};
+
+// ---- options ----------------------------------------------------------------------------------------
+
+void bnr_options_init(struct bnr_options *options) {
+    *options = (struct bnr_options){.struct_size = sizeof *options, .stop_after = -1};
+}
+
+enum bnr_status bnr__options_check(const struct bnr_options *o, struct bnr_error *err) {
+    if (o->struct_size != sizeof *o)
+        return bnr__fail(err, BNR_INVALID,
+                         "options: struct_size is %zu, expected %zu (call bnr_options_init)",
+                         o->struct_size, sizeof *o);
+    if (o->threads < 0 || o->threads > BNR_MAX_THREADS)
+        return bnr__fail(err, BNR_INVALID, "options: %d threads, expected 0 to %d", o->threads,
+                         BNR_MAX_THREADS);
+    if (o->flags & ~(unsigned)ALL_FLAGS)
+        return bnr__fail(err, BNR_INVALID, "options: unknown flags 0x%x", o->flags & ~(unsigned)ALL_FLAGS);
+    if ((o->flags & BNR_PROMOTE_DOUBLE) && !(o->flags & BNR_REFERENCE))
+        return bnr__fail(err, BNR_INVALID, "options: BNR_PROMOTE_DOUBLE is for BNR_REFERENCE only");
+    return BNR_OK;
+}
+
+static enum bnr_status set_options(struct bnr_session *s, const struct bnr_options *o,
+                                   struct bnr_error *err) {
+    const unsigned detected = bnr__cpu_detect();
+    s->flags = o->flags;
+    s->threads = o->threads ? o->threads : bnr__pool_cores();
+    if (!bnr__cpu_level(o->cpu, detected, &s->cpu))
+        return bnr__fail(err, BNR_INVALID, "options: cpu level '%s' is unknown or beyond this machine's '%s'",
+                         o->cpu, bnr__cpu_level_name(detected));
+    if (o->flags & BNR_PROFILE) {
+        s->profile = bnr__profile_new(s->allocator);
+        if (!s->profile)
+            return bnr__no_memory(err);
+    }
+    BNR_TRY(bnr__pool_new(&s->pool, s->threads, err));
+    return BNR_OK;
+}
+
+// ---- the copy of the model --------------------------------------------------------------------------
+
+// All missing operators in one line, as many as fit.
+static enum bnr_status missing_operators(const struct bnr_model *m, struct bnr_error *err) {
+    char list[900] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < m->n_missing && used + 3 < sizeof list; i++) {
+        const size_t room = sizeof list - used, length = strlen(m->missing[i]) + 2;
+        if (length >= room)
+            break;
+        memcpy(list + used, i ? "; " : ": ", 2);
+        memcpy(list + used + 2, m->missing[i], length - 1);
+        used += length;
+    }
+    return bnr__fail(err, BNR_UNSUPPORTED, "%zu operators are missing%s", m->n_missing, list);
+}
+
+static enum bnr_status train_graph(struct bnr_graph *g, void *cx) {
+    for (struct bnr_node *n = g->first; n; n = n->next)
+        if (bnr__node_is(n, "", "BatchNormalization") &&
+            bnr__node_set_attr_int(n, "training_mode", 1) != BNR_OK)
+            return bnr__no_memory(cx);
+    return BNR_OK;
+}
+
+static enum bnr_status count_graph(struct bnr_graph *g, void *cx) {
+    *(size_t *)cx += g->n_nodes;
+    return BNR_OK;
+}
+
+static size_t count_nodes(struct bnr_model *m) {
+    size_t n = 0;
+    bnr__model_each_graph(m, count_graph, &n);
+    return n;
+}
+
+static enum bnr_status optimize(struct bnr_session *s, const struct bnr_options *o,
+                                struct bnr_error *err) {
+    if (s->flags & BNR_REFERENCE)
+        return BNR_OK;
+    unsigned groups = BNR_PASS_CLEAN | BNR_PASS_FUSE;
+    if (!(s->flags & BNR_NO_FOLD))
+        groups |= BNR_PASS_FOLD;
+    return bnr__passes_run(s->model, o, groups, err);
+}
+
+static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *model,
+                                 const struct bnr_options *o, struct bnr_error *err) {
+    size_t missing;
+    BNR_TRY(bnr__model_clone(&s->model, model, err));
+    BNR_TRY(bnr__model_resolve(s->model, &missing, err));
+    if (missing > 0)
+        return missing_operators(s->model, err);
+    if (s->flags & BNR_TRAINING)
+        BNR_TRY(bnr__model_each_graph(s->model, train_graph, err));
+    if (s->flags & BNR_PROMOTE_DOUBLE)
+        BNR_TRY(bnr__promote_f64(s->model, err));
+    // Described before inputs are frozen: the caller counts them as the model does.
+    s->face = bnr__interface_new(s->model);
+    if (!s->face)
+        return bnr__no_memory(err);
+    s->model->freeze_initializers = s->flags & BNR_FREEZE_INITIALIZERS;
+    BNR_TRY(bnr__model_infer(s->model, err));
+    s->stats.nodes_before = count_nodes(s->model);
+    BNR_TRY(optimize(s, o, err));
+    s->stats.nodes_after = count_nodes(s->model);
+    return BNR_OK;
+}
+
+// ---- plans ------------------------------------------------------------------------------------------
+
+static enum bnr_status count_graphs(struct bnr_graph *g, void *cx) {
+    *(size_t *)cx += 1;
+    return BNR_OK;
+}
+
+static enum bnr_status add_plans(struct bnr_graph *g, void *cx) {
+    struct bnr_session *s = cx;
+    return bnr__plans_init(&s->plans[s->n_plans++], g, &s->arena, NULL);
+}
+
+static enum bnr_status set_plans(struct bnr_session *s, struct bnr_error *err) {
+    size_t n = 0;
+    bnr__model_each_graph(s->model, count_graphs, &n);
+    s->plans = BNR_NEW_ARRAY(&s->arena, n, struct bnr_plans);
+    if (!s->plans)
+        return bnr__no_memory(err);
+    enum bnr_status st = bnr__model_each_graph(s->model, add_plans, s);
+    return st == BNR_OK ? BNR_OK : bnr__no_memory(err);
+}
+
+struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct bnr_graph *graph) {
+    for (size_t i = 0; i < s->n_plans; i++)
+        if (s->plans[i].graph == graph)
+            return &s->plans[i];
+    return NULL;
+}
+
+// A tensor that still has its dims, but no elements.
+static enum bnr_status hollow(struct bnr_tensor **t, const struct bnr_allocator *a,
+                              struct bnr_error *err) {
+    struct bnr_tensor *empty;
+    BNR_TRY(bnr__tensor_wrap(&empty, a, (*t)->dtype, (*t)->rank, (*t)->dims, NULL, NULL, NULL, err));
+    bnr__tensor_unref(*t);
+    *t = empty;
+    return BNR_OK;
+}
+
+// The weights of a session that will never make another plan are not held twice: originals that kernels
+// read in packed form only are given back.
+static enum bnr_status release_packed(struct bnr_session *s, struct bnr_plan *plan,
+                                      struct bnr_error *err) {
+    bnr__packs_close(&s->packs);
+    for (int i = 0; i < plan->n_slots; i++) {
+        struct bnr_slot *slot = &plan->slots[i];
+        struct bnr_value *v = bnr__value_find(s->model->graph, slot->value->name);
+        if (!slot->packed || slot->tensor->nbytes < SMALL || v != slot->value)
+            continue;
+        BNR_TRY(hollow(&slot->tensor, s->allocator, err));
+        BNR_TRY(hollow(&v->tensor, s->allocator, err));
+    }
+    return BNR_OK;
+}
+
+// Where the file leaves no dim of an input open there is one plan only: made now, so that the first run
+// is as fast as the others and shapes that do not fit are found here.
+static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) {
+    const struct bnr_plans *plans = &s->plans[0];
+    struct bnr_tensor *headers = BNR_NEW_ARRAY(&s->arena, plans->n_given, struct bnr_tensor);
+    struct bnr_tensor **given = BNR_NEW_ARRAY(&s->arena, plans->n_given, struct bnr_tensor *);
+    if (!headers || !given)
+        return bnr__no_memory(err);
+    for (size_t i = 0; i < plans->n_given; i++) {
+        const struct bnr_value *v = plans->given[i];
+        given[i] = v->tensor;
+        if (v->tensor)
+            continue;
+        size_t bytes;
+        int64_t dims[BNR_MAX_RANK];
+        if (!bnr__type_known(&v->declared) || !bnr__type_bytes(&v->declared, &bytes))
+            return BNR_OK;
+        bnr__shape_numbers(&v->declared.shape, dims);
+        bnr__tensor_set(&headers[i], v->declared.dtype, v->declared.shape.rank, dims, NULL);
+        given[i] = &headers[i];
+    }
+    struct bnr_plan *plan;
+    BNR_TRY(bnr__plans_use(&plan, s, &s->plans[0], given, err));
+    bnr__plans_leave(s, plan);
+    return release_packed(s, plan, err);
+}
+
+// ---- creating and freeing ---------------------------------------------------------------------------
+
+static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model,
+                            const struct bnr_options *o, struct bnr_error *err) {
+    BNR_TRY(set_options(s, o, err));
+    BNR_TRY(set_model(s, model, o, err));
+    BNR_TRY(set_plans(s, err));
+    return plan_ahead(s, err);
+}
+
+enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
+                                   const struct bnr_options *options, struct bnr_error *err) {
+    if (!out || !model)
+        return bnr__fail(err, BNR_INVALID, "no %s given", out ? "model" : "result pointer");
+    *out = NULL;
+    struct bnr_options defaults;
+    bnr_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    BNR_TRY(bnr__options_check(options, err));
+    struct bnr_session *s = bnr__calloc(options->allocator, 1, sizeof *s);
+    if (!s)
+        return bnr__no_memory(err);
+    s->allocator = options->allocator;
+    bnr__arena_init(&s->arena, s->allocator);
+    bnr__packs_init(&s->packs, s->allocator);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->planning, NULL);
+    enum bnr_status st = init(s, model, options, err);
+    if (st == BNR_OK)
+        *out = s;
+    else
+        bnr_session_free(s);
+    return st;
+}
+
+void bnr_session_free(bnr_session *s) {
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_plans; i++)
+        bnr__plans_free(&s->plans[i]);
+    bnr__memory_free(s);
+    bnr__packs_free(&s->packs);
+    bnr__profile_free(s->profile);
+    bnr__pool_free(s->pool);
+    bnr__model_free(s->model);
+    pthread_mutex_destroy(&s->planning);
+    pthread_mutex_destroy(&s->lock);
+    bnr__arena_free(&s->arena);
+    bnr__free(s->allocator, s, sizeof *s);
+}
+
+// ---- asking -----------------------------------------------------------------------------------------
+
+size_t bnr_session_bn_count(const bnr_session *session) {
+    return session->model->n_bns;
+}
+
+void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn) {
+    *report = (struct bnr_bn_report){.name = bn->name,
+                                     .verdict = (enum bnr_bn_verdict)bn->verdict,
+                                     .into = bn->into,
+                                     .reason = bn->reason,
+                                     .channels = bn->channels,
+                                     .max_scale = bn->max_scale,
+                                     .min_var_eps = bn->min_var_eps};
+}
+
+// Planning may still turn `kept` into `fused`. The lock is no part of what the session says.
+static void lock(const bnr_session *s) {
+    pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&s->lock);
+}
+
+static void unlock(const bnr_session *s) {
+    pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&s->lock);
+}
+
+enum bnr_status bnr_session_bn(const bnr_session *session, size_t index, struct bnr_bn_report *report) {
+    if (index >= session->model->n_bns)
+        return BNR_INVALID;
+    lock(session);
+    bnr__bn_report(report, session->model->bns[index]);
+    unlock(session);
+    return BNR_OK;
+}
+
+void bnr_session_stats(const bnr_session *session, struct bnr_session_stats *stats) {
+    lock(session);
+    *stats = session->stats;
+    unlock(session);
+}
+
+char *bnr_session_profile(const bnr_session *session) {
+    if (!session->profile)
+        return NULL;
+    struct bnr_text text = {0};
+    bnr__profile_print(session->profile, &text);
+    return bnr__text_take(&text);
+}
+
+char *bnr_session_print(const bnr_session *session, enum bnr_print_format format) {
+    return bnr_model_print(session->model, format);
+}
+
+const char *bnr_session_cpu(const bnr_session *session) {
+    return bnr__cpu_level_name(session->cpu);
+}
+
+int bnr_session_threads(const bnr_session *session) {
+    return bnr__pool_threads(session->pool);
+}
