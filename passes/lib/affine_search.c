@@ -146,8 +146,10 @@ static bool join_back(struct bnr_way *way, struct bnr_node *p, const struct bnr_
     const bool copy = way->may_copy;
     way->may_copy |= carries_bn(p);
     if (add_step(way, BNR_WAY_JOIN, p, view->data, &both) &&
-        go_back(way, p, view->data, &both, depth + 1))
+        go_back(way, p, view->data, &both, depth + 1)) {
+        way->steps[mark].until = way->n_steps;
         return true;
+    }
     way->may_copy = copy;
     way->n_steps = mark;
     if (way->may_merge && is_one_node(way, p, &both))
@@ -215,8 +217,10 @@ static bool join_forth(struct bnr_way *way, struct bnr_node *n, const struct bnr
     const bool copy = way->may_copy;
     way->may_copy |= carries_bn(n);
     if (add_step(way, BNR_WAY_JOIN, n, view->data, &both) &&
-        go_forth(way, n->out[0], &both, depth + 1))
+        go_forth(way, n->out[0], &both, depth + 1)) {
+        way->steps[mark].until = way->n_steps;
         return true;
+    }
     way->may_copy = copy;
     way->n_steps = mark;
     if (way->may_merge && is_one_node(way, n, &both))

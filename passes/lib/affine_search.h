@@ -20,8 +20,8 @@ struct bnr_way_step {
     enum bnr_way_kind kind;
     struct bnr_node *node;
     int index;
-    struct bnr_affine
-        affine; // in terms of that input's or output's axes; for MERGE the composition
+    struct bnr_affine affine; // in terms of that input's or output's axes; MERGE: the composition
+    int until;                // JOIN: where it went are the steps behind this one, up to here
 };
 
 enum { BNR_WAY_STEPS = 256 };

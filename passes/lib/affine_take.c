@@ -10,54 +10,63 @@ static bool is_end(const struct bnr_way_step *s) {
     return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN;
 }
 
-// "Conv 'conv1' in front took it in, past 2 operators", in the model's arena.
-static const char *describe(const struct bnr_way *way, const char **into) {
-    struct bnr_arena *arena = &way->cx->model->arena;
-    const struct bnr_node *first = NULL;
+// A part of the way: where one of the affines on it went.
+struct part {
+    const struct bnr_way *way;
+    int from, until;
+};
+
+// "Conv 'conv1' in front of it took it in, past 2 operators", in the model's arena.
+static const char *describe(const struct part *part, const char **into) {
+    struct bnr_arena *arena = &part->way->cx->model->arena;
+    const struct bnr_way_step *first = NULL;
     int ends = 0, passed = 0;
-    for (int i = 0; i < way->n_steps; i++) {
-        const struct bnr_way_step *s = &way->steps[i];
+    for (int i = part->from; i < part->until; i++) {
+        const struct bnr_way_step *s = &part->way->steps[i];
         passed += s->kind == BNR_WAY_BACK || s->kind == BNR_WAY_FORTH;
         ends += is_end(s);
-        if (is_end(s) && (!first || s->kind != BNR_WAY_CONSTANT))
-            first = s->node;
+        if (is_end(s) && (!first || (first->kind == BNR_WAY_CONSTANT && s->kind != first->kind)))
+            first = s;
     }
     if (!first) { // no reader at all
         *into = "";
         return "nothing depends on it";
     }
-    *into = first->label;
+    *into = first->node->label;
     const char *more = ends > 1 ? bnr__arena_printf(arena, " and %d more", ends - 1) : "";
     const char *past = passed > 0 ? bnr__arena_printf(arena, ", past %d operator%s", passed,
                                                       passed == 1 ? "" : "s")
                                   : "";
     if (!more || !past)
         return NULL;
-    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", first->op_type, first->label, more,
-                             way->forward ? "behind it" : "in front of it", past);
+    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", first->node->op_type, *into, more,
+                             part->way->forward ? "behind it" : "in front of it", past);
 }
 
-static enum bnr_status settle(const struct bnr_way *way, const struct bnr_node *n, const char *into,
-                              const char *reason) {
+static enum bnr_status settle(const struct part *part, const struct bnr_node *n) {
+    const struct bnr_way *way = part->way;
+    const char *into, *reason = describe(part, &into);
+    if (!reason)
+        return bnr__no_memory(way->cx->err);
     for (size_t i = 0; i < n->n_origins; i++) {
         n->origins[i]->verdict = BNR_BN_FOLDED;
         n->origins[i]->into = into;
         n->origins[i]->reason = reason;
     }
-    for (int i = 0; i < way->n_steps; i++)
+    for (int i = part->from; i < part->until; i++)
         if (is_end(&way->steps[i]) && bnr__node_add_origins(way->steps[i].node, n) != BNR_OK)
             return bnr__no_memory(way->cx->err);
     return BNR_OK;
 }
 
 static enum bnr_status settle_all(const struct bnr_way *way) {
-    const char *into, *reason = describe(way, &into);
-    if (!reason)
-        return bnr__no_memory(way->cx->err);
-    BNR_TRY(settle(way, way->node, into, reason));
-    for (int i = 0; i < way->n_steps; i++)
+    const struct part whole = {.way = way, .until = way->n_steps};
+    BNR_TRY(settle(&whole, way->node));
+    for (int i = 0; i < way->n_steps; i++) {
+        const struct part behind = {.way = way, .from = i + 1, .until = way->steps[i].until};
         if (way->steps[i].kind == BNR_WAY_JOIN)
-            BNR_TRY(settle(way, way->steps[i].node, into, reason));
+            BNR_TRY(settle(&behind, way->steps[i].node));
+    }
     return BNR_OK;
 }
 
