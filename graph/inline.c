@@ -8,19 +8,20 @@
 
 enum { MAX_DEPTH = 64, MAX_NODES = 1000000 };
 
+// What a call of a function comes to.
+struct extent {
+    bool known, open; // open: being measured, so that meeting it again is recursion
+    int height;       // calls within calls, itself included
+    size_t nodes;     // copied, calls on the way included; no more than MAX_NODES + 1
+};
+
 struct inliner {
     struct bnr_model *model;
     struct bnr_map names; // function name -> any function with that name
-    struct bnr_arena temp;
+    struct extent *extents; // [n_functions]
+    struct bnr_arena temp;  // emptied with every call
     int first_id;
     struct bnr_error *err;
-};
-
-// The calls that are being replaced, innermost first.
-struct call {
-    const struct bnr_function *function;
-    const struct call *outer;
-    int depth;
 };
 
 static bool same_domain(const char *a, const char *b) {
@@ -47,15 +48,55 @@ static enum bnr_status fail(const struct inliner *in, const struct bnr_node *n,
                      f->domain[0] ? f->domain : "ai.onnx", f->name, what);
 }
 
-static enum bnr_status check_call(const struct inliner *in, const struct bnr_node *n,
-                                  const struct bnr_function *f, const struct call *outer) {
-    for (const struct call *c = outer; c; c = c->outer)
-        if (c->function == f)
-            return fail(in, n, f, "calls itself");
-    if (outer && outer->depth >= MAX_DEPTH)
+// ---- before anything is copied ----------------------------------------------------------------------
+
+static enum bnr_status measure_graph(struct inliner *in, const struct bnr_graph *g, int depth,
+                                     struct extent *sum);
+
+static enum bnr_status measure_call(struct inliner *in, const struct bnr_node *n,
+                                    const struct bnr_function *f, int depth, struct extent *sum) {
+    struct extent *e = &in->extents[f - in->model->functions];
+    if (e->open)
+        return fail(in, n, f, "calls itself");
+    if (depth >= MAX_DEPTH || depth + e->height > MAX_DEPTH)
         return fail(in, n, f, "is nested more than 64 calls deep");
-    if (in->model->next_node_id - in->first_id > MAX_NODES)
+    if (!e->known) {
+        e->open = true;
+        BNR_TRY(measure_graph(in, f->body, depth + 1, e));
+        e->open = false;
+        e->known = true;
+        e->height++;
+    }
+    if (sum->height < e->height)
+        sum->height = e->height;
+    sum->nodes += e->nodes;
+    if (sum->nodes > MAX_NODES)
         return fail(in, n, f, "expands to more than 1000000 nodes");
+    return BNR_OK;
+}
+
+static enum bnr_status measure_graph(struct inliner *in, const struct bnr_graph *g, int depth,
+                                     struct extent *sum) {
+    for (const struct bnr_node *n = g->first; n; n = n->next) {
+        const struct bnr_function *f = find_function(in, n);
+        sum->nodes++;
+        if (f)
+            BNR_TRY(measure_call(in, n, f, depth, sum));
+        for (size_t a = 0; a < n->n_attrs; a++)
+            if (n->attrs[a].type == BNR_ATTR_GRAPH || n->attrs[a].type == BNR_ATTR_GRAPHS)
+                for (size_t i = 0; i < n->attrs[a].n && !n->attrs[a].ref; i++)
+                    BNR_TRY(measure_graph(in, n->attrs[a].graphs[i], depth, sum));
+    }
+    return BNR_OK;
+}
+
+// ---- copying ----------------------------------------------------------------------------------------
+
+static enum bnr_status check_call(const struct inliner *in, const struct bnr_node *n,
+                                  const struct bnr_function *f) {
+    // Not measured: a graph that a call passes to a function, which may use it several times.
+    if (in->model->next_node_id - in->first_id > 2 * MAX_NODES)
+        return fail(in, n, f, "expands to more than 2000000 nodes");
     for (int i = (int)f->body->n_inputs; i < n->n_in; i++)
         if (n->in[i])
             return fail(in, n, f, "is called with more inputs than it has");
@@ -115,44 +156,49 @@ static enum bnr_status replace_call(struct inliner *in, struct bnr_node *n,
     return BNR_OK;
 }
 
-static enum bnr_status expand_graph(struct inliner *in, struct bnr_graph *g, const struct call *outer);
+// `copied`: g, or what n stands in, came from a function's body.
+static enum bnr_status expand_graph(struct inliner *in, struct bnr_graph *g, bool copied);
 
-static enum bnr_status expand_node(struct inliner *in, struct bnr_node *n, const struct call *outer) {
+static enum bnr_status expand_node(struct inliner *in, struct bnr_node *n, bool copied) {
     // First, so that what a call passes to a function has no calls of its own.
     for (size_t a = 0; a < n->n_attrs; a++)
         if (n->attrs[a].type == BNR_ATTR_GRAPH || n->attrs[a].type == BNR_ATTR_GRAPHS)
             for (size_t i = 0; i < n->attrs[a].n; i++)
-                BNR_TRY(expand_graph(in, n->attrs[a].graphs[i], outer));
+                BNR_TRY(expand_graph(in, n->attrs[a].graphs[i], copied));
     const struct bnr_function *f = find_function(in, n);
     if (!f)
-        return outer ? bnr__node_lift_constant(n, in->err) : BNR_OK;
-    BNR_TRY(check_call(in, n, f, outer));
-    const struct call call = {.function = f, .outer = outer, .depth = outer ? outer->depth + 1 : 1};
+        return copied ? bnr__node_lift_constant(n, in->err) : BNR_OK;
+    BNR_TRY(check_call(in, n, f));
     struct bnr_graph *g = n->graph;
     struct bnr_node *before = n->prev, *after = n->next;
     BNR_TRY(replace_call(in, n, f));
     for (struct bnr_node *k = before ? before->next : g->first, *next; k != after; k = next) {
         next = k->next;
-        BNR_TRY(expand_node(in, k, &call));
+        BNR_TRY(expand_node(in, k, true));
     }
     return BNR_OK;
 }
 
-static enum bnr_status expand_graph(struct inliner *in, struct bnr_graph *g, const struct call *outer) {
+static enum bnr_status expand_graph(struct inliner *in, struct bnr_graph *g, bool copied) {
     for (struct bnr_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        BNR_TRY(expand_node(in, n, outer));
+        BNR_TRY(expand_node(in, n, copied));
     }
     return BNR_OK;
 }
 
 static enum bnr_status inline_all(struct inliner *in) {
     struct bnr_model *m = in->model;
+    struct extent all = {0};
     bnr__map_init(&in->names, &m->arena);
+    in->extents = BNR_NEW_ARRAY(&m->arena, m->n_functions, struct extent);
+    if (!in->extents)
+        return bnr__no_memory(in->err);
     for (size_t i = 0; i < m->n_functions; i++)
         if (!bnr__map_set(&in->names, m->functions[i].name, &m->functions[i]))
             return bnr__no_memory(in->err);
-    return expand_graph(in, m->graph, NULL);
+    BNR_TRY(measure_graph(in, m->graph, 0, &all));
+    return expand_graph(in, m->graph, false);
 }
 
 enum bnr_status bnr__model_inline_functions(struct bnr_model *m, struct bnr_error *err) {
