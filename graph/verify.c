@@ -203,8 +203,6 @@ static enum bnr_status verify_node(struct verifier *v, const struct bnr_graph *g
     CHECK(v, n->id >= 0 && n->id < v->model->next_node_id && !v->nodes[n->id], BNR_INTERNAL,
           "node '%s' has the id %d of another or none", n->label, n->id);
     v->nodes[n->id] = SEEN;
-    CHECK(v, n->prev ? n->prev->next == n : g->first == n, BNR_INTERNAL,
-          "node '%s' is not linked with the one in front", n->label);
     CHECK(v, n->n_in >= 0 && n->n_out >= 0 && (n->n_in == 0 || (n->in && n->use_slots)) &&
                  (n->n_out == 0 || n->out),
           BNR_INTERNAL, "node '%s' has no list of inputs or outputs", n->label);
@@ -218,7 +216,7 @@ static enum bnr_status verify_node(struct verifier *v, const struct bnr_graph *g
           BNR_INTERNAL, "node '%s' is fused into a node that is gone, behind it or fused itself",
           n->label);
     for (size_t i = 0; i < n->n_origins; i++)
-        CHECK(v, n->origins[i], BNR_INTERNAL, "node '%s': origin %zu is missing", n->label, i);
+        CHECK(v, n->origins && n->origins[i], BNR_INTERNAL, "node '%s': origin %zu is missing", n->label, i);
     v->nodes[n->id] |= DONE;
     return BNR_OK;
 }
@@ -231,6 +229,8 @@ static enum bnr_status verify_graph(struct verifier *v, const struct bnr_graph *
     size_t count = 0;
     const struct bnr_node *last = NULL;
     for (const struct bnr_node *n = g->first; n; last = n, n = n->next) {
+        CHECK(v, n->prev == last, BNR_INTERNAL, "node '%s' is not linked with the one in front",
+              n->label ? n->label : "");
         BNR_TRY(verify_node(v, g, n));
         count++;
     }
