@@ -200,3 +200,13 @@ enum bnr_status bnr_tensor_write_pb(const bnr_tensor *t, const char *name, const
         return bnr__fail(err, BNR_INVALID, "tensor: no %s given", t ? "path" : "tensor");
     return bnr__tensor_write_pb(t, name ? name : "", path, err);
 }
+
+enum bnr_status bnr_tensor_cast(bnr_tensor **out, const bnr_tensor *t, enum bnr_dtype dtype,
+                                struct bnr_error *err) {
+    *out = NULL;
+    if (t->kind != BNR_KIND_TENSOR || t->dtype == BNR_STRING || dtype == BNR_STRING ||
+        !bnr__dtype_valid((int)dtype))
+        return bnr__fail(err, BNR_INVALID, "tensor: %s cannot be cast to %s",
+                         bnr__dtype_name(t->dtype), bnr__dtype_name(dtype));
+    return bnr__tensor_cast(out, NULL, t, dtype, err);
+}

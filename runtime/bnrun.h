@@ -150,6 +150,10 @@ BNR_API enum bnr_status bnr_tensor_create_strings(bnr_tensor **out, int rank, co
 BNR_API enum bnr_status bnr_tensor_create_items(bnr_tensor **out, enum bnr_kind kind,
                                                 bnr_tensor *const *items, size_t n_items,
                                                 struct bnr_error *err);
+/* The same elements in another numeric dtype: floats round to nearest even, integers wrap, floats to
+ * integers truncate and saturate (NaN: 0). The same dtype gives a copy. */
+BNR_API enum bnr_status bnr_tensor_cast(bnr_tensor **out, const bnr_tensor *t, enum bnr_dtype dtype,
+                                        struct bnr_error *err);
 BNR_API bnr_tensor *bnr_tensor_retain(bnr_tensor *t); /* one more reference; returns t */
 BNR_API void bnr_tensor_release(bnr_tensor *t);
 
@@ -198,6 +202,23 @@ BNR_API size_t bnr_model_output_count(const bnr_model *model);
 /* Index out of range: BNR_INVALID. */
 BNR_API enum bnr_status bnr_model_input(const bnr_model *model, size_t index, struct bnr_value_info *info);
 BNR_API enum bnr_status bnr_model_output(const bnr_model *model, size_t index, struct bnr_value_info *info);
+
+/* Every domain that the model imports. Index past the end: BNR_INVALID. */
+struct bnr_opset_info {
+    const char *domain; /* "" is ai.onnx */
+    int version;
+};
+BNR_API enum bnr_status bnr_model_opset(const bnr_model *model, size_t index,
+                                        struct bnr_opset_info *info);
+/* The nodes of the main graph in execution order (functions inlined). Index past the end: BNR_INVALID. */
+struct bnr_node_info {
+    const char *name; /* as in error messages and reports */
+    const char *domain, *op_type;
+    int opset;     /* imported for its domain */
+    int supported; /* 0: this build lacks it */
+};
+BNR_API size_t bnr_model_node_count(const bnr_model *model);
+BNR_API enum bnr_status bnr_model_node(const bnr_model *model, size_t index, struct bnr_node_info *info);
 
 /* Operators that this build lacks, one line each ("node 'x': ai.onnx Foo, opset 12"); NULL past the end. */
 BNR_API const char *bnr_model_missing(const bnr_model *model, size_t index);
@@ -302,6 +323,43 @@ BNR_API enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *
                                             const struct bnr_options *options,
                                             void (*report)(void *user, const struct bnr_bn_report *bn),
                                             void *user, struct bnr_error *err);
+
+/* ---- proof ----------------------------------------------------------------------------------------- */
+
+/* How far computed values are from others. */
+struct bnr_difference {
+    double max_abs; /* largest |a - b|; infinity where one is NaN or infinite and the other is not */
+    double max_rel; /* max_abs / the largest |b| of the tensor (max_abs itself when that is 0) */
+    double max_ulp; /* largest |a - b| in units in the last place of b in the output's dtype */
+    size_t index;   /* of the element with max_abs, row-major */
+    double a, b;    /* that element */
+};
+
+struct bnr_verify_output {
+    const char *name;
+    enum bnr_dtype dtype;
+    size_t numel;
+    double magnitude; /* largest |value| of the double-precision result */
+    struct bnr_difference folded_unfolded, folded_double, unfolded_double;
+    double allowed; /* for folded_double.max_abs: the larger of twice unfolded_double.max_abs and
+                       tolerance * magnitude */
+    int passed;
+};
+
+struct bnr_verify_report {
+    size_t n_outputs;
+    struct bnr_verify_output *outputs;
+    int passed; /* all of them */
+};
+
+/* Runs the model on these inputs three ways and compares: folded (as options say), the unmodified graph
+ * by reference code, and the unmodified graph evaluated in double precision. tolerance <= 0: 1e-5 for
+ * float32 and float64 outputs, 4e-3 for narrower ones. Release the report with bnr_verify_free. */
+BNR_API enum bnr_status bnr_verify(struct bnr_verify_report **out, const bnr_model *model,
+                                   const bnr_tensor *const *inputs, size_t n_inputs,
+                                   const struct bnr_options *options, double tolerance,
+                                   struct bnr_error *err);
+BNR_API void bnr_verify_free(struct bnr_verify_report *report);
 
 /* ---- tensor files ---------------------------------------------------------------------------------- */
 

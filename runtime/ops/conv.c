@@ -2,9 +2,8 @@
 // Conv (ai.onnx 1, 11, 22): y = w * x + b over N-D windows, with groups, strides, dilations and
 // padding.
 #include "runtime/ops/lib/affine_rules.h"
-#include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/conv.h"
-#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/compute.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_tensors(cx, 0, 2, BNR_TYPES_FLOAT));
@@ -29,5 +28,4 @@ BNR_DEFINE_OP(conv) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_conv,
-    .prepare = bnr__prepare_conv,
 };
