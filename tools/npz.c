@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// .npz archives through libzip, an optional component.
+#include "tools/tensor_io.h"
+
+#ifdef BNR_HAVE_LIBZIP
+#include <stdlib.h>
+#include <string.h>
+#include <zip.h>
+
+// An archive can claim any size: bound what one member may unpack to.
+static const zip_uint64_t largest_member = (zip_uint64_t)8 << 30;
+
+static int read_member(bnr_tensor **out, zip_t *archive, zip_uint64_t index, const char *path) {
+    zip_stat_t st;
+    *out = NULL;
+    if (zip_stat_index(archive, index, 0, &st) != 0 || !(st.valid & ZIP_STAT_SIZE))
+        return fail(EXIT_BAD, "%s: member %llu cannot be read", path, (unsigned long long)index);
+    if (st.size > largest_member)
+        return fail(EXIT_BAD, "%s: member '%s' has %llu bytes, at most %llu are read", path, st.name,
+                    (unsigned long long)st.size, (unsigned long long)largest_member);
+    char *where = xprintf("%s(%s)", path, st.name);
+    unsigned char *data = malloc(st.size ? (size_t)st.size : 1);
+    zip_file_t *f = data ? zip_fopen_index(archive, index, 0) : NULL;
+    int code;
+    if (f && zip_fread(f, data, st.size) == (zip_int64_t)st.size)
+        code = npy_parse(out, where, data, (size_t)st.size);
+    else
+        code = fail(EXIT_BAD, "%s: cannot be unpacked", where);
+    if (f)
+        zip_fclose(f);
+    free(data);
+    free(where);
+    return code;
+}
+
+int npz_read(bnr_tensor ***tensors, struct strings *names, const char *path) {
+    *tensors = NULL;
+    *names = (struct strings){0};
+    int error = 0;
+    zip_t *archive = zip_open(path, ZIP_RDONLY, &error);
+    if (!archive)
+        return fail(EXIT_BAD, "%s: is not a readable .npz archive (libzip error %d)", path, error);
+    int code = EXIT_DONE;
+    zip_int64_t count = zip_get_num_entries(archive, 0);
+    for (zip_int64_t i = 0; code == EXIT_DONE && i < count; i++) {
+        const char *stored = zip_get_name(archive, (zip_uint64_t)i, 0);
+        char *name = xstrdup(stored ? stored : "");
+        size_t n = strlen(name);
+        if (n > 4 && strcmp(name + n - 4, ".npy") == 0)
+            name[n - 4] = 0;
+        *tensors = xrealloc(*tensors, (names->count + 1) * sizeof **tensors);
+        code = read_member(&(*tensors)[names->count], archive, (zip_uint64_t)i, path);
+        if (code == EXIT_DONE)
+            strings_add(names, name);
+        free(name);
+    }
+    zip_discard(archive);
+    return code;
+}
+#else
+int npz_read(bnr_tensor ***tensors, struct strings *names, const char *path) {
+    *tensors = NULL;
+    *names = (struct strings){0};
+    return fail(EXIT_BAD, "%s: this bnrun was built without .npz support (libzip)", path);
+}
+#endif
