@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""test_cli.py BNRUN: the program as a user meets it: results, files, errors, exit statuses.
+
+Every error must be one line on stderr that starts with "bnrun: ", with the right exit status, and leave no
+file behind. Run it on a sanitizer build too: a report there is more than one line and fails the check.
+"""
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'data', 'mnist')
+MODEL = f'{DATA}/model.onnx'
+BNRUN = os.path.abspath(sys.argv[1])
+USAGE, BAD = 2, 3
+counts = {'passed': 0, 'failed': 0, 'skipped': 0}
+
+
+def bnrun(*args, **kw):
+    return subprocess.run([BNRUN, *map(str, args)], capture_output=True, text=True, errors='replace', timeout=300, **kw)
+
+
+def check(name, ok, detail=''):
+    counts['passed' if ok else 'failed'] += 1
+    if not ok:
+        print(f'FAIL {name}: {detail}')
+
+
+def good(name, *args):
+    run = bnrun(*args)
+    check(name, run.returncode == 0 and 'Sanitizer' not in run.stderr, f'{run.returncode}: {run.stderr}{run.stdout[-300:]}')
+    return run.stdout
+
+
+def bad(name, status, words, *args, **kw):
+    """The command fails with this status and one line that holds all the words."""
+    run = bnrun(*args, **kw)
+    line = run.stderr
+    ok = (run.returncode == status and line.count('\n') == 1 and line.startswith('bnrun: ') and
+          all(str(w) in line for w in words))
+    check(name, ok, f'exit {run.returncode} (expected {status}), stderr {line[:600]!r}, expected words {words}')
+
+
+def digit(d):
+    return f'{DATA}/digit_{d}_input.bin'
+
+
+def check_basics():
+    for flag in ('--help', '-h'):
+        check(f'bnrun {flag}', 'usage: bnrun MODEL' in good(flag, flag))
+    check('--version', good('--version', '--version').startswith('bnrun 0.'))
+    for verb in ('run', 'fold', 'verify', 'bench', 'test', 'inspect'):
+        out = good(f'{verb} --help', verb, '--help')
+        check(f'{verb} --help text', f'usage: bnrun {verb}' in out and '--help' in out)
+        if verb != 'test':
+            bad(f'{verb} --nonsense', USAGE, ['--nonsense'], verb, '--nonsense', MODEL)
+        check(f'{verb} without arguments', bnrun(verb).returncode == USAGE)
+    run = bnrun()
+    check('no arguments', run.returncode == USAGE and 'usage' in run.stderr)
+    bad('a verb that is none', BAD, ['nonsense'], 'nonsense')
+    bad('--threads x', USAGE, ['threads', 'x'], MODEL, digit(1), '--threads', 'x')
+    bad('--threads -1', USAGE, ['threads', '-1'], MODEL, digit(1), '--threads', '-1')
+    bad('--cpu nonsense', USAGE, ['nonsense'], MODEL, digit(1), '--cpu', 'nonsense')
+    bad('--passes nonsense', USAGE, ['nonsense'], MODEL, digit(1), '--passes', 'nonsense')
+    bad('missing option value', USAGE, ['--threads'], MODEL, digit(1), '--threads')
+
+
+def check_run(folder):
+    for d in range(10):
+        out = json.loads(good(f'digit {d}', MODEL, digit(d), '--json'))
+        scores = out['outputs'][0]['values'][0]
+        check(f'digit {d} recognised', int(np.argmax(scores)) == d and abs(sum(scores) - 1) < 1e-5, str(scores))
+    by_name = good('NAME=FILE', 'run', MODEL, f'image={digit(3)}', '--json')
+    check('NAME=FILE gives the same', by_name == good('FILE', MODEL, digit(3), '--json'))
+    good('table', MODEL, digit(3))
+    with open(f'{folder}/labels.txt', 'w') as f:
+        f.writelines(f'digit {i}\n' for i in range(10))
+    top = good('--top', MODEL, digit(7), '--top', 2, '--labels', f'{folder}/labels.txt')
+    check('--top shows the label', 'digit 7' in top.splitlines()[1] and len(top.splitlines()) == 3, top)
+    run = bnrun(MODEL)
+    check('random input is told', run.returncode == 0 and 'random' in run.stderr and "'image'" in run.stderr)
+    check('random input is reproducible', run.stdout == bnrun(MODEL).stdout)
+    wide = json.loads(good('--shape', MODEL, '--shape', 'image=3x1x28x28', '--json'))
+    check('--shape gives the batch', wide['outputs'][0]['shape'] == [3, 10])
+    wide = json.loads(good('--shape by symbol', MODEL, '--shape', 'N=4', '--json'))
+    check('--shape by symbol gives the batch', wide['outputs'][0]['shape'] == [4, 10])
+    with open(f'{folder}/three.bin', 'wb') as f:
+        f.writelines(open(digit(d), 'rb').read() for d in (1, 2, 3))
+    batch = json.loads(good('open dim from the file size', MODEL, f'{folder}/three.bin', '--json'))
+    check('open dim from the file size: result', np.argmax(batch['outputs'][0]['values'], 1).tolist() == [1, 2, 3])
+    trace = f'{folder}/trace.json'
+    good('--profile', MODEL, digit(1), '--profile', trace)
+    check('--profile is JSON', len(json.load(open(trace))) > 3)
+    for way in (['--no-fold'], ['--reference'], ['--passes', 'eliminate_identity'], ['--stop-after', 1]):
+        out = json.loads(good(str(way), MODEL, digit(4), '--json', *way))
+        check(f'{way} recognises', int(np.argmax(out['outputs'][0]['values'][0])) == 4)
+    check('--print-after', 'Conv' in bnrun(MODEL, digit(4), '--print-after', 'all').stderr)
+    env = dict(os.environ, BNRUN_THREADS='1', BNRUN_CPU='generic')
+    check('BNRUN_ variables', json.loads(bnrun('bench', MODEL, '--json', '-n', 2, env=env).stdout)['cpu'] == 'generic')
+
+
+def check_files(folder):
+    expected = np.array(json.loads(bnrun(MODEL, digit(5), '--json').stdout)['outputs'][0]['values'], np.float32)
+    for ext in ('bin', 'npy', 'pb'):
+        path = f'{folder}/out.{ext}'
+        good(f'-o .{ext}', MODEL, digit(5), '-o', path)
+        if ext == 'bin':
+            got = np.fromfile(path, np.float32).reshape(1, 10)
+        elif ext == 'npy':
+            got = np.load(path)
+        else:
+            got = numpy_helper.to_array(onnx.load_tensor(path))
+        check(f'-o .{ext} content', got.dtype == np.float32 and np.array_equal(got, expected))
+    good('-o folder', MODEL, digit(5), '-o', f'{folder}/outs')
+    check('-o folder content', np.array_equal(np.load(f'{folder}/outs/probabilities.npy'), expected))
+    good('-o folder --format', MODEL, digit(5), '-o', f'{folder}/outs', '--format', 'bin')
+    check('-o folder --format content', os.path.getsize(f'{folder}/outs/probabilities.bin') == 40)
+    pixels = np.fromfile(digit(5), np.float32).reshape(1, 1, 28, 28)
+    np.save(f'{folder}/in.npy', pixels)
+    np.savez(f'{folder}/in.npz', image=pixels)
+    onnx.save_tensor(numpy_helper.from_array(pixels), f'{folder}/in.pb')
+    for name in ('in.npy', 'in.npz', 'in.pb'):
+        out = json.loads(good(name, MODEL, f'{folder}/{name}', '--json'))
+        check(f'{name} result', np.array_equal(np.array(out['outputs'][0]['values'], np.float32), expected))
+
+
+def check_bad_inputs(folder):
+    with open(f'{folder}/short.bin', 'wb') as f:
+        f.write(b'\0' * 3000)
+    bad('.bin of a wrong size', BAD, ['short.bin', 3000, 3136, "'image'"], MODEL, f'{folder}/short.bin')
+    open(f'{folder}/empty.bin', 'w').close()
+    bad('empty .bin', BAD, ['empty.bin', '0 bytes'], MODEL, f'{folder}/empty.bin')
+    bad('missing input file', BAD, ['nowhere.bin', 'No such file'], MODEL, f'{folder}/nowhere.bin')
+    bad('a folder as input', BAD, ['folder.bin'], MODEL, os.makedirs(f'{folder}/folder.bin') or f'{folder}/folder.bin')
+    bad('unknown extension', USAGE, ['.txt'], MODEL, f'{folder}/x.txt')
+    bad('unknown input name', USAGE, ['picture'], MODEL, f'picture={digit(1)}')
+    bad('input given twice', USAGE, ['twice'], MODEL, f'image={digit(1)}', f'image={digit(1)}')
+    bad('too many inputs', USAGE, ['more input files'], MODEL, digit(1), digit(1))
+    bad('--shape of a wrong rank', USAGE, ['rank'], MODEL, '--shape', 'image=28x28')
+    bad('--shape against the model', USAGE, ['28', '29'], MODEL, '--shape', 'image=1x1x28x29')
+    bad('--shape of an unknown name', USAGE, ['banana'], MODEL, '--shape', 'banana=3')
+    bad('--shape without =', USAGE, ['--shape'], MODEL, '--shape', '3')
+    bad('--shape too large', BAD, ['image'], MODEL, '--shape', 'image=9000000000000000000x1x28x28')
+    np.save(f'{folder}/f64.npy', np.zeros((1, 1, 28, 28)))
+    np.save(f'{folder}/rank.npy', np.zeros((28, 28), np.float32))
+    np.save(f'{folder}/dims.npy', np.zeros((1, 1, 28, 27), np.float32))
+    bad('.npy of a wrong dtype', BAD, ['image', 'float64', 'float32'], MODEL, f'{folder}/f64.npy')
+    bad('.npy of a wrong rank', BAD, ['image', '[28,28]', '[N,1,28,28]'], MODEL, f'{folder}/rank.npy')
+    bad('.npy of wrong dims', BAD, ['image', '27', '28'], MODEL, f'{folder}/dims.npy')
+    whole = open(f'{folder}/rank.npy', 'rb').read()
+    for n in (0, 5, 11, 60, 127, len(whole) - 1):
+        with open(f'{folder}/cut.npy', 'wb') as f:
+            f.write(whole[:n])
+        bad(f'.npy cut to {n} bytes', BAD, ['cut.npy'], MODEL, f'{folder}/cut.npy')
+    for junk in (b'(99999999999, 99999999999)', b'(-1, 28)', b'(28, 28', b'28'):
+        with open(f'{folder}/junk.npy', 'wb') as f:
+            header = b"{'descr': '<f4', 'fortran_order': False, 'shape': " + junk + b', }\n'
+            f.write(b'\x93NUMPY\x01\x00' + bytes([len(header), 0]) + header)
+        bad(f'.npy with shape {junk}', BAD, ['junk.npy'], MODEL, f'{folder}/junk.npy')
+    for name in ('junk.pb', 'junk.npz'):
+        with open(f'{folder}/{name}', 'wb') as f:
+            f.write(b'\xff' * 50)
+        bad(name, BAD, [name], MODEL, f'{folder}/{name}')
+
+
+def make_model(path, nodes, opset=13, **kw):
+    x = helper.make_tensor_value_info('x', kw.get('dtype', TensorProto.FLOAT), kw.get('shape', [1, 4]))
+    y = helper.make_tensor_value_info('y', TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, 'g', [x], [y], kw.get('initializers', []))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)])
+    model.ir_version = 8
+    with open(path, 'wb') as f:
+        f.write(model.SerializeToString())
+    return path
+
+
+def external(location, **entries):
+    t = TensorProto(name='w', data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    for k, v in dict(location=location, **entries).items():
+        t.external_data.add(key=k, value=str(v))
+    return t
+
+
+def check_bad_models(folder):
+    path = f'{folder}/bad.onnx'
+    bad('missing model', BAD, ['nowhere.onnx', 'No such file'], f'{folder}/nowhere.onnx')
+    bad('a folder as model', BAD, [folder], folder)
+    open(path, 'w').close()
+    bad('empty model', BAD, ['bad.onnx'], path)
+    whole = open(MODEL, 'rb').read()
+    rng = random.Random(1)
+    for n in sorted(rng.sample(range(1, len(whole)), 25)):
+        with open(path, 'wb') as f:
+            f.write(whole[:n])
+        bad(f'model cut to {n} bytes', BAD, ['bad.onnx'], path, digit(1))
+    for n in (1, 100, 10000):
+        with open(path, 'wb') as f:
+            f.write(rng.randbytes(n))
+        bad(f'{n} random bytes', BAD, ['bad.onnx'], path)
+    for i in range(40):  # damaged in a few bytes: any clean result is fine
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[rng.randrange(len(damaged) if i % 2 else 4000)] = rng.randrange(256)
+        with open(path, 'wb') as f:
+            f.write(damaged)
+        run = bnrun(path, digit(1))
+        check(f'damaged model {i}', run.returncode in (0, BAD, USAGE) and run.stderr.count('\n') <= 1 and
+              'Sanitizer' not in run.stderr, f'{run.returncode} {run.stderr[:500]}')
+    relu = [helper.make_node('Relu', ['x'], ['y'], name='r')]
+    two = [helper.make_node('Foo', ['x'], ['a'], name='first'), helper.make_node('Bar', ['a'], ['y'], name='second')]
+    bad('missing operators', BAD, ['first', 'Foo', 'second', 'Bar', '13'], make_model(path, two))
+    check('inspect lists missing operators', json.loads(bnrun('inspect', '--json', path).stdout)['missing'].__len__() == 2)
+    other = [helper.make_node('Relu', ['x'], ['y'], name='r', domain='my.own')]
+    bad('unknown domain', BAD, ['my.own'], make_model(path, other))
+    bad('unknown opset', BAD, ['999'], make_model(path, relu, opset=999))
+    bad('wrong dtype', BAD, ['r', 'Relu'], make_model(path, relu, dtype=TensorProto.STRING), f'{folder}/x.pb')
+    bad('undefined input', BAD, ['nothing'], make_model(path, [helper.make_node('Relu', ['nothing'], ['y'], name='r')]))
+    bad('cycle', BAD, ['bad.onnx'], make_model(path, [helper.make_node('Add', ['x', 'y'], ['y'], name='loop')]))
+    add = [helper.make_node('Add', ['x', 'w'], ['y'], name='a')]
+    for name, tensor, words in (
+            ('missing external file', external('none.bin'), ['none.bin', "'w'"]),
+            ('external path with ..', external('../secret.bin'), ['..', "'w'"]),
+            ('absolute external path', external('/etc/passwd'), ['/etc/passwd', "'w'"]),
+            ('external file too short', external('four.bin', length=16), ['four.bin', "'w'"]),
+            ('external offset too large', external('four.bin', offset=10**15), ['four.bin', "'w'"]),
+            ('external link out of the folder', external('link.bin'), ['link.bin', "'w'"]),
+            ('external fifo', external('fifo.bin'), ['fifo.bin', "'w'"])):
+        bad(name, BAD, words, make_model(path, add, initializers=[tensor]))
+    huge = TensorProto(name='w', data_type=TensorProto.FLOAT, dims=[2**40, 2**40])
+    bad('tensor whose dims overflow', BAD, ["'w'"], make_model(path, add, initializers=[huge]))
+    lots = TensorProto(name='w', data_type=TensorProto.FLOAT, dims=[2**36])
+    bad('tensor without its data', BAD, ["'w'"], make_model(path, add, initializers=[lots]))
+    unfit = numpy_helper.from_array(np.zeros(5, np.float32), 'w')
+    bad('dims that do not broadcast', BAD, ["'a'", '4', '5'], make_model(path, add, initializers=[unfit]))
+
+
+def check_fold(folder):
+    out, again = f'{folder}/folded.onnx', f'{folder}/again.onnx'
+    report = json.loads(good('fold --json', 'fold', MODEL, out, '--json'))['batch_norms']
+    check('fold --json report', len(report) == 7 and all(b['verdict'] == 'folded' and b['into'] for b in report), str(report))
+    model = onnx.load(out)
+    onnx.checker.check_model(model)
+    check('folded file has no BN', not any(n.op_type == 'BatchNormalization' for n in model.graph.node))
+    original = onnx.load(MODEL)
+    check('folded file keeps interface and opset', [i.name for i in model.graph.input] == ['image'] and
+          [o.name for o in model.graph.output] == ['probabilities'] and
+          model.opset_import[0].version == original.opset_import[0].version)
+    good('fold twice', 'fold', out, again)
+    check('fold twice changes nothing', open(out, 'rb').read() == open(again, 'rb').read())
+    explained = good('fold --explain', 'fold', MODEL, again, '--explain')
+    check('fold --explain names every BN', all(b['name'] in explained for b in report))
+    name = report[0]['name']
+    kept = json.loads(good('fold --keep', 'fold', MODEL, again, '--keep', name, '--json'))['batch_norms']
+    check('fold --keep keeps one', [b['name'] for b in kept if b['verdict'] == 'kept'] == [name], str(kept))
+    check('fold --keep in the file', sum(n.op_type == 'BatchNormalization' for n in onnx.load(again).graph.node) == 1)
+    good('verify', 'verify', MODEL, digit(8))
+    proof = json.loads(good('verify --json', 'verify', MODEL, '--json'))
+    check('verify --json passed', proof['passed'] and proof['outputs'][0]['folded_double']['max_abs'] < 1e-5)
+    info = json.loads(good('inspect --json', 'inspect', MODEL, '--json'))
+    check('inspect --json', info['inputs'][0]['shape'] == ['N', 1, 28, 28] and not info['missing'] and
+          info['operators']['BatchNormalization'] == 7 and len(info['batch_norms']) == 7)
+    for flag, word in ((None, 'folded'), ('--dot', 'digraph'), ('--text', 'BatchNormalization')):
+        out = good(f'inspect {flag}', 'inspect', MODEL, *([flag] if flag else []))
+        check(f'inspect {flag} text', word in out)
+    figures = json.loads(good('bench --json', 'bench', MODEL, '--json', '-n', 3))
+    check('bench --json', {'load_ms', 'min_ms', 'median_ms', 'p95_ms', 'peak_rss_mib', 'threads', 'cpu'} <= figures.keys())
+
+
+def check_outputs_that_fail(folder):
+    before = sorted(os.listdir(folder))
+    bad('-o on a full disk', BAD, ['/dev/full'], MODEL, digit(1), '-o', '/dev/full', '--format', 'npy')
+    bad('-o .bin on a full disk', BAD, ['/dev/full'], MODEL, digit(1), '-o', '/dev/full', '--format', 'bin')
+    bad('-o .pb on a full disk', BAD, ['/dev/full'], MODEL, digit(1), '-o', '/dev/full', '--format', 'pb')
+    bad('fold on a full disk', BAD, ['/dev/full'], 'fold', MODEL, '/dev/full')
+    bad('--profile on a full disk', BAD, ['/dev/full'], MODEL, digit(1), '--profile', '/dev/full')
+    bad('-o into a missing folder', BAD, ['missing'], MODEL, digit(1), '-o', f'{folder}/missing/out.npy')
+    bad('fold into a missing folder', BAD, ['missing'], 'fold', MODEL, f'{folder}/missing/out.onnx')
+    bad('fold onto a folder', BAD, [folder], 'fold', MODEL, folder)
+    with open('/dev/full', 'w') as full:
+        for args in ([MODEL, digit(1)], [MODEL, digit(1), '--json'], ['inspect', MODEL]):
+            run = subprocess.run([BNRUN, *args], stdout=full, stderr=subprocess.PIPE, text=True)
+            check(f'standard output on a full disk {args[0] == "inspect"}', run.returncode == BAD and
+                  run.stderr.count('\n') == 1, f'{run.returncode} {run.stderr}')
+    check('nothing left behind', sorted(os.listdir(folder)) == before, str(os.listdir(folder)))
+
+
+def check_test_verb(folder):
+    out = good('test', 'test', DATA)
+    check('test closing line', out.splitlines()[-1] == '1 passed, 0 failed, 0 skipped', out)
+    shutil.copytree(DATA, f'{folder}/wrong')
+    expected = onnx.load_tensor(f'{DATA}/test_data_set_0/output_0.pb')
+    values = numpy_helper.to_array(expected).copy()
+    values[3, 3] += .01
+    onnx.save_tensor(numpy_helper.from_array(values, 'probabilities'), f'{folder}/wrong/test_data_set_0/output_0.pb')
+    os.makedirs(f'{folder}/nothing')
+    shutil.copy(MODEL, f'{folder}/nothing/model.onnx')
+    run = bnrun('test', f'{folder}/wrong', DATA, f'{folder}/nothing', f'{folder}/absent', '-v')
+    lines = run.stdout.splitlines()
+    check('test exit status', run.returncode == 1, run.stdout)
+    check('test verdicts', [w.split()[0] for w in lines[:4]] == ['fail', 'pass', 'skip', 'fail'] and
+          lines[-1] == '1 passed, 2 failed, 1 skipped', run.stdout)
+    check('test says where', '1 of 160 elements' in lines[0] and '33' in lines[0], lines[0])
+    doc = json.loads(bnrun('test', '--json', f'{folder}/wrong', DATA).stdout)
+    check('test --json', [r['verdict'] for r in doc['results']] == ['fail', 'pass'] and doc['failed'] == 1)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as outer:
+        folder = f'{outer}/work'
+        os.makedirs(folder)
+        with open(f'{outer}/secret.bin', 'wb') as f:
+            f.write(b'\0' * 16)
+        with open(f'{folder}/four.bin', 'wb') as f:
+            f.write(b'\0' * 4)
+        os.symlink('../secret.bin', f'{folder}/link.bin')
+        os.mkfifo(f'{folder}/fifo.bin')
+        onnx.save_tensor(numpy_helper.from_array(np.zeros((1, 4), np.float32)), f'{folder}/x.pb')
+        check_basics()
+        check_run(folder)
+        check_files(folder)
+        check_bad_inputs(folder)
+        check_bad_models(folder)
+        check_fold(folder)
+        check_test_verb(folder)
+        check_outputs_that_fail(folder)
+    print('{passed} passed, {failed} failed, {skipped} skipped'.format(**counts))
+    sys.exit(1 if counts['failed'] else 0)
+
+
+main()
