@@ -139,6 +139,7 @@ const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const ch
                           void *arg);
 
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
+struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does
 
 struct bnr_op {
     const char *domain; // "" = ai.onnx
@@ -155,6 +156,9 @@ struct bnr_op {
     enum bnr_status (*infer)(struct bnr_infer *cx);
     enum bnr_status (*ref)(const struct bnr_args *a);
     enum bnr_status (*prepare)(struct bnr_prepare *cx); // NULL: ref only
+    // Adds node n (an element-wise float32 operator, all shapes known) to the steps of a kernel; false
+    // and no change where that is not possible. NULL: never.
+    bool (*step)(struct bnr_steps *s, const struct bnr_node *n);
     const struct bnr_affine_rules *affine;              // NULL: an affine cannot pass
 };
 

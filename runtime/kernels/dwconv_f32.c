@@ -58,6 +58,7 @@ static void run_band(const struct job *j, float *copy, const size_t *tap, size_t
                                        .rows = 1,
                                        .cols = rows * s->out[1],
                                        .row = plane,
+                                       .col = first * s->out[1],
                                        .place = (size_t)(dst - j->r->dst)};
     c->eltwise->tile(&j->rest, j->r->operands, &t);
 }

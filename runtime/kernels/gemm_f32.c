@@ -28,6 +28,8 @@ void bnr__gemm_f32_finish_steps(struct bnr_gemm_finish *f, const struct bnr_eltw
                                 struct bnr_eltwise *rest) {
     int i = 0;
     const struct bnr_eltwise_step *s = e->step;
+    if (i < e->n && s[i].kind == BNR_ELTWISE_ADD && s[i].form == BNR_FORM_COLUMN)
+        f->col_bias = f->operands[s[i++].operand];
     if (i < e->n && s[i].kind == BNR_ELTWISE_ADD && s[i].form == BNR_FORM_SAME)
         f->residual = f->operands[s[i++].operand];
     if (i < e->n && s[i].kind == BNR_ELTWISE_CLAMP) {

@@ -68,7 +68,7 @@ struct bnr_gemm_finish {
     size_t row0; // row of the output, seen as a matrix, at which this product's rows start
 };
 
-// Sets residual, clamp and rest so that the steps of `e` follow: as many as possible in registers,
+// Sets col_bias, residual, clamp and rest so that the steps of `e` follow: as many as possible in registers,
 // the others copied to *rest. operands, eltwise and the rest of *f are set already.
 void bnr__gemm_f32_finish_steps(struct bnr_gemm_finish *f, const struct bnr_eltwise *e,
                                 struct bnr_eltwise *rest);

@@ -34,7 +34,7 @@ static size_t columns_packed(const struct bnr_matmul_f32 *c) {
     return ceil_div(c->s.n, c->gemm->nr) * c->gemm->nr;
 }
 
-bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_matmul_shape *s, unsigned cpu,
+bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads) {
     *c = (struct bnr_matmul_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
     c->eltwise = bnr__eltwise_f32_select(cpu);
@@ -99,7 +99,7 @@ static void pack_panel(const struct panel *p) {
 // apart.
 static void pack_b(const struct bnr_matmul_f32 *c, float *dst, const float *b, size_t col,
                    size_t cols, size_t k0, size_t k, size_t step) {
-    const struct bnr_matmul_shape *s = &c->s;
+    const struct bnr_product_shape *s = &c->s;
     const size_t nr = c->gemm->nr;
     for (size_t j = 0; j < cols; j += nr, dst += step) {
         const struct panel p = {
@@ -125,7 +125,7 @@ void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const floa
 // Rows row .. row + rows - 1 of A in panels.
 static void pack_a(const struct bnr_matmul_f32 *c, float *dst, const float *a, size_t row,
                    size_t rows, size_t k0, size_t k) {
-    const struct bnr_matmul_shape *s = &c->s;
+    const struct bnr_product_shape *s = &c->s;
     for (size_t i = 0; i < rows; i += c->panel_rows, dst += c->panel_rows * k) {
         const struct panel p = {
             .dst = dst,
@@ -187,7 +187,7 @@ static void run_slice(const struct job *j, const struct task *t, struct bnr_gemm
 
 static void run_task(const struct job *j, size_t index, float *scratch) {
     const struct bnr_matmul_f32 *c = j->r->c;
-    const struct bnr_matmul_shape *s = &c->s;
+    const struct bnr_product_shape *s = &c->s;
     const size_t product = index / j->col_blocks / j->row_blocks;
     struct task t = {
         .a = j->r->a + (s->a_at ? s->a_at[product] : 0),
@@ -233,7 +233,7 @@ void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *po
     j.row_blocks = ceil_div(c->s.m, c->mc);
     j.col_blocks = ceil_div(c->s.n, c->nc);
     j.finish = (struct bnr_gemm_finish){
-        .col_bias = r->col_bias, .eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
+        .eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
     bnr__gemm_f32_finish_steps(&j.finish, &c->e, &j.rest);
     bnr__slots_init(&j.slots, r->scratch, c->slot_bytes, c->slots);
     bnr__parallel_for(pool, c->s.count * j.row_blocks * j.col_blocks, 1, run_tasks, &j);

@@ -9,7 +9,7 @@
 
 #include "runtime/kernels/gemm_f32.h"
 
-struct bnr_matmul_shape {
+struct bnr_product_shape {
     size_t m, n, k;
     bool trans_a, trans_b;     // A is [k, m], B is [n, k]
     size_t count;              // products; product i's C starts at i * m * n
@@ -18,11 +18,11 @@ struct bnr_matmul_shape {
 };
 
 struct bnr_matmul_f32 {
-    struct bnr_matmul_shape s;
+    struct bnr_product_shape s;
     const struct bnr_gemm_f32 *gemm;
     const struct bnr_eltwise_f32 *eltwise;
     const float *packed_b; // constant_b
-    struct bnr_eltwise e;  // what follows the column bias
+    struct bnr_eltwise e;  // rows: of all products
     // Derived
     size_t panel_rows, kc, mc, nc;
     size_t packed_bytes;
@@ -31,7 +31,7 @@ struct bnr_matmul_f32 {
 };
 
 // Sets everything but packed_b and e. False when a size overflows.
-bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_matmul_shape *s, unsigned cpu,
+bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads);
 // Packs scale * B into packed_bytes.
 void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale);
@@ -39,8 +39,7 @@ void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const floa
 struct bnr_matmul_f32_run {
     const struct bnr_matmul_f32 *c;
     float *dst;
-    const float *a, *b;    // b: not needed for a constant one
-    const float *col_bias; // [n] or NULL
+    const float *a, *b; // b: not needed for a constant one
     const float *const *operands;
     void *scratch; // scratch_bytes, 64-byte aligned
 };

@@ -97,6 +97,7 @@ static void run_band(const struct job *j, const struct slot *slot, size_t plane,
                                        .rows = 1,
                                        .cols = rows * s->out[1],
                                        .row = plane,
+                                       .col = first * s->out[1],
                                        .place = (size_t)(dst - j->r->dst)};
     p->eltwise->tile(&p->e, j->r->operands, &t);
 }

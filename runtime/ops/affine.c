@@ -4,6 +4,8 @@
 #include "graph/affine.h"
 #include "graph/op.h"
 #include "runtime/base/pool.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 
 static const enum bnr_dtype x_types[] = {BNR_FLOAT, BNR_DOUBLE, BNR_FLOAT16, BNR_BFLOAT16,
                                          BNR_UNDEFINED};
@@ -85,6 +87,18 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+// s and t are [C]: [C, 1, ...] to broadcasting.
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    const int64_t axis = bnr__attr_int(n, "axis", 1);
+    struct bnr_shape shape = {.rank = s->rank - (int)(axis < 0 ? axis + s->rank : axis)};
+    if (s->chained != 0 || shape.rank < 1 || shape.rank > s->rank)
+        return false;
+    for (int i = 0; i < shape.rank; i++)
+        shape.dims[i].n = i == 0 ? s->dims[s->rank - shape.rank] : 1;
+    return bnr__steps_arrays(s, BNR_ELTWISE_AFFINE, bnr__steps_info(s, n, 1)->tensor,
+                             bnr__steps_info(s, n, 2)->tensor, &shape);
+}
+
 BNR_DEFINE_OP(affine) = {
     .domain = BNR_INTERNAL_DOMAIN,
     .name = "Affine",
@@ -97,4 +111,6 @@ BNR_DEFINE_OP(affine) = {
     .attrs = "axis:i!",
     .infer = infer,
     .ref = ref,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -5,6 +5,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/pooling.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     return bnr__pooling_infer(cx, BNR_TYPES_FLOAT);
@@ -74,4 +75,5 @@ BNR_DEFINE_OP(average_pool) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_average_pool,
+    .prepare = bnr__prepare_average_pool,
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clip: y = min(max(x, lo), hi); NaN stays NaN, and hi wins where the bounds cross. The bounds are
 // attributes before version 11, then optional inputs; by default the limits of the dtype.
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 #define CLAMP(x, lo, hi) ((x) < (lo) ? ((lo) > (hi) ? (hi) : (lo)) : (x) > (hi) ? (hi) : (x))
@@ -73,6 +75,27 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+// The bound where it is constant.
+static bool step_bound(const struct bnr_steps *s, const struct bnr_node *n, int i, float *bound) {
+    const struct bnr_info *info = bnr__steps_info(s, n, i);
+    const struct bnr_attr *attr = bnr__attr(n, i == 1 ? "min" : "max");
+    bnr__dtype_limit(BNR_FLOAT, i == 2, bound);
+    if (info != NULL) {
+        if (info->tensor == NULL || info->tensor->numel != 1 || info->tensor->dtype != BNR_FLOAT)
+            return false;
+        *bound = info->tensor->f32[0];
+    } else if (n->since < 11 && attr != NULL) {
+        *bound = attr->floats[0];
+    }
+    return true;
+}
+
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    float lo, hi;
+    return step_bound(s, n, 1, &lo) && step_bound(s, n, 2, &hi) &&
+           bnr__steps_unary(s, BNR_ELTWISE_CLAMP, lo, hi);
+}
+
 BNR_DEFINE_OP(clip) = {
     .domain = "",
     .name = "Clip",
@@ -85,4 +108,6 @@ BNR_DEFINE_OP(clip) = {
     .attrs = "min:f max:f",
     .infer = infer,
     .ref = ref,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -2,8 +2,9 @@
 // Conv (ai.onnx 1, 11, 22): y = w * x + b over N-D windows, with groups, strides, dilations and
 // padding.
 #include "runtime/ops/lib/affine_rules.h"
-#include "runtime/ops/lib/conv.h"
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/conv.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_tensors(cx, 0, 2, BNR_TYPES_FLOAT));
@@ -28,4 +29,5 @@ BNR_DEFINE_OP(conv) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_conv,
+    .prepare = bnr__prepare_conv,
 };

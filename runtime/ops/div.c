@@ -2,6 +2,8 @@
 // Div: C = A / B, broadcast. Integers are truncated toward zero; dividing them by zero is an error,
 // the smallest one by -1 wraps.
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(div, a / b)
@@ -33,10 +35,16 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__each_run(a, &each, NULL);
 }
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_binary(s, n, BNR_ELTWISE_DIV, BNR_ELTWISE_RDIV);
+}
+
 BNR_DEFINE_OP(div) = {
     .name = "Div",
     .since = {1, 6, 7, 13, 14},
     .attrs = "axis:i broadcast:i",
     BNR_EACH_BINARY,
     .affine = &bnr__affine_div,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <tgmath.h>
 
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 #define SQRT_HALF 0.70710678118654752440      // sqrt(1 / 2)
@@ -37,9 +39,16 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__each_run(a, tanh_wanted ? &by_tanh : &by_erf, NULL);
 }
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    const bool tanh_wanted = strcmp(bnr__attr_string(n, "approximate", "none"), "tanh") == 0;
+    return bnr__steps_unary(s, tanh_wanted ? BNR_ELTWISE_GELU_TANH : BNR_ELTWISE_GELU, 0, 0);
+}
+
 BNR_DEFINE_OP(gelu) = {
     .name = "Gelu",
     .since = {20},
     .attrs = "approximate:s",
     BNR_EACH_UNARY,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -6,6 +6,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/matmul.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status check_c(struct bnr_infer *cx, const struct bnr_shape *y) {
     const struct bnr_type *t = bnr__infer_in(cx, 2);
@@ -140,4 +141,5 @@ BNR_DEFINE_OP(gemm) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_gemm,
+    .prepare = bnr__prepare_gemm,
 };

@@ -2,6 +2,7 @@
 // GlobalAveragePool (ai.onnx 1, 22): the mean of each channel.
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/pooling.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status ref(const struct bnr_args *a) {
     struct bnr_pooling p;
@@ -29,4 +30,5 @@ BNR_DEFINE_OP(global_average_pool) = {
     .infer = bnr__pooling_global_infer,
     .ref = ref,
     .affine = &bnr__affine_global_average_pool,
+    .prepare = bnr__prepare_global_average_pool,
 };

@@ -5,6 +5,7 @@
 
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/pooling.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status ref(const struct bnr_args *a) {
     struct bnr_pooling p;
@@ -33,4 +34,5 @@ BNR_DEFINE_OP(global_max_pool) = {
     .infer = bnr__pooling_global_infer,
     .ref = ref,
     .affine = &bnr__affine_global_max_pool,
+    .prepare = bnr__prepare_global_max_pool,
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // MatMul (ai.onnx 1, 9, 13): NumPy's matmul. Floats in double, integers modulo 2^64.
 #include "runtime/ops/lib/affine_rules.h"
-#include "runtime/ops/lib/matmul.h"
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/matmul.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_tensors(cx, 0, 1, BNR_TYPES_MATH));
@@ -69,4 +70,5 @@ BNR_DEFINE_OP(matmul) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_matmul,
+    .prepare = bnr__prepare_matmul,
 };

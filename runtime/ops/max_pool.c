@@ -9,6 +9,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/pooling.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const int64_t order = bnr__attr_int(cx->node, "storage_order", 0);
@@ -94,4 +95,5 @@ BNR_DEFINE_OP(max_pool) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_max_pool,
+    .prepare = bnr__prepare_max_pool,
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mul: C = A * B, broadcast; integers wrap.
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP2(mul, a * b)
@@ -28,10 +30,16 @@ static const struct bnr_each each = {
 };
 BNR_EACH_FUNCTIONS(each)
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_binary(s, n, BNR_ELTWISE_MUL, BNR_ELTWISE_MUL);
+}
+
 BNR_DEFINE_OP(mul) = {
     .name = "Mul",
     .since = {1, 6, 7, 13, 14},
     .attrs = "axis:i broadcast:i",
     BNR_EACH_BINARY,
     .affine = &bnr__affine_mul,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -3,6 +3,8 @@
 // it has one element or one per channel.
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 
 // Slope of versions 1 and 6 as NumPy broadcasting sees it: [C] is [C, 1, ...].
 static int slope_dims(const struct bnr_node *n, int x_rank, struct bnr_shape *s) {
@@ -73,6 +75,15 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__dtype_is_float(x->dtype) ? ref_float(a, &slope, y) : ref_int(a, &slope, y);
 }
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    const struct bnr_info *slope = bnr__steps_info(s, n, 1);
+    if (s->chained != 0 || !slope || slope->type.dtype != BNR_FLOAT)
+        return false;
+    struct bnr_shape shape = slope->type.shape;
+    slope_dims(n, s->rank, &shape);
+    return bnr__steps_arrays(s, BNR_ELTWISE_PRELU, slope->tensor, NULL, &shape);
+}
+
 BNR_DEFINE_OP(prelu) = {
     .domain = "",
     .name = "PRelu",
@@ -81,9 +92,11 @@ BNR_DEFINE_OP(prelu) = {
     .max_in = 2,
     .min_out = 1,
     .max_out = 1,
-    .flags = BNR_OP_INPLACE,
+    .flags = BNR_OP_ELEMENTWISE | BNR_OP_INPLACE | BNR_OP_ACTIVATION,
     .attrs = "consumed_inputs:I",
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_homogeneous,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

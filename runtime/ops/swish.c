@@ -2,6 +2,8 @@
 // Swish: y = x * sigmoid(alpha * x).
 #include <tgmath.h>
 
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(swish, a / (1 + exp(-(T)p.alpha * a)))
@@ -23,9 +25,15 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__each_run(a, &each, &p);
 }
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_unary(s, BNR_ELTWISE_SILU, bnr__attr_float(n, "alpha", 1.0f), 0);
+}
+
 BNR_DEFINE_OP(swish) = {
     .name = "Swish",
     .since = {24},
     .attrs = "alpha:f",
     BNR_EACH_UNARY,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

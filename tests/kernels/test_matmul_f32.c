@@ -22,7 +22,7 @@ static const char *const levels[] = {"generic", "avx2", "avx512", "neon"};
 struct mm_case {
     const char *level;
     uint64_t seed;
-    struct bnr_matmul_shape s;
+    struct bnr_product_shape s;
     enum values values;
     struct bnr_eltwise e;
     float scale;
@@ -35,7 +35,7 @@ struct buffers {
 };
 
 static void make_buffers(struct mm_case *c, struct buffers *b) {
-    struct bnr_matmul_shape *s = &c->s;
+    struct bnr_product_shape *s = &c->s;
     struct rng r = {c->seed};
     b->na = s->count * s->m * s->k;
     b->nb = s->constant_b ? s->k * s->n : 2 * s->k * s->n;
@@ -77,21 +77,16 @@ static void run_product(const struct mm_case *c, struct buffers *b, struct bnr_p
         bnr__matmul_f32_pack(&mm, p, b->b, c->scale);
     mm.packed_b = p;
     mm.e = c->e;
-    const float *operands[] = {b->residual};
-    const struct bnr_matmul_f32_run run = {.c = &mm,
-                                           .dst = b->y,
-                                           .a = b->a,
-                                           .b = b->b,
-                                           .col_bias = b->bias,
-                                           .operands = operands,
-                                           .scratch = q};
+    const float *operands[] = {b->residual, b->bias};
+    const struct bnr_matmul_f32_run run = {
+        .c = &mm, .dst = b->y, .a = b->a, .b = b->b, .operands = operands, .scratch = q};
     bnr__matmul_f32_run(&run, pool);
     guard_free(p, packed);
     guard_free(q, scratch);
 }
 
 static void check_product(const struct mm_case *c, const struct buffers *b) {
-    const struct bnr_matmul_shape *s = &c->s;
+    const struct bnr_product_shape *s = &c->s;
     char what[250];
     snprintf(what, sizeof what,
              "%s seed %llu %s: %zu x %zux%zux%zu trans %d %d constant_b %d steps %d", c->level,
@@ -100,7 +95,7 @@ static void check_product(const struct mm_case *c, const struct buffers *b) {
     for (size_t at = 0; at < b->ny; at++) {
         const size_t col = at % s->n, row = at / s->n % s->m, product = at / s->n / s->m;
         const float *x = b->a + b->a_at[product], *w = b->b + b->b_at[product];
-        double want = (double)b->bias[col], size = fabs(want);
+        double want = 0, size = 0;
         for (size_t k = 0; k < s->k; k++) {
             const double term = (double)x[s->trans_a ? k * s->m + row : row * s->k + k] *
                                 (double)w[s->trans_b ? col * s->k + k : k * s->n + col] *
@@ -109,7 +104,10 @@ static void check_product(const struct mm_case *c, const struct buffers *b) {
             size += fabs(term);
         }
         for (int i = 0; i < c->e.n; i++) {
-            if (c->e.step[i].kind == BNR_ELTWISE_ADD) {
+            if (c->e.step[i].form == BNR_FORM_COLUMN && c->e.step[i].kind == BNR_ELTWISE_ADD) {
+                want += (double)b->bias[col];
+                size += fabs((double)b->bias[col]);
+            } else if (c->e.step[i].kind == BNR_ELTWISE_ADD) {
                 want += (double)b->residual[at];
                 size += fabs((double)b->residual[at]);
             } else if (c->e.step[i].kind == BNR_ELTWISE_CLAMP) {
@@ -128,7 +126,7 @@ static size_t random_size(struct rng *r) {
 }
 
 static void random_case(struct rng *r, struct mm_case *c) {
-    struct bnr_matmul_shape *s = &c->s;
+    struct bnr_product_shape *s = &c->s;
     s->m = random_size(r);
     s->n = random_size(r);
     s->k = random_size(r);
@@ -144,8 +142,10 @@ static void random_case(struct rng *r, struct mm_case *c) {
 
 static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct buffers *b) {
     const uint64_t which = rng_next(r) % 6;
-    e->n = 0;
+    e->n = 1;
     e->channels = 1;
+    e->step[0] =
+        (struct bnr_eltwise_step){.kind = BNR_ELTWISE_ADD, .form = BNR_FORM_COLUMN, .operand = 1};
     if (which & 1)
         e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_ADD, .form = BNR_FORM_SAME};
     if (which & 2)
@@ -185,7 +185,7 @@ static void random_products(void **state) {
 
 static void sizes_that_overflow_are_refused(void **state) {
     struct bnr_matmul_f32 c;
-    const struct bnr_matmul_shape s = {
+    const struct bnr_product_shape s = {
         .m = 1, .n = (size_t)1 << 40, .k = (size_t)1 << 40, .count = 1};
     assert_false(bnr__matmul_f32_init(&c, &s, 0, 1));
 }
@@ -205,7 +205,7 @@ static void bench_run(void *cx) {
 
 static void bench_product(const char *level, unsigned cpu, const size_t p[4]) {
     struct mm_case c = {.level = level, .scale = 1};
-    c.s = (struct bnr_matmul_shape){
+    c.s = (struct bnr_product_shape){
         .m = p[0], .n = p[1], .k = p[2], .count = 1, .constant_b = p[3] != 0};
     struct buffers b;
     struct bnr_matmul_f32 mm;
@@ -218,7 +218,7 @@ static void bench_product(const char *level, unsigned cpu, const size_t p[4]) {
         bnr__matmul_f32_pack(&mm, packed, b.b, 1);
         mm.packed_b = packed;
         struct bnr_matmul_f32_run run = {
-            .c = &mm, .dst = b.y, .a = b.a, .b = b.b, .col_bias = b.bias, .scratch = scratch};
+            .c = &mm, .dst = b.y, .a = b.a, .b = b.b, .scratch = scratch};
         const double t = best_seconds(bench_run, &run), flops = 2.0 * (double)(p[0] * p[1] * p[2]);
         printf("%-8s %4zux%4zux%4zu %-10s %8.3f ms %6.1f GFLOP/s %5.1f GB/s of B\n", level, p[0],
                p[1], p[2], p[3] ? "constant B" : "", t * 1e3, flops / t * 1e-9,

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `prepare` functions of the operators that have kernels (runtime/kernels). Each takes float32
+// with shapes that its kernels cover, and otherwise leaves the node to its reference code.
+#ifndef BNR_OPS_LIB_PREPARE_H
+#define BNR_OPS_LIB_PREPARE_H
+
+#include "graph/op.h"
+
+enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_gemm(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_matmul(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_max_pool(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_global_max_pool(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx);
+// Any operator with `step`.
+enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx);
+
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conv: by dwconv_f32 where every output channel reads one input channel, as a matrix product where
+// the kernel covers the whole image, else by conv_f32.
+#include "runtime/kernels/conv_f32.h"
+#include "runtime/kernels/dwconv_f32.h"
+#include "runtime/ops/lib/conv.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/prepare_matmul.h"
+#include "runtime/ops/lib/prepare_plane.h"
+
+// Beyond this a kernel's working memory is no longer small beside the tensors.
+#define MAX_SCRATCH ((size_t)1 << 28)
+
+struct state {
+    union {
+        struct bnr_conv_f32 conv;
+        struct bnr_dwconv_f32 dw;
+    };
+    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
+    int n_operands;
+};
+
+static const float *bias_of(const struct bnr_args *a) {
+    return a->node->n_in > 2 && a->in[2] ? a->in[2]->f32 : NULL;
+}
+
+static void run_conv(const struct bnr_args *a, const void *opaque) {
+    const struct state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    const struct bnr_conv_f32_run r = {
+        .c = &st->conv,
+        .dst = a->out[0]->f32,
+        .src = a->in[0]->f32,
+        .bias = bias_of(a),
+        .operands = operands,
+        .scratch = a->scratch,
+    };
+    bnr__conv_f32_run(&r, a->pool);
+}
+
+static void run_dwconv(const struct bnr_args *a, const void *opaque) {
+    const struct state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    const struct bnr_dwconv_f32_run r = {
+        .c = &st->dw,
+        .dst = a->out[0]->f32,
+        .src = a->in[0]->f32,
+        .bias = bias_of(a),
+        .operands = operands,
+        .scratch = a->scratch,
+    };
+    bnr__dwconv_f32_run(&r, a->pool);
+}
+
+static struct state *state_new(struct bnr_prepare *cx, const struct bnr_steps *s) {
+    struct state *st = BNR_NEW(cx->arena, struct state);
+    if (!st)
+        return NULL;
+    st->n_operands = s->n_operands;
+    for (int i = 0; i < s->n_operands; i++)
+        st->operand[i] = s->operand[i];
+    return st;
+}
+
+static void choose(struct bnr_prepare *cx, void (*run)(const struct bnr_args *, const void *),
+                   const struct state *st, const char *family, const char *isa) {
+    cx->kernel = bnr__arena_printf(cx->arena, "%s_%s", family, isa);
+    cx->state = st;
+    cx->run = run;
+}
+
+// ---- the three ways
+// ---------------------------------------------------------------------------------
+
+static bool is_depthwise(const struct bnr_conv *c) {
+    return c->group > 1 && c->group_in == 1 && c->group_out <= 4 && c->window.rank <= 2;
+}
+
+static void copy_floats(void *dst, const struct bnr_tensor *t, void *arg) {
+    float *out = dst;
+    for (size_t i = 0; i < t->numel; i++)
+        out[i] = t->f32[i];
+}
+
+static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bnr_conv *c,
+                                         const struct bnr_steps *steps) {
+    struct bnr_tensor *w = cx->in[1]->tensor;
+    struct bnr_plane_shape s;
+    struct state *st = state_new(cx, steps);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    bnr__plane_shape(&c->window, &s);
+    if (!bnr__dwconv_f32_init(&st->dw, &s, cx->cpu, cx->threads) ||
+        st->dw.scratch_bytes > MAX_SCRATCH)
+        return BNR_OK;
+    st->dw.batch = (size_t)c->batch;
+    st->dw.channels = (size_t)c->group;
+    st->dw.multiplier = (size_t)c->group_out;
+    st->dw.e = steps->e;
+    st->dw.weights =
+        bnr__pack_get(cx, w, "float32", 0, w->numel * sizeof(float), copy_floats, NULL);
+    if (!st->dw.weights)
+        return bnr__no_memory(cx->err);
+    cx->scratch = st->dw.scratch_bytes;
+    choose(cx, run_dwconv, st, "dwconv_f32", st->dw.band.kernels->isa);
+    return BNR_OK;
+}
+
+static void pack(void *dst, const struct bnr_tensor *t, void *arg) {
+    bnr__conv_f32_pack(arg, dst, t->f32);
+}
+
+static void conv_shape(const struct bnr_conv *c, struct bnr_conv_shape *s) {
+    const struct bnr_window *w = &c->window;
+    *s = (struct bnr_conv_shape){.batch = (size_t)c->batch,
+                                 .groups = (size_t)c->group,
+                                 .cin = (size_t)c->group_in,
+                                 .cout = (size_t)c->group_out};
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        const int from = i - (BNR_CONV_AXES - w->rank);
+        const struct bnr_window_axis one = {
+            .in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
+        const struct bnr_window_axis *a = from < 0 ? &one : &w->axis[from];
+        s->in[i] = (size_t)a->in;
+        s->out[i] = (size_t)a->out;
+        s->kernel[i] = (size_t)a->kernel;
+        s->stride[i] = (size_t)a->stride;
+        s->dilation[i] = (size_t)a->dilation;
+        s->pad[i] = (size_t)a->begin;
+    }
+}
+
+static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_conv *c,
+                                       const struct bnr_steps *steps) {
+    struct bnr_conv_shape s;
+    struct state *st = state_new(cx, steps);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    conv_shape(c, &s);
+    if (!bnr__conv_f32_init(&st->conv, &s, cx->cpu, cx->threads))
+        return BNR_OK;
+    const uint64_t variant = (uint64_t)s.groups << 8 | st->conv.panel_rows;
+    st->conv.weights = bnr__pack_get(cx, cx->in[1]->tensor, "conv_f32", variant,
+                                     st->conv.packed_bytes, pack, &st->conv);
+    if (!st->conv.weights)
+        return bnr__no_memory(cx->err);
+    st->conv.e = steps->e;
+    cx->scratch = st->conv.scratch_bytes;
+    choose(cx, run_conv, st, "conv_f32", st->conv.gemm->isa);
+    return BNR_OK;
+}
+
+// One output pixel that reads the whole image: [N, C * in] times the weights, transposed.
+static bool covers_image(const struct bnr_conv *c) {
+    for (int i = 0; i < c->window.rank; i++) {
+        const struct bnr_window_axis *a = &c->window.axis[i];
+        if (a->out != 1 || a->kernel != a->in || a->dilation != 1 || a->begin != 0)
+            return false;
+    }
+    return c->group == 1;
+}
+
+static enum bnr_status prepare_product(struct bnr_prepare *cx, const struct bnr_conv *c, int rank,
+                                       const int64_t *dims) {
+    struct bnr_product p = {.a = 0, .b = 1, .scale = 1};
+    p.shape = (struct bnr_product_shape){.m = (size_t)c->batch,
+                                         .n = (size_t)c->out_channels,
+                                         .k = (size_t)c->in_channels,
+                                         .trans_b = true,
+                                         .constant_b = true,
+                                         .count = 1};
+    for (int i = 0; i < c->window.rank; i++)
+        p.shape.k *= (size_t)c->window.axis[i].in;
+    struct bnr_steps s;
+    bnr__steps_init(&s, cx, rank, dims, p.shape.n);
+    if (cx->node->n_in > 2 && cx->in[2])
+        bnr__steps_column(&s, BNR_ELTWISE_ADD, 2);
+    bnr__steps_take_members(&s);
+    return bnr__prepare_product(cx, &p, &s);
+}
+
+// ---- Conv
+// -------------------------------------------------------------------------------------------
+
+static bool is_float(const struct bnr_prepare *cx) {
+    for (int i = 0; i < cx->node->n_in; i++) {
+        if (cx->in[i] && cx->in[i]->type.dtype != BNR_FLOAT)
+            return false;
+    }
+    return true;
+}
+
+enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx) {
+    struct bnr_conv c;
+    int64_t dims[BNR_MAX_RANK];
+    const struct bnr_shape *out = &cx->out[0]->type.shape;
+    if (!is_float(cx) || !cx->in[1]->tensor)
+        return BNR_OK;
+    BNR_TRY(bnr__conv_geometry(cx->node, &cx->in[0]->type.shape, &cx->in[1]->type.shape, false, &c,
+                               cx->err));
+    bnr__shape_numbers(out, dims);
+    struct bnr_steps s;
+    bnr__steps_init(&s, cx, out->rank, dims, 1);
+    for (int i = 2; i < out->rank; i++)
+        s.cols *= (size_t)dims[i];
+    if (c.window.rank > BNR_CONV_AXES || s.numel == 0 || cx->in[1]->tensor->numel == 0 ||
+        bnr__window_in_numel(&c.window) == 0)
+        return BNR_OK;
+    if (covers_image(&c))
+        return prepare_product(cx, &c, out->rank, dims);
+    bnr__steps_take_members(&s);
+    return is_depthwise(&c) ? prepare_depthwise(cx, &c, &s) : prepare_general(cx, &c, &s);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Poolings by pool_f32.
+#include "runtime/kernels/pool_f32.h"
+#include "runtime/ops/lib/pooling.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/prepare_plane.h"
+#include "runtime/ops/lib/steps.h"
+
+#define MAX_SCRATCH ((size_t)1 << 28)
+
+void bnr__plane_shape(const struct bnr_window *w, struct bnr_plane_shape *s) {
+    for (int i = 0; i < 2; i++) {
+        const int from = i - (2 - w->rank);
+        const struct bnr_window_axis one = {
+            .in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
+        const struct bnr_window_axis *a = from < 0 ? &one : &w->axis[from];
+        s->in[i] = (size_t)a->in;
+        s->out[i] = (size_t)a->out;
+        s->kernel[i] = (size_t)a->kernel;
+        s->stride[i] = (size_t)a->stride;
+        s->dilation[i] = (size_t)a->dilation;
+        s->pad[i] = (size_t)a->begin;
+    }
+}
+
+// ---- windows
+// ----------------------------------------------------------------------------------------
+
+struct state {
+    struct bnr_pool_f32 pool;
+    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
+    int n_operands;
+};
+
+static void run(const struct bnr_args *a, const void *opaque) {
+    const struct state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    const struct bnr_pool_f32_run r = {
+        .p = &st->pool,
+        .dst = a->out[0]->f32,
+        .src = a->in[0]->f32,
+        .operands = operands,
+        .scratch = a->scratch,
+    };
+    bnr__pool_f32_run(&r, a->pool);
+}
+
+static void set_counts(struct bnr_pool_f32 *p, const struct bnr_window *w) {
+    for (int i = 0; i < w->rank; i++) {
+        p->count_pad[i + 2 - w->rank] = (size_t)w->axis[i].begin;
+        p->count_end[i + 2 - w->rank] = (size_t)w->axis[i].end;
+    }
+}
+
+static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape, *y = &cx->out[0]->type.shape;
+    struct bnr_window w;
+    struct bnr_plane_shape s;
+    int64_t dims[BNR_MAX_RANK];
+    const bool indices = cx->node->n_out > 1 && cx->out[1];
+    if (cx->in[0]->type.dtype != BNR_FLOAT || indices || x->rank < 3 || x->rank > 4)
+        return BNR_OK;
+    BNR_TRY(bnr__pooling_geometry(cx->node, x, &w, cx->err));
+    bnr__shape_numbers(y, dims);
+    struct bnr_steps steps;
+    bnr__steps_init(&steps, cx, y->rank, dims, (size_t)bnr__window_out_numel(&w));
+    struct state *st = BNR_NEW(cx->arena, struct state);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    bnr__plane_shape(&w, &s);
+    if (steps.numel == 0 || bnr__window_in_numel(&w) == 0 ||
+        !bnr__pool_f32_init(&st->pool, &s, cx->cpu, cx->threads) ||
+        st->pool.scratch_bytes > MAX_SCRATCH)
+        return BNR_OK;
+    st->pool.planes = (size_t)(dims[0] * dims[1]);
+    st->pool.average = average;
+    if (average && bnr__attr_int(cx->node, "count_include_pad", 0) != 0)
+        set_counts(&st->pool, &w);
+    bnr__steps_take_members(&steps);
+    st->pool.e = steps.e;
+    st->n_operands = steps.n_operands;
+    for (int i = 0; i < steps.n_operands; i++)
+        st->operand[i] = steps.operand[i];
+    cx->scratch = st->pool.scratch_bytes;
+    cx->kernel = bnr__arena_printf(cx->arena, "pool_f32_%s", st->pool.band.kernels->isa);
+    cx->state = st;
+    cx->run = run;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__prepare_max_pool(struct bnr_prepare *cx) {
+    return prepare(cx, false);
+}
+
+enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx) {
+    return prepare(cx, true);
+}
+
+// ---- whole planes
+// -----------------------------------------------------------------------------------
+
+struct global_state {
+    const struct bnr_plane_f32 *kernels;
+    size_t planes, n;
+    bool average;
+};
+
+static void run_global(const struct bnr_args *a, const void *opaque) {
+    const struct global_state *st = opaque;
+    bnr__global_pool_f32(st->kernels, a->out[0]->f32, a->in[0]->f32, st->planes, st->n, st->average,
+                         a->pool);
+}
+
+static enum bnr_status prepare_global(struct bnr_prepare *cx, bool average) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    if (cx->in[0]->type.dtype != BNR_FLOAT || x->rank < 3)
+        return BNR_OK;
+    struct global_state *st = BNR_NEW(cx->arena, struct global_state);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    st->kernels = bnr__plane_f32_select(cx->cpu);
+    st->planes = (size_t)(x->dims[0].n * x->dims[1].n);
+    st->n = 1;
+    for (int i = 2; i < x->rank; i++)
+        st->n *= (size_t)x->dims[i].n;
+    st->average = average;
+    if (st->n == 0)
+        return BNR_OK;
+    cx->kernel = bnr__arena_printf(cx->arena, "global_pool_f32_%s", st->kernels->isa);
+    cx->state = st;
+    cx->run = run_global;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__prepare_global_max_pool(struct bnr_prepare *cx) {
+    return prepare_global(cx, false);
+}
+
+enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx) {
+    return prepare_global(cx, true);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/ops/lib/steps.h"
+
+#include "graph/tensor.h"
+
+void bnr__steps_init(struct bnr_steps *s, struct bnr_prepare *cx, int rank, const int64_t *dims,
+                     size_t cols) {
+    *s = (struct bnr_steps){.cx = cx, .rank = rank, .numel = 1, .cols = cols};
+    for (int i = 0; i < rank; i++) {
+        s->dims[i] = dims[i];
+        s->numel *= (size_t)dims[i];
+    }
+    s->e.channels = 1;
+    s->first_in = cx->node->n_in;
+}
+
+static bool same_dims(const struct bnr_steps *s, const struct bnr_info *info) {
+    if (info->type.dtype != BNR_FLOAT || info->type.shape.rank != s->rank)
+        return false;
+    for (int i = 0; i < s->rank; i++) {
+        if (info->type.shape.dims[i].n != s->dims[i])
+            return false;
+    }
+    return true;
+}
+
+static int chained_input(const struct bnr_node *n, const struct bnr_value *v) {
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i] == v)
+            return i;
+    }
+    return -1;
+}
+
+static bool take_member(struct bnr_steps *s, const struct bnr_node *n, const struct bnr_value *v) {
+    struct bnr_steps with = *s;
+    with.chained = chained_input(n, v);
+    if (!n->op || !n->op->step || with.chained < 0 || n->n_out != 1 ||
+        !same_dims(s, s->cx->info(s->cx, n->out[0])) || !n->op->step(&with, n))
+        return false;
+    with.first_in += n->n_in - 1;
+    *s = with;
+    return true;
+}
+
+void bnr__steps_take_members(struct bnr_steps *s) {
+    const struct bnr_prepare *cx = s->cx;
+    const struct bnr_node *front = cx->node;
+    for (s->taken = 0; s->taken < cx->n_fused; s->taken++) {
+        if (!take_member(s, cx->fused[s->taken], front->out[0]))
+            break;
+        front = cx->fused[s->taken];
+    }
+    s->cx->fused_taken = s->taken;
+}
+
+void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
+                         const float *out[BNR_ELTWISE_MAX]) {
+    for (int i = 0; i < n; i++)
+        out[i] = o[i].in >= 0 ? a->in[o[i].in]->f32 : o[i].packed;
+}
+
+const struct bnr_info *bnr__steps_info(const struct bnr_steps *s, const struct bnr_node *n, int i) {
+    return i < n->n_in && n->in[i] ? s->cx->info(s->cx, n->in[i]) : NULL;
+}
+
+// ---- forms
+// ------------------------------------------------------------------------------------------
+
+// How a shape that broadcasts to the tensor repeats: element (place / inner) % period.
+struct repeat {
+    size_t inner, period;
+};
+
+static bool find_repeat(const struct bnr_steps *s, const struct bnr_shape *shape,
+                        struct repeat *r) {
+    const int skip = s->rank - shape->rank;
+    int state = 0; // behind the repeated axes, among them, in front of them
+    *r = (struct repeat){1, 1};
+    if (skip < 0)
+        return false;
+    for (int i = s->rank - 1; i >= 0; i--) {
+        const int64_t dim = s->dims[i], have = i < skip ? 1 : shape->dims[i - skip].n;
+        if (dim == 1 && have == 1)
+            continue;
+        if ((have != dim && have != 1) || (have == dim && state == 2))
+            return false;
+        if (have == dim)
+            state = 1;
+        else if (state == 1)
+            state = 2;
+        if (state == 0)
+            r->inner *= (size_t)dim;
+        else if (state == 1)
+            r->period *= (size_t)dim;
+    }
+    return true;
+}
+
+// The form of what repeats so. May settle the number of columns and of channels.
+static bool find_form(struct bnr_steps *s, const struct bnr_shape *shape,
+                      enum bnr_eltwise_form *form) {
+    struct repeat r;
+    if (!find_repeat(s, shape, &r))
+        return false;
+    if (r.period == 1 || r.period == s->numel) {
+        *form = r.period == 1 ? BNR_FORM_SCALAR : BNR_FORM_SAME;
+        return true;
+    }
+    const size_t cols = s->cols ? s->cols : r.inner > 1 ? r.inner : r.period;
+    if (cols == r.inner && s->numel / cols == r.period) {
+        *form = BNR_FORM_ROW;
+    } else if (cols == r.inner && (s->e.channels == 1 || s->e.channels == r.period)) {
+        *form = BNR_FORM_CHANNEL;
+        s->e.channels = r.period;
+    } else if (r.inner == 1 && cols == r.period) {
+        *form = BNR_FORM_COLUMN;
+    } else {
+        return false;
+    }
+    s->cols = cols;
+    return true;
+}
+
+// ---- steps
+// ------------------------------------------------------------------------------------------
+
+static bool add(struct bnr_steps *s, struct bnr_eltwise_step step) {
+    if (s->e.n == BNR_ELTWISE_MAX)
+        return false;
+    s->e.step[s->e.n++] = step;
+    return true;
+}
+
+bool bnr__steps_unary(struct bnr_steps *s, enum bnr_eltwise_kind kind, float p, float q) {
+    return add(s, (struct bnr_eltwise_step){.kind = kind, .p = p, .q = q});
+}
+
+bool bnr__steps_operand(struct bnr_steps *s, const struct bnr_node *n, enum bnr_eltwise_kind kind,
+                        int i) {
+    const struct bnr_info *info = bnr__steps_info(s, n, i);
+    enum bnr_eltwise_form form;
+    if (!info || info->type.dtype != BNR_FLOAT || s->n_operands == BNR_ELTWISE_MAX ||
+        s->e.n == BNR_ELTWISE_MAX)
+        return false;
+    if (!find_form(s, &info->type.shape, &form))
+        return false;
+    const bool behind = n != s->cx->node && i > s->chained;
+    s->operand[s->n_operands].in = (n == s->cx->node ? 0 : s->first_in) + i - behind;
+    return add(s,
+               (struct bnr_eltwise_step){.kind = kind, .form = form, .operand = s->n_operands++});
+}
+
+bool bnr__steps_column(struct bnr_steps *s, enum bnr_eltwise_kind kind, int i) {
+    if (s->n_operands == BNR_ELTWISE_MAX)
+        return false;
+    s->operand[s->n_operands].in = i;
+    return add(s, (struct bnr_eltwise_step){
+                      .kind = kind, .form = BNR_FORM_COLUMN, .operand = s->n_operands++});
+}
+
+bool bnr__steps_binary(struct bnr_steps *s, const struct bnr_node *n, enum bnr_eltwise_kind kind,
+                       enum bnr_eltwise_kind swapped) {
+    const struct bnr_info *other = bnr__steps_info(s, n, 1 - s->chained);
+    if (n->n_in != 2 || !other)
+        return false;
+    if (n->since < 7 && !same_dims(s, other)) // an own rule for broadcasting
+        return false;
+    return bnr__steps_operand(s, n, s->chained == 0 ? kind : swapped, 1 - s->chained);
+}
+
+static void pack_floats(void *dst, const struct bnr_tensor *t, void *arg) {
+    float *out = dst;
+    for (size_t i = 0; i < t->numel; i++)
+        out[i] = (float)bnr__tensor_f64(t, i);
+}
+
+static const float *floats_of(struct bnr_steps *s, struct bnr_tensor *t) {
+    return bnr__pack_get(s->cx, t, "float32", 0, t->numel * sizeof(float), pack_floats, NULL);
+}
+
+bool bnr__steps_arrays(struct bnr_steps *s, enum bnr_eltwise_kind kind, struct bnr_tensor *first,
+                       struct bnr_tensor *second, const struct bnr_shape *shape) {
+    struct bnr_eltwise_step step = {.kind = kind};
+    if (!first || !find_form(s, shape, &step.form) || step.form == BNR_FORM_SAME)
+        return false;
+    step.s = floats_of(s, first);
+    step.t = second ? floats_of(s, second) : NULL;
+    return step.s && (step.t || !second) && add(s, step);
+}
