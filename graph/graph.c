@@ -101,9 +101,11 @@ static enum bnr_status add_capture(struct capture_list *list, struct bnr_value *
         return BNR_OK;
     struct bnr_value **values = bnr__arena_grow(list->arena, list->values, list->count,
                                                 &list->capacity, sizeof(struct bnr_value *));
-    if (!values || !bnr__map_set(&list->seen, v->name, v))
+    if (!values)
         return BNR_NO_MEMORY;
     list->values = values;
+    if (!bnr__map_set(&list->seen, v->name, v))
+        return BNR_NO_MEMORY;
     values[list->count++] = v;
     return BNR_OK;
 }
@@ -173,10 +175,9 @@ enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, cons
     struct bnr_value *v = BNR_NEW(&m->arena, struct bnr_value);
     struct bnr_value **values = bnr__arena_grow(&m->arena, g->values, g->n_values,
                                                 &g->values_capacity, sizeof(struct bnr_value *));
-    if (!name || !v || !values)
-        return bnr__no_memory(err);
-    g->values = values;
-    if (!bnr__map_set(&g->names, name, v))
+    if (values)
+        g->values = values; // with the capacity that was updated, whatever else fails
+    if (!name || !v || !values || !bnr__map_set(&g->names, name, v))
         return bnr__no_memory(err);
     v->name = name;
     v->id = m->next_value_id++;

@@ -24,12 +24,13 @@ static enum bnr_status add_missing(struct bnr_node *n, const struct bnr_op *op,
                                    domain, n->op_type, n->opset, reason);
     const char **lines = bnr__arena_grow(&m->arena, m->missing, m->n_missing, &m->missing_capacity,
                                          sizeof *lines);
+    if (lines)
+        m->missing = lines;
     if (!line || !lines)
         return bnr__no_memory(err);
     for (char *c = line; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
-    m->missing = lines;
     lines[m->n_missing++] = line;
     return BNR_OK;
 }
