@@ -53,7 +53,7 @@ static void small_model(void) {
     bnr__node_set_attr_string(y->producer, "s", "a\"b");
     y->producer->name = "turn";
     struct bnr_value *r = build_node(g, "Relu", "r", x, NULL, NULL);
-    struct bnr_value *z = build_node(g, "If", "z", r, NULL, NULL);
+    struct bnr_value *z = build_node(g, "Branch", "z", r, NULL, NULL);
     struct bnr_graph *body = build_body(z->producer, "then_branch");
     build_output(body, build_node(body, "Neg", "n", r, NULL, NULL));
     build_output(g, z);
@@ -71,7 +71,7 @@ static void test_text(void **state) {
                         "  const w: float32[3,2] = [1, 2.5, 3, 4, 5, 6]\n"
                         "  y: float32[2,3] = Transpose(w) {perm=[1, 0], s=\"a\\\"b\"}  # turn\n"
                         "  r: float32[a,3] = Relu(x)\n"
-                        "  z: ?[...] = If(r) {then_branch=graph then_branch {\n"
+                        "  z: ?[...] = Branch(r) {then_branch=graph then_branch {\n"
                         "    n: float32[a,3] = Neg(r)\n"
                         "    output n: float32[a,3]\n"
                         "  }}\n"
