@@ -4,27 +4,26 @@
 #include "runtime/ops/lib/quantize.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
-    const int64_t attr = bnr__attr_int(cx->node, "output_dtype", 0);
     const enum bnr_dtype scale = bnr__infer_in_dtype(cx, 1);
+    const enum bnr_dtype dtype = bnr__dtype_attr(cx->node, "output_dtype", scale);
     BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_QUANTIZED | BNR_TYPE(INT32)));
     BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_FLOAT | BNR_TYPE(FLOAT8E8M0)));
+    BNR_TRY(bnr__check_dtype_attr(cx->node, "output_dtype", BNR_TYPES_FLOAT, cx->err));
     if (bnr__infer_in(cx, 2))
         BNR_TRY(bnr__infer_same_dtype(cx, 0, 2));
-    if (attr < 0 || attr >= BNR_DTYPE_COUNT || (attr && !(BNR_TYPES_FLOAT >> attr & 1)) ||
-        (!attr && scale == BNR_FLOAT8E8M0))
+    if (dtype == BNR_FLOAT8E8M0)
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
-                            "output_dtype is %lld with scales of %s, expected a float type",
-                            (long long)attr, bnr__dtype_name(scale));
+                            "scales of %s need attribute output_dtype", bnr__dtype_name(scale));
     BNR_TRY(bnr__quant_infer(cx));
-    bnr__infer_set(cx, 0, attr ? (enum bnr_dtype)attr : scale, &bnr__infer_in(cx, 0)->shape);
+    bnr__infer_set(cx, 0, dtype, &bnr__infer_in(cx, 0)->shape);
     return BNR_OK;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0], *s = a->in[1], *z = bnr__in(a, 2);
-    const int64_t attr = bnr__attr_int(a->node, "output_dtype", 0);
     struct bnr_tensor *y;
-    BNR_TRY(bnr__out(a, 0, attr ? (enum bnr_dtype)attr : s->dtype, x->rank, x->dims, &y));
+    BNR_TRY(
+        bnr__out(a, 0, bnr__dtype_attr(a->node, "output_dtype", s->dtype), x->rank, x->dims, &y));
     if (!y || y->numel == 0)
         return BNR_OK;
     const struct bnr_quant_layout l = bnr__quant_layout(a->node, x, s);

@@ -9,11 +9,9 @@
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
-    const int64_t stash = bnr__attr_int(cx->node, "stash_type", BNR_FLOAT);
+    const enum bnr_dtype stash = bnr__dtype_attr(cx->node, "stash_type", BNR_FLOAT);
     BNR_TRY(bnr__infer_tensors(cx, 0, 2, BNR_TYPES_FLOAT));
-    if (!bnr__dtype_valid((int)stash) || !bnr__dtype_is_float((enum bnr_dtype)stash))
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
-                            "stash_type is %lld, expected a float type", (long long)stash);
+    BNR_TRY(bnr__check_dtype_attr(cx->node, "stash_type", BNR_TYPES_FLOAT, cx->err));
     struct bnr_shape stats = x->shape;
     if (x->shape.rank >= 0) {
         int axis;
@@ -23,8 +21,8 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     }
     BNR_TRY(bnr__infer_unidirectional(cx, 1, &x->shape));
     BNR_TRY(bnr__infer_unidirectional(cx, 2, &x->shape));
-    bnr__infer_set(cx, 1, (enum bnr_dtype)stash, &stats);
-    bnr__infer_set(cx, 2, (enum bnr_dtype)stash, &stats);
+    bnr__infer_set(cx, 1, stash, &stats);
+    bnr__infer_set(cx, 2, stash, &stats);
     return bnr__infer_same(cx);
 }
 
@@ -41,7 +39,7 @@ static const double *parameter(const struct bnr_args *a, const struct bnr_tensor
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0], *b = bnr__in(a, 2);
     const double epsilon = (double)bnr__attr_float(a->node, "epsilon", 1e-5f);
-    const enum bnr_dtype stash = (enum bnr_dtype)bnr__attr_int(a->node, "stash_type", BNR_FLOAT);
+    const enum bnr_dtype stash = bnr__dtype_attr(a->node, "stash_type", BNR_FLOAT);
     const int64_t at = bnr__attr_int(a->node, "axis", -1);
     const int axis = (int)(at < 0 ? at + x->rank : at);
     int64_t dims[BNR_MAX_RANK];

@@ -6,42 +6,34 @@
 
 #define X_TYPES (BNR_TYPES_FLOAT | BNR_TYPE(INT32))
 
-// The output's type; UNDEFINED when the zero point's is not known.
 static enum bnr_dtype output_dtype(const struct bnr_node *n, bool has_zero, enum bnr_dtype zero) {
-    const int64_t attr = bnr__attr_int(n, "output_dtype", 0);
-    return has_zero ? zero : attr ? (enum bnr_dtype)attr : BNR_UINT8;
+    return has_zero ? zero : bnr__dtype_attr(n, "output_dtype", BNR_UINT8);
 }
 
 static enum bnr_status infer(struct bnr_infer *cx) {
-    const int64_t attr = bnr__attr_int(cx->node, "output_dtype", 0);
-    const int64_t precision = bnr__attr_int(cx->node, "precision", 0);
+    const enum bnr_dtype attr = bnr__dtype_attr(cx->node, "output_dtype", BNR_UNDEFINED);
+    const enum bnr_dtype zero = bnr__infer_in_dtype(cx, 2);
     BNR_TRY(bnr__infer_types(cx, 0, X_TYPES));
     BNR_TRY(bnr__infer_types(cx, 1, X_TYPES | BNR_TYPE(FLOAT8E8M0)));
     BNR_TRY(bnr__infer_types(cx, 2, BNR_TYPES_QUANTIZED));
-    if (attr < 0 || attr >= BNR_DTYPE_COUNT || (attr && !(BNR_TYPES_QUANTIZED >> attr & 1)))
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "output_dtype is %lld, no quantized type",
-                            (long long)attr);
-    if (precision < 0 || precision >= BNR_DTYPE_COUNT ||
-        (precision && !(BNR_TYPES_FLOAT >> precision & 1)))
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "precision is %lld, no float type",
-                            (long long)precision);
-    const bool has_zero = bnr__infer_in(cx, 2) != NULL;
-    const enum bnr_dtype zero = bnr__infer_in_dtype(cx, 2);
-    if (attr && zero && (int64_t)zero != attr)
+    BNR_TRY(bnr__check_dtype_attr(cx->node, "output_dtype", BNR_TYPES_QUANTIZED, cx->err));
+    BNR_TRY(bnr__check_dtype_attr(cx->node, "precision", BNR_TYPES_FLOAT, cx->err));
+    if (attr && zero && zero != attr)
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
-                            "output_dtype is %s, but the zero point is %s",
-                            bnr__dtype_name((enum bnr_dtype)attr), bnr__dtype_name(zero));
+                            "output_dtype is %s, but the zero point is %s", bnr__dtype_name(attr),
+                            bnr__dtype_name(zero));
     BNR_TRY(bnr__quant_infer(cx));
-    bnr__infer_set(cx, 0, output_dtype(cx->node, has_zero, zero), &bnr__infer_in(cx, 0)->shape);
+    bnr__infer_set(cx, 0, output_dtype(cx->node, bnr__infer_in(cx, 2) != NULL, zero),
+                   &bnr__infer_in(cx, 0)->shape);
     return BNR_OK;
 }
 
 // The type in which x / scale is rounded.
 static enum bnr_dtype division_type(const struct bnr_node *n, enum bnr_dtype x,
                                     enum bnr_dtype scale) {
-    const int64_t precision = bnr__attr_int(n, "precision", 0);
+    const enum bnr_dtype precision = bnr__dtype_attr(n, "precision", BNR_UNDEFINED);
     if (precision)
-        return (enum bnr_dtype)precision;
+        return precision;
     if (BNR_TYPES_FLOAT >> scale & 1)
         return scale;
     return BNR_TYPES_FLOAT >> x & 1 ? x : BNR_FLOAT;

@@ -73,6 +73,22 @@ bool bnr__infer_scalar(struct bnr_infer *cx, int i, double *v, enum bnr_status *
     return true;
 }
 
+enum bnr_status bnr__check_dtype_attr(const struct bnr_node *n, const char *name, uint32_t types,
+                                      struct bnr_error *err) {
+    const int64_t d = bnr__attr_int(n, name, 0);
+    if (d == 0 || (d > 0 && d < BNR_DTYPE_COUNT && (types >> d & 1)))
+        return BNR_OK;
+    return bnr__op_fail(
+        n, err, BNR_SHAPE, "%s is %lld (%s), which is not allowed here", name, (long long)d,
+        bnr__dtype_name(bnr__dtype_valid((int)d) ? (enum bnr_dtype)d : BNR_UNDEFINED));
+}
+
+enum bnr_dtype bnr__dtype_attr(const struct bnr_node *n, const char *name,
+                               enum bnr_dtype fallback) {
+    const int64_t d = bnr__attr_int(n, name, 0);
+    return d ? (enum bnr_dtype)d : fallback;
+}
+
 enum bnr_status bnr__infer_dims_agree(struct bnr_infer *cx, const char *what, struct bnr_dim a,
                                       struct bnr_dim b, struct bnr_dim *out) {
     if (a.n >= 0 && b.n >= 0 && a.n != b.n)

@@ -26,6 +26,10 @@ enum bnr_dtype bnr__infer_in_dtype(const struct bnr_infer *cx, int i);
 // The single integer or float of input i where it is constant; false when it is not known. More or
 // fewer elements than one are an error in *status.
 bool bnr__infer_scalar(struct bnr_infer *cx, int i, double *v, enum bnr_status *status);
+// Attribute `name` as a dtype, which infer checks to be among `types`. 0 (or absent): `fallback`.
+enum bnr_status bnr__check_dtype_attr(const struct bnr_node *n, const char *name, uint32_t types,
+                                      struct bnr_error *err);
+enum bnr_dtype bnr__dtype_attr(const struct bnr_node *n, const char *name, enum bnr_dtype fallback);
 // Two dims that must agree, as `what` (one line with both values when they do not). *out: the known
 // one.
 enum bnr_status bnr__infer_dims_agree(struct bnr_infer *cx, const char *what, struct bnr_dim a,
