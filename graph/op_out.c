@@ -6,7 +6,7 @@
 
 static bool has_dims(const struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const int64_t *dims) {
     return t->kind == BNR_KIND_TENSOR && t->data && t->dtype == dtype && t->rank == rank &&
-           memcmp(t->dims, dims, (size_t)rank * sizeof dims[0]) == 0;
+           (rank == 0 || memcmp(t->dims, dims, (size_t)rank * sizeof dims[0]) == 0);
 }
 
 enum bnr_status bnr__out_alloc(const struct bnr_args *a, int i, enum bnr_dtype dtype, int rank,
