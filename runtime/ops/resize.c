@@ -2,6 +2,7 @@
 // Resize (ai.onnx 10, 11, 13, 18, 19): nearest, linear and cubic, every coordinate transformation,
 // antialias, by scales or by sizes. Version 10 has inputs X, scales; the others X, roi, scales,
 // sizes.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/resize.h"
 
 static int roi_input(const struct bnr_node *n) {
@@ -134,4 +135,5 @@ BNR_DEFINE_OP(resize) = {
         "extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_resize,
 };

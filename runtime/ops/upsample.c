@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upsample (ai.onnx 1, 7, 9; deprecated in 10): Resize of version 10, with the scales as attributes
 // (height_scale and width_scale in 1, scales in 7) or as input 1 (from 9 on).
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/resize.h"
 
 // The scales as doubles: *count of them, NULL where they are not known. room: for the attributes'
@@ -86,4 +87,5 @@ BNR_DEFINE_OP(upsample) = {
     .attrs = "height_scale:f mode:s scales:F width_scale:f",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_resize,
 };
