@@ -69,6 +69,9 @@ void net_output(struct net *t, struct bnr_value *v);
 // gives: largest difference over largest magnitude within what rounding the constants can do. Then
 // rewrites the result once more: nothing may change.
 void net_fold(struct net *t, unsigned groups);
+// The same without comparing results, for networks that give none (NaN) or cannot be evaluated
+// here.
+void net_rewrite(struct net *t, unsigned groups);
 // t->folded consists of these operators, in order: "Conv Relu Conv".
 void net_expect(const struct net *t, const char *ops);
 // What became of a BatchNormalization. `part`: of the node's label where it was folded, of the
