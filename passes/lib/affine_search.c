@@ -133,12 +133,28 @@ static bool only_reader(struct bnr_way *way, const struct bnr_value *v) {
     return true;
 }
 
+// A second affine on the same value (from another output of a Split behind p): p is composed in
+// already.
+static bool join_again(struct bnr_way *way, struct bnr_node *p, int data,
+                       const struct bnr_affine *a, int depth) {
+    struct bnr_way_step *merge = find_step(way, BNR_WAY_MERGE, p, -1);
+    struct bnr_affine all;
+    if (!merge)
+        return go_back(way, p, data, a, depth + 1);
+    if (!bnr__affine_compose(&all, &merge->affine, a, way->cx->temp) || !is_one_node(way, p, &all))
+        return no_way(way, "it cannot be combined with '%s'", p->label);
+    merge->affine = all;
+    return true;
+}
+
 static bool join_back(struct bnr_way *way, struct bnr_node *p, const struct bnr_affine_view *view,
                       const struct bnr_affine *a, int depth) {
     struct bnr_affine both;
     const int mark = way->n_steps;
     if (bnr__pass_keeps(way->cx, p))
         return no_way(way, "'%s' is to be kept", p->label);
+    if (find_step(way, BNR_WAY_JOIN, p, -1) || find_step(way, BNR_WAY_MERGE, p, -1))
+        return join_again(way, p, view->data, a, depth);
     if (bnr__value_is_constant(p->in[view->data])) // constant folding's business
         return no_way(way, "'%s' has a constant input", p->label);
     if (!bnr__affine_compose(&both, &view->affine, a, way->cx->temp))

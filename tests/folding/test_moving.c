@@ -491,6 +491,28 @@ static void whole_chains(void **state) {
     net_end(&t);
 }
 
+// Both parts of a Split lead to the same affine in front of it, which counts once.
+static void parts_of_an_affine(void **state) {
+    for (int merge = 0; merge < 2; merge++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 6, 6));
+        x = merge ? net_op(&t, "Sigmoid", NULL, NET_IN(x)) : net_conv(&t, "conv", x, plain);
+        x = net_bn(&t, "bn1", x, C);
+        struct bnr_value *a =
+            net_op(&t, "Split", NULL, NET_IN(x, net_ints(&t, "n", NET_INTS(3, 1))));
+        net_attr_int(&t, "axis", 1);
+        struct bnr_value *b = net_out(&t, 1);
+        struct bnr_value *y = net_op(&t, "Concat", NULL, NET_IN(b, a));
+        net_attr_int(&t, "axis", 1);
+        net_output(&t, net_bn(&t, "bn2", y, C));
+        net_fold(&t, FOLD | BNR_PASS_RAISE);
+        net_expect(&t, merge ? "Sigmoid BatchNormalization Split Concat" : "Conv Split Concat");
+        net_expect_bn(&t, "bn2", BNR_BN_FOLDED, merge ? "bn1" : "conv");
+        net_end(&t);
+    }
+}
+
 // A normalization by the data's own statistics is none itself, but has a scale and a bias.
 static void behind_instance_norm(void **state) {
     struct net t;
@@ -526,6 +548,7 @@ int main(void) {
         cmocka_unit_test(affine_meets_affine),
         cmocka_unit_test(arithmetic_stays),
         cmocka_unit_test(whole_chains),
+        cmocka_unit_test(parts_of_an_affine),
         cmocka_unit_test(behind_instance_norm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,7 +321,7 @@ void net_rewrite(struct net *t, unsigned groups) {
 void net_fold(struct net *t, unsigned groups) {
     net_rewrite(t, groups);
     const double error = net_error(t);
-    if (!(error <= tolerance(t->dtype))) {
+    if (!(error <= (t->tolerance > 0 ? t->tolerance : tolerance(t->dtype)))) {
         struct bnr_text text = {0};
         bnr__print_text(&text, t->folded);
         fail_msg("seed %llu: the folded network differs by %g of its magnitude:\n%s",

@@ -16,7 +16,8 @@ struct net {
     enum bnr_dtype dtype; // of what is made next; BNR_FLOAT at first
     bool constant_nodes;  // constants are made as Constant nodes with an Identity behind
     uint64_t seed;
-    struct bnr_node *node;                   // the one made last, for attributes
+    double tolerance;      // of net_fold; 0: what rounding a weight in `dtype` can do
+    struct bnr_node *node; // the one made last, for attributes
     struct bnr_tensor *data[NET_MAX_INPUTS]; // for the graph's inputs, in order
     struct bnr_error err;
     struct bnr_options options;
