@@ -101,7 +101,7 @@ static enum bnr_status fold(struct bnr_model *copy, const struct bnr_model *mode
     copy->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
     BNR_TRY(bnr__model_resolve(copy, NULL, err));
     BNR_TRY(bnr__model_infer(copy, err));
-    BNR_TRY(bnr__passes_run(copy, options, BNR_PASS_FOLD | BNR_PASS_RAISE, err));
+    BNR_TRY(bnr__passes_run(copy, options, BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE, err));
     return bnr__model_write_file(copy, model, path, err);
 }
 

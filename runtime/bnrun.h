@@ -343,7 +343,7 @@ struct bnr_verify_output {
     struct bnr_difference folded_unfolded, folded_double, unfolded_double;
     double allowed; /* for folded_double.max_abs: the larger of twice unfolded_double.max_abs and
                        tolerance * magnitude */
-    int passed;
+    int passed; /* that, and unfolded_double.max_abs at most 100 * tolerance * magnitude */
 };
 
 struct bnr_verify_report {
@@ -352,8 +352,8 @@ struct bnr_verify_report {
     int passed; /* all of them */
 };
 
-/* Runs the model on these inputs three ways and compares: folded (as options say), the unmodified graph
- * by reference code, and the unmodified graph evaluated in double precision. tolerance <= 0: 1e-5 for
+/* Runs the model on these inputs three ways and compares: as options say, the same with BNR_NO_FOLD, and
+ * the unmodified graph evaluated in double precision by reference code. tolerance <= 0: 1e-5 for
  * float32 and float64 outputs, 4e-3 for narrower ones. Release the report with bnr_verify_free. */
 BNR_API enum bnr_status bnr_verify(struct bnr_verify_report **out, const bnr_model *model,
                                    const bnr_tensor *const *inputs, size_t n_inputs,

@@ -29,6 +29,7 @@ struct test_options {
     int timeout;
     double rtol, atol;
     bool json;
+    json_t *results; // one entry a directory, with --json
 };
 
 struct outcome {
@@ -229,36 +230,34 @@ static json_t *outcome_json(const char *dir, const struct outcome *o) {
     return j;
 }
 
+static int print_results(const struct test_options *options, const size_t counts[3]) {
+    json_t *doc = json_object();
+    json_object_set_new(doc, "passed", json_integer((json_int_t)counts[PASS]));
+    json_object_set_new(doc, "failed", json_integer((json_int_t)counts[FAIL]));
+    json_object_set_new(doc, "skipped", json_integer((json_int_t)counts[SKIP]));
+    json_object_set(doc, "results", options->results);
+    return json_print(doc);
+}
+
 static int test(const struct strings *dirs, const struct test_options *options) {
     size_t counts[3] = {0};
-    json_t *results = json_array();
     for (size_t i = 0; i < dirs->count; i++) {
         progress("test", i, dirs->count);
         struct outcome o = run_isolated(dirs->items[i], options);
         counts[o.verdict]++;
-        if (options->json)
-            json_array_append_new(results, outcome_json(dirs->items[i], &o));
-        else if (options->common.verbose || o.verdict == FAIL) {
+        if (options->json) {
+            json_array_append_new(options->results, outcome_json(dirs->items[i], &o));
+        } else if (options->common.verbose || o.verdict == FAIL) {
             progress_end();
             printf("%s %s%s%s\n", verdict_words[o.verdict], dirs->items[i], o.why[0] ? ": " : "", o.why);
         }
     }
     progress_end();
-    int code = counts[FAIL] ? EXIT_CHECK_FAILED : EXIT_DONE;
-    if (options->json) {
-        json_t *doc = json_object();
-        json_object_set_new(doc, "passed", json_integer((json_int_t)counts[PASS]));
-        json_object_set_new(doc, "failed", json_integer((json_int_t)counts[FAIL]));
-        json_object_set_new(doc, "skipped", json_integer((json_int_t)counts[SKIP]));
-        json_object_set(doc, "results", results);
-        int printed = json_print(doc);
-        code = printed == EXIT_DONE ? code : printed;
-    }
-    json_decref(results);
+    int code = options->json ? print_results(options, counts) : EXIT_DONE;
     // With --json the document alone goes to standard output.
     fprintf(options->json ? stderr : stdout, "%zu passed, %zu failed, %zu skipped\n", counts[PASS],
             counts[FAIL], counts[SKIP]);
-    return code;
+    return code == EXIT_DONE && counts[FAIL] ? EXIT_CHECK_FAILED : code;
 }
 
 int cmd_test(int argc, char **argv) {
@@ -277,9 +276,12 @@ int cmd_test(int argc, char **argv) {
     common_finish(&o.common);
     if (code < 0 && o.timeout < 1)
         code = fail(EXIT_USAGE, "test: --timeout %d is not at least 1", o.timeout);
+    if (o.json)
+        o.results = json_array();
     if (code < 0)
         code = args.count ? test(&args, &o)
                           : fail(EXIT_USAGE, "test: no directory given (see bnrun test --help)");
+    json_decref(o.results);
     strings_free(&args);
     common_free(&o.common);
     return code;

@@ -197,23 +197,23 @@ static double bias(const struct job *j, size_t b, size_t h, size_t query, size_t
     int64_t offset = (int64_t)j->past;
     if (j->nonpad) {
         if (at >= j->nonpad[b])
-            return -INFINITY;
+            return -HUGE_VAL;
         offset = j->nonpad[b] - (int64_t)j->queries;
     }
     const int64_t p = offset + (int64_t)query;
     if ((j->causal && at > p) || (j->left >= 0 && at < p - j->left) ||
         (j->right >= 0 && at > p + j->right))
-        return -INFINITY;
+        return -HUGE_VAL;
     if (!j->mask)
         return 0;
     if (key >= j->mask_keys)
-        return -INFINITY;
+        return -HUGE_VAL;
     return j->mask[((b * j->q_heads + h) * j->queries + query) * j->mask_keys + key];
 }
 
 // In place; all zeros where no key may be attended.
 static void softmax(double *s, const double *biases, size_t n) {
-    double max = -INFINITY, best_bias = -INFINITY, sum = 0;
+    double max = -HUGE_VAL, best_bias = -HUGE_VAL, sum = 0;
     for (size_t i = 0; i < n; i++) {
         max = fmax(max, s[i]);
         best_bias = fmax(best_bias, biases[i]);
