@@ -12,10 +12,10 @@ enum {
     MARK_FIELD = 0x1fffffff, // the highest field number there is
     MARK_SIZE = 13,          // a tag of five bytes, eight of content
     LENGTH_SIZE = 5,         // lengths are filled in afterwards, in this many bytes
-    FREE_OBJECTS = 1 << 20,  // nodes, values and tensors that any file may have, whatever its size
+    FREE_OBJECTS = 1 << 18,  // nodes, values and tensors that any file may have, whatever its size
     BYTES_PER_OBJECT = 16,   // beyond these, as an object takes some hundred bytes in memory
-    FREE_MEMORY = 64 << 20,  // the same for the unpacked message
-    MEMORY_PER_BYTE = 32,
+    FREE_MEMORY = 4 << 20,   // the same for the unpacked message
+    MEMORY_PER_BYTE = 32,    // real models take up to 14
 };
 
 struct walk {
