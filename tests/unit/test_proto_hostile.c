@@ -110,8 +110,10 @@ static struct bytes field(uint32_t id, struct bytes content) {
 
 static struct bytes join(struct bytes a, struct bytes b) {
     struct bytes c = {bnr__arena_alloc(&arena, a.size + b.size), a.size + b.size};
-    memcpy(c.data, a.data, a.size);
-    memcpy(c.data + a.size, b.data, b.size);
+    if (a.size)
+        memcpy(c.data, a.data, a.size);
+    if (b.size)
+        memcpy(c.data + a.size, b.data, b.size);
     return c;
 }
 
@@ -122,7 +124,7 @@ static struct bytes text(const char *s) {
 static struct bytes repeat(struct bytes b, size_t n) {
     struct bytes r = {bnr__arena_alloc(&arena, b.size * n), b.size * n};
     for (size_t i = 0; i < n; i++)
-        memcpy(r.data + i * b.size, b.data, b.size);
+        memcpy(r.data + i * b.size, b.data, b.size); // b is never empty
     return r;
 }
 
