@@ -17,6 +17,19 @@ static bool is_known(const struct bnr_planner *p, const struct bnr_value *v) {
 
 // ---- slots ------------------------------------------------------------------------------------------
 
+// Item types as inference made them go with its table.
+static bool keep_items(struct bnr_type *type, struct bnr_arena *arena) {
+    for (const struct bnr_type **link = &type->elem; *link;) {
+        struct bnr_type *copy = BNR_NEW(arena, struct bnr_type);
+        if (!copy)
+            return false;
+        *copy = **link;
+        *link = copy;
+        link = &copy->elem;
+    }
+    return true;
+}
+
 static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
     struct bnr_plan *plan = p->plan;
     size_t capacity = (size_t)p->slots_capacity;
@@ -29,7 +42,7 @@ static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v
     *slot = p->slot_of[v->id] = plan->n_slots++;
     plan->slots[*slot] =
         (struct bnr_slot){.value = v, .type = bnr__planner_info(p, v)->type, .index = -1};
-    return BNR_OK;
+    return keep_items(&plan->slots[*slot].type, &plan->storage) ? BNR_OK : bnr__no_memory(p->err);
 }
 
 // The slot that a step reads v from. Whatever a node makes has one already, as producers come first.
