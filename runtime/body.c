@@ -33,15 +33,25 @@ static enum bnr_status collect_given(const struct bnr_args *a, const struct bnr_
     return BNR_OK;
 }
 
-// Result k as a reference that outlives the body's run.
+static bool same_dims(const struct bnr_tensor *a, const struct bnr_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
+}
+
+// Result k as a reference that outlives the body's run. What only shows a given tensor (loops hand their
+// condition through an Identity) is that tensor.
 static enum bnr_status take_output(struct bnr_tensor **out, const struct bnr_exec *x, size_t k,
                                    struct bnr_error *err) {
     const struct bnr_plan_output *o = &x->plan->outputs[k];
+    const struct bnr_slot *slot = &x->plan->slots[o->slot];
     struct bnr_tensor *t = x->slots[o->slot];
     if (o->direct) {
         *out = bnr__tensor_ref(x->direct[k]);
         return BNR_OK;
     }
+    if (slot->kind == BNR_SLOT_PLACED && slot->base == BNR_BASE_GIVEN &&
+        same_dims(t, x->slots[slot->index]))
+        t = x->slots[slot->index];
     return bnr__tensor_keep(out, t, err);
 }
 

@@ -74,7 +74,7 @@ struct bnr_plan {
     struct bnr_graph *graph;
     struct bnr_type *given; // the key: types of what is given, in the order of bnr_plans.given
     size_t n_given;
-    struct bnr_slot *slots;
+    struct bnr_slot *slots; // those of the given tensors first, in their order
     int n_slots;
     struct bnr_step *steps;
     int n_steps;
