@@ -26,8 +26,7 @@ enum bnr_status bnr__model_write_file(const struct bnr_model *m, const struct bn
 // A serialized TensorProto, SequenceProto, OptionalProto, MapProto or SparseTensorProto: which, `kind` must
 // say. The values of a map are a tensor where the file has scalars.
 enum bnr_status bnr__tensor_read_pb(struct bnr_tensor **out, const char *path, enum bnr_kind kind,
-                                    enum bnr_kind elem_kind, const struct bnr_allocator *a,
-                                    struct bnr_error *err);
+                                    const struct bnr_allocator *a, struct bnr_error *err);
 enum bnr_status bnr__tensor_write_pb(const struct bnr_tensor *t, const char *name, const char *path,
                                      struct bnr_error *err);
 

@@ -213,8 +213,7 @@ static enum bnr_status read_bytes(struct bnr_tensor **out, struct bnr_bytes byte
 }
 
 enum bnr_status bnr__tensor_read_pb(struct bnr_tensor **out, const char *path, enum bnr_kind kind,
-                                    enum bnr_kind elem_kind, const struct bnr_allocator *a,
-                                    struct bnr_error *err) {
+                                    const struct bnr_allocator *a, struct bnr_error *err) {
     struct bnr_mapping *m;
     *out = NULL;
     enum bnr_status st = bnr__mapping_open(&m, path, a, err);

@@ -190,8 +190,7 @@ enum bnr_status bnr_tensor_read_pb(bnr_tensor **out, const char *path, const str
         return bnr__fail(err, BNR_INVALID, "tensor: no %s given", out ? "path" : "result pointer");
     *out = NULL;
     const enum bnr_kind kind = type ? type->kind : BNR_KIND_TENSOR;
-    const enum bnr_kind elem_kind = type ? type->elem_kind : BNR_KIND_TENSOR;
-    return bnr__tensor_read_pb(out, path, kind, elem_kind, NULL, err);
+    return bnr__tensor_read_pb(out, path, kind, NULL, err);
 }
 
 enum bnr_status bnr_tensor_write_pb(const bnr_tensor *t, const char *name, const char *path,

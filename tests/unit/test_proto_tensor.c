@@ -124,7 +124,7 @@ static enum bnr_status read_tensor_bytes(const void *bytes, size_t size, enum bn
     test_folder_make(folder);
     snprintf(path, sizeof path, "%s/t.pb", folder);
     write_bytes(path, bytes, size);
-    enum bnr_status st = bnr__tensor_read_pb(out, path, kind, BNR_KIND_TENSOR, NULL, err);
+    enum bnr_status st = bnr__tensor_read_pb(out, path, kind, NULL, err);
     test_folder_remove(folder);
     return st;
 }
@@ -683,7 +683,7 @@ static void check_file(const struct bnr_tensor *t) {
     snprintf(path, sizeof path, "%s/t.pb", folder_path);
     if (bnr__tensor_write_pb(t, "t", path, &err) != BNR_OK)
         fail_msg("%s", err.message);
-    if (bnr__tensor_read_pb(&back, path, t->kind, BNR_KIND_TENSOR, NULL, &err) != BNR_OK)
+    if (bnr__tensor_read_pb(&back, path, t->kind, NULL, &err) != BNR_OK)
         fail_msg("%s", err.message);
     assert_true(bnr__tensor_equal(t, back));
     bnr__tensor_unref(back);
@@ -786,7 +786,7 @@ static void test_bad_files(void **state) {
     bytes = pb_pack(&arena, &m, &size);
     assert_int_equal(read_tensor_bytes(bytes, size, BNR_KIND_MAP, &t, &err), BNR_MALFORMED);
     assert_non_null(strstr(err.message, "2 keys with 1 values"));
-    assert_int_equal(bnr__tensor_read_pb(&t, "/nowhere/t.pb", BNR_KIND_TENSOR, BNR_KIND_TENSOR, NULL, &err),
+    assert_int_equal(bnr__tensor_read_pb(&t, "/nowhere/t.pb", BNR_KIND_TENSOR, NULL, &err),
                      BNR_IO);
     assert_non_null(strstr(err.message, "/nowhere/t.pb: cannot open: No such file"));
 }
