@@ -8,22 +8,20 @@
 // Not folded: random operators, those with bodies, dequantized weights when the result is for a
 // file (they are small on purpose), and what would let the model grow by more than GROWTH_MAX in
 // all.
-#include <string.h>
-
 #include "graph/op.h"
 #include "passes/lib/bn_report.h"
 #include "runtime/base/checked.h"
 
 static const size_t GROWTH_MAX = (size_t)1 << 30;
 
-static bool is_quantized_constant(const struct bnr_node *n) {
-    return n->domain[0] == '\0' && strcmp(n->op_type, "DequantizeLinear") == 0;
-}
-
 static bool is_candidate(const struct bnr_pass_cx *cx, const struct bnr_node *n) {
     if (!n->op || (n->op->flags & BNR_OP_RANDOM) || bnr__node_has_subgraphs(n))
         return false;
-    return !is_quantized_constant(n) || (cx->groups & BNR_PASS_FUSE);
+    if (bnr__node_is(n, "", "DequantizeLinear"))
+        return cx->groups & BNR_PASS_FUSE;
+    // For a file raise_constants makes them at the end.
+    return !(cx->settled && (cx->groups & BNR_PASS_RAISE) &&
+             bnr__node_is(n, "", "ConstantOfShape"));
 }
 
 // What inference found for every wanted output; NULL entries for the others. False when not for

@@ -186,6 +186,11 @@ void net_attr_float(struct net *t, const char *name, double v) {
     must(t, bnr__node_set_attr_float(t->node, name, (float)v));
 }
 
+void net_attr_tensor(struct net *t, const char *name, double v) {
+    const int64_t one[1] = {1};
+    must(t, bnr__node_set_attr_tensor(t->node, name, make_tensor(t, 1, one, &v)));
+}
+
 void net_attr_string(struct net *t, const char *name, const char *v) {
     must(t, bnr__node_set_attr_string(t->node, name, v));
 }

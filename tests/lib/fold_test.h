@@ -63,6 +63,7 @@ struct bnr_value *net_conv(struct net *t, const char *name, struct bnr_value *x,
 void net_attr_int(struct net *t, const char *name, int64_t v); // of the node made last
 void net_attr_ints(struct net *t, const char *name, const int64_t *v, size_t n);
 void net_attr_float(struct net *t, const char *name, double v);
+void net_attr_tensor(struct net *t, const char *name, double v); // of one element
 void net_attr_string(struct net *t, const char *name, const char *v);
 void net_output(struct net *t, struct bnr_value *v);
 

@@ -90,6 +90,26 @@ static void no_blow_up(void **state) {
     net_end(&t);
 }
 
+// What a file spells with few bytes stays small in a file, unless folding made something else of
+// it.
+static void large_constants_for_files(void **state) {
+    for (int file = 0; file < 2; file++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 40));
+        struct bnr_value *shape = net_ints(&t, "shape", NET_INTS(40, 40));
+        struct bnr_value *w = net_op(&t, "ConstantOfShape", NULL, NET_IN(shape));
+        net_attr_tensor(&t, "value", 0.25);
+        struct bnr_value *v = net_op(&t, "ConstantOfShape", NULL, NET_IN(shape));
+        net_attr_tensor(&t, "value", 0.5);
+        x = net_bn(&t, "bn", net_op(&t, "Gemm", "a", NET_IN(x, w)), 40);
+        net_output(&t, net_op(&t, "Gemm", "b", NET_IN(net_op(&t, "Relu", NULL, NET_IN(x)), v)));
+        net_fold(&t, CLEAN | BNR_PASS_FOLD | (file ? BNR_PASS_RAISE : BNR_PASS_FUSE));
+        net_expect(&t, file ? "Gemm Relu ConstantOfShape Gemm" : "Gemm Relu Gemm");
+        net_end(&t);
+    }
+}
+
 // A BatchNormalization of a constant is gone, and the report says so.
 static void batch_norm_of_constant(void **state) {
     struct net t;
@@ -289,6 +309,7 @@ int main(void) {
         cmocka_unit_test(unknown_shape),
         cmocka_unit_test(random_stays),
         cmocka_unit_test(no_blow_up),
+        cmocka_unit_test(large_constants_for_files),
         cmocka_unit_test(batch_norm_of_constant),
         cmocka_unit_test(dead_code),
         cmocka_unit_test(unread_outputs),
