@@ -46,7 +46,7 @@ enum bnr_eltwise_kind {
 // How s, t or b lie beside a tensor seen as rows and columns.
 enum bnr_eltwise_form {
     BNR_FORM_SCALAR,  // one number
-    BNR_FORM_SAME,    // element for element (b only)
+    BNR_FORM_SAME,    // element for element
     BNR_FORM_ROW,     // [rows]
     BNR_FORM_CHANNEL, // [channels], of row r: element r % channels
     BNR_FORM_COLUMN,  // [columns]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv: by dwconv_f32 where every output channel reads one input channel, as a matrix product where
 // the kernel covers the whole image, else by conv_f32.
+#include "runtime/base/checked.h"
 #include "runtime/kernels/conv_f32.h"
 #include "runtime/kernels/dwconv_f32.h"
 #include "runtime/ops/lib/conv.h"
@@ -11,6 +12,7 @@
 // Beyond this a kernel's working memory is no longer small beside the tensors.
 #define MAX_SCRATCH ((size_t)1 << 28)
 
+// Weights that are not constant are NULL here and found, and packed, with every run.
 struct state {
     union {
         struct bnr_conv_f32 conv;
@@ -27,9 +29,15 @@ static const float *bias_of(const struct bnr_args *a) {
 static void run_conv(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
+    struct bnr_conv_f32 conv = st->conv;
     bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    if (!conv.weights) {
+        float *packed = (float *)a->scratch + conv.scratch_bytes / sizeof(float);
+        bnr__conv_f32_pack(&conv, packed, a->in[1]->f32);
+        conv.weights = packed;
+    }
     const struct bnr_conv_f32_run r = {
-        .c = &st->conv,
+        .c = &conv,
         .dst = a->out[0]->f32,
         .src = a->in[0]->f32,
         .bias = bias_of(a),
@@ -42,9 +50,12 @@ static void run_conv(const struct bnr_args *a, const void *opaque) {
 static void run_dwconv(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
+    struct bnr_dwconv_f32 dw = st->dw;
     bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    if (!dw.weights)
+        dw.weights = a->in[1]->f32;
     const struct bnr_dwconv_f32_run r = {
-        .c = &st->dw,
+        .c = &dw,
         .dst = a->out[0]->f32,
         .src = a->in[0]->f32,
         .bias = bias_of(a),
@@ -99,10 +110,12 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     st->dw.channels = (size_t)c->group;
     st->dw.multiplier = (size_t)c->group_out;
     st->dw.e = steps->e;
-    st->dw.weights =
-        bnr__pack_get(cx, w, "float32", 0, w->numel * sizeof(float), copy_floats, NULL);
-    if (!st->dw.weights)
-        return bnr__no_memory(cx->err);
+    if (w) {
+        const size_t bytes = w->numel * sizeof(float);
+        st->dw.weights = bnr__pack_get(cx, w, "float32", 0, bytes, copy_floats, NULL);
+        if (!st->dw.weights)
+            return bnr__no_memory(cx->err);
+    }
     cx->scratch = st->dw.scratch_bytes;
     choose(cx, run_dwconv, st, "dwconv_f32", st->dw.band.kernels->isa);
     return BNR_OK;
@@ -134,6 +147,7 @@ static void conv_shape(const struct bnr_conv *c, struct bnr_conv_shape *s) {
 
 static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_conv *c,
                                        const struct bnr_steps *steps) {
+    struct bnr_tensor *w = cx->in[1]->tensor;
     struct bnr_conv_shape s;
     struct state *st = state_new(cx, steps);
     if (!st)
@@ -141,13 +155,17 @@ static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_
     conv_shape(c, &s);
     if (!bnr__conv_f32_init(&st->conv, &s, cx->cpu, cx->threads))
         return BNR_OK;
-    const uint64_t variant = (uint64_t)s.groups << 8 | st->conv.panel_rows;
-    st->conv.weights = bnr__pack_get(cx, cx->in[1]->tensor, "conv_f32", variant,
-                                     st->conv.packed_bytes, pack, &st->conv);
-    if (!st->conv.weights)
-        return bnr__no_memory(cx->err);
-    st->conv.e = steps->e;
     cx->scratch = st->conv.scratch_bytes;
+    if (w) {
+        const uint64_t variant = (uint64_t)s.groups << 8 | st->conv.panel_rows;
+        st->conv.weights =
+            bnr__pack_get(cx, w, "conv_f32", variant, st->conv.packed_bytes, pack, &st->conv);
+        if (!st->conv.weights)
+            return bnr__no_memory(cx->err);
+    } else if (!bnr__size_add(cx->scratch, st->conv.packed_bytes, &cx->scratch)) {
+        return BNR_OK;
+    }
+    st->conv.e = steps->e;
     choose(cx, run_conv, st, "conv_f32", st->conv.gemm->isa);
     return BNR_OK;
 }
@@ -169,7 +187,7 @@ static enum bnr_status prepare_product(struct bnr_prepare *cx, const struct bnr_
                                          .n = (size_t)c->out_channels,
                                          .k = (size_t)c->in_channels,
                                          .trans_b = true,
-                                         .constant_b = true,
+                                         .constant_b = cx->in[1]->tensor != NULL,
                                          .count = 1};
     for (int i = 0; i < c->window.rank; i++)
         p.shape.k *= (size_t)c->window.axis[i].in;
@@ -196,7 +214,7 @@ enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx) {
     struct bnr_conv c;
     int64_t dims[BNR_MAX_RANK];
     const struct bnr_shape *out = &cx->out[0]->type.shape;
-    if (!is_float(cx) || !cx->in[1]->tensor)
+    if (!is_float(cx))
         return BNR_OK;
     BNR_TRY(bnr__conv_geometry(cx->node, &cx->in[0]->type.shape, &cx->in[1]->type.shape, false, &c,
                                cx->err));
@@ -205,7 +223,7 @@ enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx) {
     bnr__steps_init(&s, cx, out->rank, dims, 1);
     for (int i = 2; i < out->rank; i++)
         s.cols *= (size_t)dims[i];
-    if (c.window.rank > BNR_CONV_AXES || s.numel == 0 || cx->in[1]->tensor->numel == 0 ||
+    if (c.window.rank > BNR_CONV_AXES || s.numel == 0 || c.group_in == 0 ||
         bnr__window_in_numel(&c.window) == 0)
         return BNR_OK;
     if (covers_image(&c))

@@ -182,7 +182,7 @@ static const float *floats_of(struct bnr_steps *s, struct bnr_tensor *t) {
 bool bnr__steps_arrays(struct bnr_steps *s, enum bnr_eltwise_kind kind, struct bnr_tensor *first,
                        struct bnr_tensor *second, const struct bnr_shape *shape) {
     struct bnr_eltwise_step step = {.kind = kind};
-    if (!first || !find_form(s, shape, &step.form) || step.form == BNR_FORM_SAME)
+    if (!first || !find_form(s, shape, &step.form))
         return false;
     step.s = floats_of(s, first);
     step.t = second ? floats_of(s, second) : NULL;
