@@ -13,6 +13,7 @@
 #include "runtime/base/pool.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
+#include "runtime/ops/lib/prepare.h"
 
 bool bnr__batch_norm_trains(const struct bnr_node *n) {
     if (bnr__attr(n, "training_mode"))
@@ -195,4 +196,5 @@ BNR_DEFINE_OP(batch_normalization) = {
     .attrs = "consumed_inputs:I epsilon:f is_test:i momentum:f spatial:i training_mode:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_batch_norm,
 };

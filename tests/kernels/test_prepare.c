@@ -159,8 +159,8 @@ static bool head_conv(struct chain *c) {
         x[i + 2] = size(c, 1, (size_t)most[axes]);
         w[i + 2] = whole ? x[i + 2] : size(c, 1, 4);
     }
-    struct bnr_value *in[3] = {input_new(c, axes + 2, x, false), constant_new(c, axes + 2, w),
-                               constant_new(c, 1, w)};
+    struct bnr_value *in[3] = {input_new(c, axes + 2, x, false), NULL, constant_new(c, 1, w)};
+    in[1] = chance(c, 4) ? input_new(c, axes + 2, w, false) : constant_new(c, axes + 2, w);
     struct bnr_node *n = node_new(c, "", "Conv", chance(c, 3) ? 2 : 3, in);
     bnr__node_set_attr_int(n, "group", group);
     return (whole && chance(c, 2)) || set_window(c, n, axes, x + 2, w + 2, true);
@@ -185,6 +185,20 @@ static bool head_pool(struct chain *c) {
     if (which == 1 && chance(c, 2))
         bnr__node_set_attr_int(n, "count_include_pad", 1);
     return set_window(c, n, axes, x + 2, kernel, true);
+}
+
+static bool head_batch_norm(struct chain *c) {
+    const int rank = (int)size(c, 2, 4);
+    int64_t x[4] = {size(c, 1, 3), size(c, 1, 20)};
+    for (int i = 2; i < rank; i++)
+        x[i] = size(c, 1, 9);
+    struct bnr_value *in[5] = {input_new(c, rank, x, false)};
+    for (int i = 1; i < 5; i++)
+        in[i] = i == 4 || chance(c, 2) ? input_new(c, 1, x + 1, i == 4) : constant_new(c, 1, x + 1);
+    struct bnr_node *n = node_new(c, "", "BatchNormalization", 5, in);
+    if (chance(c, 2))
+        bnr__node_set_attr_float(n, "epsilon", 0.1f);
+    return true;
 }
 
 static bool head_gemm(struct chain *c) {
@@ -459,6 +473,10 @@ static void pools(void **state) {
     run_random(head_pool, 300, 40);
 }
 
+static void batch_norm(void **state) {
+    run_random(head_batch_norm, 100, 0);
+}
+
 static void gemm(void **state) {
     run_random(head_gemm, 200, 70);
 }
@@ -473,8 +491,8 @@ static void elementwise(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conv),   cmocka_unit_test(pools),       cmocka_unit_test(gemm),
-        cmocka_unit_test(matmul), cmocka_unit_test(elementwise),
+        cmocka_unit_test(conv),       cmocka_unit_test(pools),  cmocka_unit_test(gemm),
+        cmocka_unit_test(batch_norm), cmocka_unit_test(matmul), cmocka_unit_test(elementwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

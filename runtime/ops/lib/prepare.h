@@ -13,6 +13,7 @@ enum bnr_status bnr__prepare_max_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_max_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_batch_norm(struct bnr_prepare *cx);
 // Any operator with `step`.
 enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx);
 
