@@ -6,7 +6,7 @@
 #include "proto/onnx_file.h"
 
 struct bnr_pack {
-    struct bnr_tensor *source; // a reference, so that no other tensor gets its address; NULL: closed
+    struct bnr_tensor *source; // a reference, so that no other tensor gets its address; NULL: forgotten
     const char *key;
     uint64_t variant, hash;
     void *data;
@@ -30,12 +30,14 @@ void bnr__packs_free(struct bnr_packs *packs) {
     bnr__arena_free(&packs->arena);
 }
 
-void bnr__packs_close(struct bnr_packs *packs) {
-    for (size_t i = 0; i < packs->n_slots; i++)
-        if (packs->slots[i]) {
-            bnr__tensor_unref(packs->slots[i]->source);
-            packs->slots[i]->source = NULL;
-        }
+void bnr__packs_forget(struct bnr_packs *packs, const struct bnr_tensor *t) {
+    for (size_t i = 0; i < packs->n_slots; i++) {
+        struct bnr_pack *p = packs->slots[i];
+        if (!p || p->source != t)
+            continue;
+        bnr__tensor_unref(p->source);
+        p->source = NULL;
+    }
 }
 
 static uint64_t hash_of(const struct bnr_tensor *t, const char *key, uint64_t variant) {

@@ -19,7 +19,7 @@ struct bnr_packs {
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a);
 void bnr__packs_free(struct bnr_packs *packs);
-// Gives up the references that packs hold on their originals; from now on nothing is found any more.
-void bnr__packs_close(struct bnr_packs *packs);
+// Drops the reference that packs hold on t; they are not found any more.
+void bnr__packs_forget(struct bnr_packs *packs, const struct bnr_tensor *t);
 
 #endif

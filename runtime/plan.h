@@ -32,7 +32,6 @@ struct bnr_slot {
     const struct bnr_value *value;
     struct bnr_type type;      // what inference says; a DYNAMIC slot's tensor is checked against it
     struct bnr_tensor *tensor; // CONST: a reference
-    bool packed;               // CONST: kernels read it in packed form only
     enum bnr_base base;        // PLACED: what the offset counts from,
     int index;                 // GIVEN or PLACED: and which of the given tensors or graph outputs it is
     size_t offset;
@@ -90,6 +89,7 @@ struct bnr_plan_request {
     struct bnr_session *session;
     struct bnr_plans *plans;
     struct bnr_tensor *const *given;
+    bool last; // the session will make no other plan of this graph: originals of packed constants may go
 };
 
 // One line about the node at fault when shapes do not fit.

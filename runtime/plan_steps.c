@@ -6,7 +6,10 @@
 #include "runtime/plan_build.h"
 #include "runtime/session.h"
 
-enum { MAX_CHAIN = 16 }; // nodes offered to one kernel
+enum {
+    MAX_CHAIN = 16,         // nodes offered to one kernel
+    WORTH_RELEASING = 4096, // bytes of a constant
+};
 
 // ---- constants --------------------------------------------------------------------------------------
 
@@ -168,17 +171,37 @@ static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value 
     return infos;
 }
 
-// Notes which constants of a prepared group are read in a packed form only.
-static void count_packed(struct bnr_planner *p, const struct bnr_group *g, const struct bnr_packs *packs) {
+// A tensor that has its dims, but no elements any more.
+static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
+    struct bnr_tensor *t = v->tensor, *empty;
+    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, NULL, p->err));
+    bnr__packs_forget(&p->request->session->packs, t);
+    v->tensor = p->table.infos[v->id].tensor = empty;
+    bnr__tensor_unref(t);
+    return BNR_OK;
+}
+
+static bool was_packed(const struct bnr_packs *packs, const struct bnr_tensor *t) {
+    for (int i = 0; i < packs->n_asked; i++)
+        if (packs->asked[i] == t)
+            return true;
+    return false;
+}
+
+// Weights are not held twice: once kernels have packed a constant for all nodes that read it, the original
+// is given back, where no later plan could want to pack it in another way.
+static enum bnr_status release_packed(struct bnr_planner *p, const struct bnr_group *g) {
     for (int i = 0; i < g->n; i++)
         for (int k = 0; k < g->nodes[i]->n_in; k++) {
-            const struct bnr_value *v = g->nodes[i]->in[k];
-            bool packed = false;
-            for (int a = 0; v && a < packs->n_asked; a++)
-                packed = packed || packs->asked[a] == v->tensor;
-            if (packed)
-                p->packed_uses[v->id]++;
+            struct bnr_value *v = g->nodes[i]->in[k];
+            if (!v || !bnr__value_is_constant(v) || v->graph != p->plan->graph ||
+                !was_packed(&p->request->session->packs, v->tensor))
+                continue;
+            if (++p->packed_uses[v->id] == v->n_uses && v->n_graph_outputs == 0 &&
+                v->tensor->nbytes >= WORTH_RELEASING)
+                BNR_TRY(hollow(p, v));
         }
+    return BNR_OK;
 }
 
 // Asks the operator for a kernel. Keeps in g->nodes the nodes that it takes.
@@ -211,8 +234,7 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
     g->step.kernel = cx.kernel;
     g->scratch_bytes = cx.scratch;
     g->overwrites = cx.overwrites;
-    count_packed(p, g, &s->packs);
-    return BNR_OK;
+    return p->request->last ? release_packed(p, g) : BNR_OK;
 }
 
 static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
@@ -382,16 +404,6 @@ static enum bnr_status output_slots(struct bnr_planner *p) {
     return BNR_OK;
 }
 
-// Slots of constants that no step reads but in packed form.
-static void mark_packed(struct bnr_planner *p) {
-    for (int i = 0; i < p->plan->n_slots; i++) {
-        struct bnr_slot *s = &p->plan->slots[i];
-        s->packed = s->kind == BNR_SLOT_CONST && bnr__value_is_constant(s->value) &&
-                    s->value->n_graph_outputs == 0 && s->value->n_uses > 0 &&
-                    s->value->n_uses == p->packed_uses[s->value->id];
-    }
-}
-
 enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
     const struct bnr_model *m = p->plan->graph->model;
     p->wanted = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, bool);
@@ -407,6 +419,5 @@ enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
     BNR_TRY(make_groups(p));
     for (size_t i = 0; i < p->n_groups; i++)
         BNR_TRY(complete_group(p, &p->groups[i]));
-    mark_packed(p);
     return output_slots(p);
 }

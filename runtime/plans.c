@@ -100,7 +100,8 @@ static void count(struct bnr_session *s, const struct bnr_plan *plan) {
 
 static enum bnr_status make(struct bnr_plan **out, struct bnr_session *s, struct bnr_plans *plans,
                             struct bnr_tensor *const *given, struct bnr_error *err) {
-    const struct bnr_plan_request request = {.session = s, .plans = plans, .given = given};
+    const struct bnr_plan_request request = {
+        .session = s, .plans = plans, .given = given, .last = s->fixed && plans == &s->plans[0]};
     BNR_TRY(bnr__plan_new(out, &request, err));
     pthread_mutex_lock(&s->lock);
     (*out)->users = 1;

@@ -11,8 +11,7 @@
 
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE | BNR_PROMOTE_DOUBLE |
-                BNR_TRAINING,
-    SMALL = 4096, // bytes of a constant that is not worth giving back
+                BNR_TRAINING
 };
 
 // ---- options ----------------------------------------------------------------------------------------
@@ -151,32 +150,6 @@ struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct b
     return NULL;
 }
 
-// A tensor that still has its dims, but no elements.
-static enum bnr_status hollow(struct bnr_tensor **t, const struct bnr_allocator *a,
-                              struct bnr_error *err) {
-    struct bnr_tensor *empty;
-    BNR_TRY(bnr__tensor_wrap(&empty, a, (*t)->dtype, (*t)->rank, (*t)->dims, NULL, NULL, NULL, err));
-    bnr__tensor_unref(*t);
-    *t = empty;
-    return BNR_OK;
-}
-
-// The weights of a session that will never make another plan are not held twice: originals that kernels
-// read in packed form only are given back.
-static enum bnr_status release_packed(struct bnr_session *s, struct bnr_plan *plan,
-                                      struct bnr_error *err) {
-    bnr__packs_close(&s->packs);
-    for (int i = 0; i < plan->n_slots; i++) {
-        struct bnr_slot *slot = &plan->slots[i];
-        struct bnr_value *v = bnr__value_find(s->model->graph, slot->value->name);
-        if (!slot->packed || slot->tensor->nbytes < SMALL || v != slot->value)
-            continue;
-        BNR_TRY(hollow(&slot->tensor, s->allocator, err));
-        BNR_TRY(hollow(&v->tensor, s->allocator, err));
-    }
-    return BNR_OK;
-}
-
 // Where the file leaves no dim of an input open there is one plan only: made now, so that the first run
 // is as fast as the others and shapes that do not fit are found here.
 static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) {
@@ -199,9 +172,10 @@ static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) 
         given[i] = &headers[i];
     }
     struct bnr_plan *plan;
+    s->fixed = true;
     BNR_TRY(bnr__plans_use(&plan, s, &s->plans[0], given, err));
     bnr__plans_leave(s, plan);
-    return release_packed(s, plan, err);
+    return BNR_OK;
 }
 
 // ---- creating and freeing ---------------------------------------------------------------------------

@@ -39,6 +39,7 @@ struct bnr_session {
     int threads;
     struct bnr_model *model;
     const struct bnr_interface *face; // of the model before optimization
+    bool fixed; // the main graph has one plan for ever: all dims of its inputs are numbers
     struct bnr_pool *pool;
     struct bnr_packs packs; // under `planning`
     struct bnr_arena arena; // for the tables below
