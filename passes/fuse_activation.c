@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuse_activation: what may run inside the step of a convolution or matrix product is marked with
-// node->fused_into. Nothing else changes; each kernel takes as many of the members as it can.
+// fuse_activation: what may run inside the step of a convolution or matrix product, or of an
+// element-wise operator that is in none itself, is marked with node->fused_into. Nothing else
+// changes; each kernel takes as many of the members as it can.
 //
 //     Conv -> Affine -> Add(., r) -> Relu      one step with epilogue affine, residual, activation
+//     Concat -> Affine -> Relu                 one pass over the tensor for both
 //
 // Members are a chain in which every value has one reader: unary activations whose other inputs are
 // constants, and additions of another value. Where both sides of an addition end in such an
@@ -69,6 +71,10 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
     }
     for (struct bnr_node *n = g->last; n; n = n->prev)
         if (n->op && (n->op->flags & BNR_OP_EPILOGUE) && n->n_out > 0)
+            mark_chain(cx, n);
+    // What is in no such step can lead one of its own, the first of a chain all of it.
+    for (struct bnr_node *n = g->first; n; n = n->next)
+        if (n->op && n->op->step && !n->fused_into)
             mark_chain(cx, n);
     i = 0;
     for (struct bnr_node *n = g->first; n; n = n->next, i++)
