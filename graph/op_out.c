@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How reference code gives an output whose shape was not known before: a new tensor, or a shared one.
+// How reference code gives an output whose shape was not known before: a new tensor, or a shared
+// one.
 #include <string.h>
 
 #include "graph/op.h"
 
-static bool has_dims(const struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const int64_t *dims) {
+static bool has_dims(const struct bnr_tensor *t, enum bnr_dtype dtype, int rank,
+                     const int64_t *dims) {
     return t->kind == BNR_KIND_TENSOR && t->data && t->dtype == dtype && t->rank == rank &&
            (rank == 0 || memcmp(t->dims, dims, (size_t)rank * sizeof dims[0]) == 0);
 }

@@ -15,7 +15,7 @@ const char *bnr_version(void) {
     return VERSION_TEXT(BNR_VERSION_MAJOR, BNR_VERSION_MINOR, BNR_VERSION_PATCH);
 }
 
-// ---- loading ----------------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------
 
 static enum bnr_status finish(bnr_model **out, struct bnr_model *m, struct bnr_error *err) {
     enum bnr_status st = bnr__model_complete(m, err);
@@ -50,7 +50,7 @@ void bnr_model_free(bnr_model *model) {
     bnr__model_free(model);
 }
 
-// ---- asking -----------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 size_t bnr_model_input_count(const bnr_model *model) {
     return model->interface->n_inputs;
@@ -67,7 +67,8 @@ enum bnr_status bnr_model_input(const bnr_model *model, size_t index, struct bnr
     return BNR_OK;
 }
 
-enum bnr_status bnr_model_output(const bnr_model *model, size_t index, struct bnr_value_info *info) {
+enum bnr_status bnr_model_output(const bnr_model *model, size_t index,
+                                 struct bnr_value_info *info) {
     if (index >= model->interface->n_outputs)
         return BNR_INVALID;
     *info = model->interface->outputs[index].info;
@@ -94,7 +95,7 @@ char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
     return bnr__text_take(&text);
 }
 
-// ---- folding to a file ------------------------------------------------------------------------------
+// ---- folding to a file --------------------------------------------------------------------------
 
 static enum bnr_status fold(struct bnr_model *copy, const struct bnr_model *model, const char *path,
                             const struct bnr_options *options, struct bnr_error *err) {
@@ -107,8 +108,8 @@ static enum bnr_status fold(struct bnr_model *copy, const struct bnr_model *mode
 
 enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
                                     const struct bnr_options *options,
-                                    void (*report)(void *user, const struct bnr_bn_report *bn), void *user,
-                                    struct bnr_error *err) {
+                                    void (*report)(void *user, const struct bnr_bn_report *bn),
+                                    void *user, struct bnr_error *err) {
     if (!model || !path)
         return bnr__fail(err, BNR_INVALID, "no %s given", model ? "path" : "model");
     struct bnr_options defaults;

@@ -8,10 +8,10 @@
 #include "proto/onnx_file.h"
 #include "runtime/base/checked.h"
 
-// ---- making -----------------------------------------------------------------------------------------
+// ---- making -------------------------------------------------------------------------------------
 
-static enum bnr_status check_shape(bnr_tensor **out, enum bnr_dtype dtype, int rank, const int64_t *dims,
-                                   size_t *numel, struct bnr_error *err) {
+static enum bnr_status check_shape(bnr_tensor **out, enum bnr_dtype dtype, int rank,
+                                   const int64_t *dims, size_t *numel, struct bnr_error *err) {
     if (!out)
         return bnr__fail(err, BNR_INVALID, "tensor: the result pointer is NULL");
     *out = NULL;
@@ -28,30 +28,33 @@ static enum bnr_status check_shape(bnr_tensor **out, enum bnr_dtype dtype, int r
     return st == BNR_SHAPE ? BNR_INVALID : st;
 }
 
-enum bnr_status bnr_tensor_wrap(bnr_tensor **out, enum bnr_dtype dtype, int rank, const int64_t *dims,
-                                void *data, size_t bytes, struct bnr_error *err) {
+enum bnr_status bnr_tensor_wrap(bnr_tensor **out, enum bnr_dtype dtype, int rank,
+                                const int64_t *dims, void *data, size_t bytes,
+                                struct bnr_error *err) {
     size_t numel;
     BNR_TRY(check_shape(out, dtype, rank, dims, &numel, err));
     if (dtype == BNR_STRING)
         return bnr__fail(err, BNR_INVALID, "tensor: strings cannot be wrapped, only created");
     const size_t size = bnr__dtype_size(dtype);
     if (bytes != numel * size)
-        return bnr__fail(err, BNR_INVALID, "tensor: %zu bytes, expected %zu (%zu elements of %s)", bytes,
-                         numel * size, numel, bnr__dtype_name(dtype));
+        return bnr__fail(err, BNR_INVALID, "tensor: %zu bytes, expected %zu (%zu elements of %s)",
+                         bytes, numel * size, numel, bnr__dtype_name(dtype));
     if (bytes > 0 && !data)
         return bnr__fail(err, BNR_INVALID, "tensor: %zu bytes at NULL", bytes);
     const size_t part = dtype == BNR_COMPLEX64 || dtype == BNR_COMPLEX128 ? size / 2 : size;
     if ((uintptr_t)data % part != 0)
-        return bnr__fail(err, BNR_INVALID, "tensor: data is not aligned for %s", bnr__dtype_name(dtype));
+        return bnr__fail(err, BNR_INVALID, "tensor: data is not aligned for %s",
+                         bnr__dtype_name(dtype));
     return bnr__tensor_wrap(out, NULL, dtype, rank, dims, data, NULL, NULL, err);
 }
 
-enum bnr_status bnr_tensor_create(bnr_tensor **out, enum bnr_dtype dtype, int rank, const int64_t *dims,
-                                  const void *data, struct bnr_error *err) {
+enum bnr_status bnr_tensor_create(bnr_tensor **out, enum bnr_dtype dtype, int rank,
+                                  const int64_t *dims, const void *data, struct bnr_error *err) {
     size_t numel;
     BNR_TRY(check_shape(out, dtype, rank, dims, &numel, err));
     if (dtype == BNR_STRING && data)
-        return bnr__fail(err, BNR_INVALID, "tensor: strings come through bnr_tensor_create_strings");
+        return bnr__fail(err, BNR_INVALID,
+                         "tensor: strings come through bnr_tensor_create_strings");
     BNR_TRY(bnr__tensor_new(out, NULL, dtype, rank, dims, err));
     if (data && (*out)->nbytes)
         memcpy((*out)->data, data, (*out)->nbytes);
@@ -72,7 +75,8 @@ enum bnr_status bnr_tensor_create_strings(bnr_tensor **out, int rank, const int6
     enum bnr_status st = BNR_OK;
     for (size_t i = 0; i < numel && st == BNR_OK; i++) {
         if (strings[i])
-            borrowed->str[i] = (struct bnr_str){strings[i], lengths ? lengths[i] : strlen(strings[i])};
+            borrowed->str[i] =
+                (struct bnr_str){strings[i], lengths ? lengths[i] : strlen(strings[i])};
         else
             st = bnr__fail(err, BNR_INVALID, "tensor: string %zu is NULL", i);
     }
@@ -105,8 +109,9 @@ static const char *wrong_items(enum bnr_kind kind, bnr_tensor *const *items, siz
     return "a sequence, optional or map";
 }
 
-enum bnr_status bnr_tensor_create_items(bnr_tensor **out, enum bnr_kind kind, bnr_tensor *const *items,
-                                        size_t n_items, struct bnr_error *err) {
+enum bnr_status bnr_tensor_create_items(bnr_tensor **out, enum bnr_kind kind,
+                                        bnr_tensor *const *items, size_t n_items,
+                                        struct bnr_error *err) {
     if (!out)
         return bnr__fail(err, BNR_INVALID, "tensor: the result pointer is NULL");
     *out = NULL;
@@ -136,7 +141,7 @@ void bnr_tensor_release(bnr_tensor *t) {
     bnr__tensor_unref(t);
 }
 
-// ---- asking -----------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 enum bnr_kind bnr_tensor_kind(const bnr_tensor *t) {
     return t->kind;
@@ -182,10 +187,10 @@ bnr_tensor *bnr_tensor_item(const bnr_tensor *t, size_t i) {
     return i < t->n_items ? t->items[i] : NULL;
 }
 
-// ---- files ------------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
-enum bnr_status bnr_tensor_read_pb(bnr_tensor **out, const char *path, const struct bnr_value_info *type,
-                                   struct bnr_error *err) {
+enum bnr_status bnr_tensor_read_pb(bnr_tensor **out, const char *path,
+                                   const struct bnr_value_info *type, struct bnr_error *err) {
     if (!out || !path)
         return bnr__fail(err, BNR_INVALID, "tensor: no %s given", out ? "path" : "result pointer");
     *out = NULL;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running the graphs nested in a node (If, Loop, Scan, SequenceMap): each has plans of its own, for the
-// types of its inputs and of the values that it captures.
+// Running the graphs nested in a node (If, Loop, Scan, SequenceMap): each has plans of its own, for
+// the types of its inputs and of the values that it captures.
 #include <string.h>
 
 #include "runtime/exec.h"
 
 enum { MAX_DEPTH = 64, FEW = 32 };
 
-static const struct bnr_step_body *find_body(const struct bnr_step *st, const struct bnr_graph *body) {
+static const struct bnr_step_body *find_body(const struct bnr_step *st,
+                                             const struct bnr_graph *body) {
     for (int i = 0; i < st->n_bodies; i++)
         if (st->bodies[i].plans->graph == body)
             return &st->bodies[i];
@@ -26,7 +27,8 @@ static enum bnr_status collect_given(const struct bnr_args *a, const struct bnr_
             continue;
         given[n] = i < n_in ? ins[i] : v->tensor;
         if (!given[n++])
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE, "its body's input '%s' is not given", v->name);
+            return bnr__op_fail(a->node, a->err, BNR_SHAPE, "its body's input '%s' is not given",
+                                v->name);
     }
     for (size_t i = n; i < b->plans->n_given; i++)
         given[i] = a->run->exec->slots[b->captured[i - n]];
@@ -38,8 +40,8 @@ static bool same_dims(const struct bnr_tensor *a, const struct bnr_tensor *b) {
            memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
 }
 
-// Result k as a reference that outlives the body's run. What only shows a given tensor (loops hand their
-// condition through an Identity) is that tensor.
+// Result k as a reference that outlives the body's run. What only shows a given tensor (loops hand
+// their condition through an Identity) is that tensor.
 static enum bnr_status take_output(struct bnr_tensor **out, const struct bnr_exec *x, size_t k,
                                    struct bnr_error *err) {
     const struct bnr_plan_output *o = &x->plan->outputs[k];
@@ -73,7 +75,10 @@ static enum bnr_status run_given(const struct bnr_args *a, const struct bnr_step
     struct bnr_session *s = a->run->session;
     struct bnr_exec *x;
     BNR_TRY(bnr__exec_acquire(&x, s, b->plans, given, a->err));
-    struct bnr_run run = {.session = s, .exec = x, .outer = a->run, .strings = a->strings,
+    struct bnr_run run = {.session = s,
+                          .exec = x,
+                          .outer = a->run,
+                          .strings = a->strings,
                           .depth = a->run->depth + 1};
     enum bnr_status st = run_in(&run, given, outs, a->err);
     bnr__exec_clear(&run);
@@ -82,12 +87,14 @@ static enum bnr_status run_given(const struct bnr_args *a, const struct bnr_step
 }
 
 enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
-                              struct bnr_tensor *const *ins, size_t n_in, struct bnr_tensor **outs) {
+                              struct bnr_tensor *const *ins, size_t n_in,
+                              struct bnr_tensor **outs) {
     for (size_t k = 0; k < body->n_outputs; k++)
         outs[k] = NULL;
     const struct bnr_step_body *b = a->run ? find_body(a->run->step, body) : NULL;
     if (!b)
-        return bnr__op_fail(a->node, a->err, BNR_UNSUPPORTED, "its body can only be run by a session");
+        return bnr__op_fail(a->node, a->err, BNR_UNSUPPORTED,
+                            "its body can only be run by a session");
     if (a->run->depth >= MAX_DEPTH)
         return bnr__op_fail(a->node, a->err, BNR_UNSUPPORTED, "bodies are nested more than %d deep",
                             MAX_DEPTH);
@@ -96,7 +103,8 @@ enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
                             body->n_inputs, n_in);
     const struct bnr_allocator *alloc = a->run->session->allocator;
     const size_t bytes = b->plans->n_given * sizeof(struct bnr_tensor *);
-    struct bnr_tensor *few[FEW], **given = b->plans->n_given <= FEW ? few : bnr__malloc(alloc, bytes);
+    struct bnr_tensor *few[FEW],
+        **given = b->plans->n_given <= FEW ? few : bnr__malloc(alloc, bytes);
     if (!given)
         return bnr__no_memory(a->err);
     enum bnr_status st = collect_given(a, b, ins, n_in, given);

@@ -7,7 +7,7 @@
 #include "runtime/base/pool.h"
 #include "runtime/profile.h"
 
-// ---- contexts ---------------------------------------------------------------------------------------
+// ---- contexts -----------------------------------------------------------------------------------
 
 static void init_header(struct bnr_tensor *t, const struct bnr_type *type,
                         const struct bnr_allocator *a) {
@@ -36,11 +36,17 @@ static bool init_args(struct bnr_exec *x, const struct bnr_session *s) {
     for (int i = 0; i < plan->n_steps; i++) {
         const struct bnr_step *st = &plan->steps[i];
         x->in[i] = BNR_NEW_ARRAY(&x->storage, (size_t)st->n_in, const struct bnr_tensor *);
-        struct bnr_tensor **out = BNR_NEW_ARRAY(&x->storage, (size_t)st->n_out, struct bnr_tensor *);
+        struct bnr_tensor **out =
+            BNR_NEW_ARRAY(&x->storage, (size_t)st->n_out, struct bnr_tensor *);
         if (!x->in[i] || !out)
             return false;
-        x->args[i] = (struct bnr_args){.node = st->node, .in = x->in[i], .n_in = st->n_in, .out = out,
-                                       .n_out = st->n_out, .pool = s->pool, .temp = &x->temp};
+        x->args[i] = (struct bnr_args){.node = st->node,
+                                       .in = x->in[i],
+                                       .n_in = st->n_in,
+                                       .out = out,
+                                       .n_out = st->n_out,
+                                       .pool = s->pool,
+                                       .temp = &x->temp};
         gather(x, i);
     }
     return true;
@@ -75,8 +81,8 @@ static bool init_exec(struct bnr_exec *x, const struct bnr_session *s) {
     return init_args(x, s);
 }
 
-static enum bnr_status exec_new(struct bnr_exec **out, const struct bnr_session *s, struct bnr_plan *plan,
-                                struct bnr_error *err) {
+static enum bnr_status exec_new(struct bnr_exec **out, const struct bnr_session *s,
+                                struct bnr_plan *plan, struct bnr_error *err) {
     struct bnr_exec *x = bnr__calloc(s->allocator, 1, sizeof *x);
     if (!x)
         return bnr__no_memory(err);
@@ -103,8 +109,9 @@ void bnr__exec_free(struct bnr_exec *x) {
     bnr__free(a, x, sizeof *x);
 }
 
-enum bnr_status bnr__exec_acquire(struct bnr_exec **out, struct bnr_session *s, struct bnr_plans *plans,
-                                  struct bnr_tensor *const *given, struct bnr_error *err) {
+enum bnr_status bnr__exec_acquire(struct bnr_exec **out, struct bnr_session *s,
+                                  struct bnr_plans *plans, struct bnr_tensor *const *given,
+                                  struct bnr_error *err) {
     struct bnr_plan *plan;
     BNR_TRY(bnr__plans_use(&plan, s, plans, given, err));
     pthread_mutex_lock(&s->lock);
@@ -149,7 +156,7 @@ enum bnr_status bnr__exec_spare(struct bnr_tensor **out, struct bnr_exec *x, siz
     return BNR_OK;
 }
 
-// ---- a step -----------------------------------------------------------------------------------------
+// ---- a step -------------------------------------------------------------------------------------
 
 // An output whose tensor is made for this run: with its memory where the shape is known by now.
 static enum bnr_status make_output(const struct bnr_exec *x, const struct bnr_step *st,
@@ -181,8 +188,8 @@ static enum bnr_status make_outputs(const struct bnr_exec *x, const struct bnr_s
     return status;
 }
 
-// Takes what reference code made for output i into its slot. Into memory that the plan chose, it is copied
-// (reference code may share a tensor instead of filling the one it got).
+// Takes what reference code made for output i into its slot. Into memory that the plan chose, it is
+// copied (reference code may share a tensor instead of filling the one it got).
 static enum bnr_status settle_output(const struct bnr_exec *x, const struct bnr_step *st, int i,
                                      const struct bnr_args *a) {
     const struct bnr_slot *slot = &x->plan->slots[st->out[i]];
@@ -202,7 +209,8 @@ static enum bnr_status settle_output(const struct bnr_exec *x, const struct bnr_
 }
 
 // Gives back what a->out holds beyond headers, and makes it ready for the next run.
-static void release_outputs(const struct bnr_exec *x, const struct bnr_step *st, struct bnr_args *a) {
+static void release_outputs(const struct bnr_exec *x, const struct bnr_step *st,
+                            struct bnr_args *a) {
     for (int i = 0; i < st->n_out; i++) {
         if (st->out[i] < 0)
             continue;
@@ -266,7 +274,7 @@ static enum bnr_status run_step(struct bnr_run *run, int index, struct bnr_error
     return status;
 }
 
-// ---- a run ------------------------------------------------------------------------------------------
+// ---- a run --------------------------------------------------------------------------------------
 
 static void *base_of(const struct bnr_exec *x, const struct bnr_slot *slot,
                      struct bnr_tensor *const *given) {
@@ -293,7 +301,8 @@ static void bind(struct bnr_exec *x, struct bnr_tensor *const *given) {
     }
 }
 
-enum bnr_status bnr__exec_run(struct bnr_run *run, struct bnr_tensor *const *given, struct bnr_error *err) {
+enum bnr_status bnr__exec_run(struct bnr_run *run, struct bnr_tensor *const *given,
+                              struct bnr_error *err) {
     struct bnr_exec *x = run->exec;
     struct bnr_profile *profile = run->session->profile;
     BNR_TRY(bnr__memory_take(&x->memory, run->session, x->plan->arena_bytes, err));

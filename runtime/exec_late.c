@@ -10,7 +10,8 @@ static enum bnr_status input_info(struct bnr_info *info, const struct bnr_exec *
                                   const struct bnr_args *a) {
     struct bnr_tensor *t = x->slots[slot];
     BNR_TRY(bnr__info_of_tensor(info, t, a->temp));
-    if (t->kind != BNR_KIND_TENSOR && x->plan->slots[slot].type.kind == t->kind && x->plan->slots[slot].type.elem)
+    if (t->kind != BNR_KIND_TENSOR && x->plan->slots[slot].type.kind == t->kind &&
+        x->plan->slots[slot].type.elem)
         info->type = x->plan->slots[slot].type;
     return BNR_OK;
 }
@@ -47,7 +48,8 @@ enum bnr_status bnr__exec_infer(const struct bnr_exec *x, const struct bnr_step 
 
 static bool fits(const struct bnr_type *type, const struct bnr_tensor *t) {
     if (type->kind != t->kind) // a type of which nothing is known says TENSOR
-        return type->kind == BNR_KIND_TENSOR && type->dtype == BNR_UNDEFINED && type->shape.rank < 0;
+        return type->kind == BNR_KIND_TENSOR && type->dtype == BNR_UNDEFINED &&
+               type->shape.rank < 0;
     if (t->kind != BNR_KIND_TENSOR)
         return true;
     if (type->dtype != BNR_UNDEFINED && type->dtype != t->dtype)

@@ -5,7 +5,7 @@
 
 #include "graph/op.h"
 
-// ---- describing -------------------------------------------------------------------------------------
+// ---- describing ---------------------------------------------------------------------------------
 
 static bool describe_dims(struct bnr_port *p, struct bnr_arena *arena) {
     const struct bnr_shape *s = &p->type.shape;
@@ -111,10 +111,11 @@ enum bnr_status bnr__model_complete(struct bnr_model *m, struct bnr_error *err) 
     return m->interface ? BNR_OK : bnr__no_memory(err);
 }
 
-// ---- checking ---------------------------------------------------------------------------------------
+// ---- checking -----------------------------------------------------------------------------------
 
-struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face, const bnr_tensor *const *inputs,
-                                        size_t n_inputs, size_t i) {
+struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face,
+                                        const bnr_tensor *const *inputs, size_t n_inputs,
+                                        size_t i) {
     // The runtime counts references on inputs and hands them on; it never writes their elements.
     if (i < n_inputs && inputs[i])
         return (struct bnr_tensor *)(uintptr_t)inputs[i];
@@ -140,8 +141,9 @@ static bool tensor_fits(const struct bnr_type *want, const struct bnr_tensor *t,
     return true;
 }
 
-static enum bnr_status check_symbols(const struct bnr_interface *face, const bnr_tensor *const *inputs,
-                                     size_t n_inputs, size_t i, struct bnr_error *err) {
+static enum bnr_status check_symbols(const struct bnr_interface *face,
+                                     const bnr_tensor *const *inputs, size_t n_inputs, size_t i,
+                                     struct bnr_error *err) {
     const struct bnr_port *p = &face->inputs[i];
     const struct bnr_tensor *t = bnr__interface_given(face, inputs, n_inputs, i);
     for (int d = 0; d < p->info.rank; d++) {
@@ -153,11 +155,10 @@ static enum bnr_status check_symbols(const struct bnr_interface *face, const bnr
             continue; // a default that no rewritten graph reads any more
         const int64_t want = first->dims[p->first_axis[d]];
         if (t->dims[d] != want)
-            return bnr__fail(err, BNR_SHAPE,
-                             "input '%s': dim %d ('%s') is %" PRId64 ", expected %" PRId64
-                             " as in input '%s'",
-                             p->info.name, d, p->info.symbols[d], t->dims[d], want,
-                             face->inputs[k].info.name);
+            return bnr__fail(
+                err, BNR_SHAPE,
+                "input '%s': dim %d ('%s') is %" PRId64 ", expected %" PRId64 " as in input '%s'",
+                p->info.name, d, p->info.symbols[d], t->dims[d], want, face->inputs[k].info.name);
     }
     return BNR_OK;
 }
@@ -184,8 +185,9 @@ static enum bnr_status check_one(const struct bnr_interface *face, const bnr_ten
     return tensor ? check_symbols(face, inputs, n_inputs, i, err) : BNR_OK;
 }
 
-enum bnr_status bnr__interface_check(const struct bnr_interface *face, const bnr_tensor *const *inputs,
-                                     size_t n_inputs, bool any_float, struct bnr_error *err) {
+enum bnr_status bnr__interface_check(const struct bnr_interface *face,
+                                     const bnr_tensor *const *inputs, size_t n_inputs,
+                                     bool any_float, struct bnr_error *err) {
     if (n_inputs > face->n_inputs || (n_inputs > 0 && !inputs))
         return bnr__fail(err, BNR_INVALID, "%zu inputs given, the model has %zu", n_inputs,
                          face->n_inputs);

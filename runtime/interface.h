@@ -6,7 +6,8 @@
 #include "graph/graph.h"
 
 // One input or output. Two axes with the same symbol must get the same number: `first_input` and
-// `first_axis` say where the symbol of an axis occurs first (itself at the first place; -1: no symbol).
+// `first_axis` say where the symbol of an axis occurs first (itself at the first place; -1: no
+// symbol).
 struct bnr_port {
     struct bnr_value_info info;
     struct bnr_value *value;
@@ -19,19 +20,21 @@ struct bnr_interface {
     size_t n_inputs, n_outputs;
 };
 
-// Describes the main graph of a model; NULL when out of memory. Inputs that are constant (IR < 4 lists all
-// initializers) are left out. Everything lies in m->arena.
+// Describes the main graph of a model; NULL when out of memory. Inputs that are constant (IR < 4
+// lists all initializers) are left out. Everything lies in m->arena.
 const struct bnr_interface *bnr__interface_new(struct bnr_model *m);
 
 // What every loaded model gets: operators bound, types as far as they are known, m->interface.
 enum bnr_status bnr__model_complete(struct bnr_model *m, struct bnr_error *err);
 
 // The tensor for input i: what the caller gives, else the default; NULL when there is neither.
-struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face, const bnr_tensor *const *inputs,
-                                        size_t n_inputs, size_t i);
+struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face,
+                                        const bnr_tensor *const *inputs, size_t n_inputs, size_t i);
 // Count, kinds, dtypes, ranks and dims of inputs, one line about the first that does not fit.
-// any_float: wherever double is declared, other floating-point types are fine, too (BNR_PROMOTE_DOUBLE).
-enum bnr_status bnr__interface_check(const struct bnr_interface *face, const bnr_tensor *const *inputs,
-                                     size_t n_inputs, bool any_float, struct bnr_error *err);
+// any_float: wherever double is declared, other floating-point types are fine, too
+// (BNR_PROMOTE_DOUBLE).
+enum bnr_status bnr__interface_check(const struct bnr_interface *face,
+                                     const bnr_tensor *const *inputs, size_t n_inputs,
+                                     bool any_float, struct bnr_error *err);
 
 #endif

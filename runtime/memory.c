@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arenas of runs. Plans of all shapes and graphs share them, so that a session that meets many shapes
-// holds no more than the largest plans that ran at the same time need.
+// The arenas of runs. Plans of all shapes and graphs share them, so that a session that meets many
+// shapes holds no more than the largest plans that ran at the same time need.
 #include <unistd.h>
 
 #include "runtime/base/checked.h"
@@ -12,7 +12,8 @@ static struct bnr_memory *best_of(struct bnr_session *s, size_t bytes) {
     for (struct bnr_memory **link = &s->memory; *link; link = &(*link)->next) {
         const bool fits = (*link)->size >= bytes, best_fits = best && (*best)->size >= bytes;
         if (!best || (fits && !best_fits) ||
-            (fits == best_fits && (fits ? (*link)->size < (*best)->size : (*link)->size > (*best)->size)))
+            (fits == best_fits &&
+             (fits ? (*link)->size < (*best)->size : (*link)->size > (*best)->size)))
             best = link;
     }
     if (!best)
@@ -26,10 +27,11 @@ static struct bnr_memory *best_of(struct bnr_session *s, size_t bytes) {
 static enum bnr_status check_size(size_t bytes, struct bnr_error *err) {
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     size_t physical;
-    if (pages > 0 && page > 0 && bnr__size_mul((size_t)pages, (size_t)page, &physical) && bytes > physical)
+    if (pages > 0 && page > 0 && bnr__size_mul((size_t)pages, (size_t)page, &physical) &&
+        bytes > physical)
         return bnr__fail(err, BNR_NO_MEMORY,
-                         "out of memory: intermediate tensors need %zu bytes, the machine has %zu", bytes,
-                         physical);
+                         "out of memory: intermediate tensors need %zu bytes, the machine has %zu",
+                         bytes, physical);
     return BNR_OK;
 }
 
@@ -45,7 +47,8 @@ static enum bnr_status grow(struct bnr_session *s, struct bnr_memory *m, size_t 
     free_data(s, m);
     m->data = bnr__malloc_tensor(s->allocator, bytes);
     if (!m->data)
-        return bnr__fail(err, BNR_NO_MEMORY, "out of memory for %zu bytes of intermediate tensors", bytes);
+        return bnr__fail(err, BNR_NO_MEMORY, "out of memory for %zu bytes of intermediate tensors",
+                         bytes);
     m->size = bytes;
     return BNR_OK;
 }

@@ -6,7 +6,8 @@
 #include "proto/onnx_file.h"
 
 struct bnr_pack {
-    struct bnr_tensor *source; // a reference, so that no other tensor gets its address; NULL: forgotten
+    struct bnr_tensor
+        *source; // a reference, so that no other tensor gets its address; NULL: forgotten
     const char *key;
     uint64_t variant, hash;
     void *data;
@@ -46,8 +47,8 @@ static uint64_t hash_of(const struct bnr_tensor *t, const char *key, uint64_t va
 }
 
 // The place of this pack, or the empty place where it belongs; t NULL: an empty place in any case.
-static struct bnr_pack **find(const struct bnr_packs *packs, const struct bnr_tensor *t, const char *key,
-                              uint64_t variant, uint64_t hash) {
+static struct bnr_pack **find(const struct bnr_packs *packs, const struct bnr_tensor *t,
+                              const char *key, uint64_t variant, uint64_t hash) {
     size_t i = (size_t)hash & (packs->n_slots - 1);
     for (;; i = (i + 1) & (packs->n_slots - 1)) {
         const struct bnr_pack *p = packs->slots[i];
@@ -73,8 +74,9 @@ static bool make_room(struct bnr_packs *packs) {
     return true;
 }
 
-const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const char *key, uint64_t variant,
-                          size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
+const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const char *key,
+                          uint64_t variant, size_t size,
+                          void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
                           void *arg) {
     struct bnr_packs *packs = cx->packs;
     if (packs->n_asked < BNR_MAX_ASKED)

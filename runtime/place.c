@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Greedy best-fit placement. Blocks are placed one after the other, each into the smallest gap between the
-// blocks already placed that live at the same time, or behind them. The order decides the quality; none is
-// best for every network, and placing is cheap, so a few are tried.
+// Greedy best-fit placement. Blocks are placed one after the other, each into the smallest gap
+// between the blocks already placed that live at the same time, or behind them. The order decides
+// the quality; none is best for every network, and placing is cheap, so a few are tried.
 #include "runtime/place.h"
 
 #include <limits.h>
@@ -67,19 +67,20 @@ struct gap {
     bool high;          // put the block at the gap's upper end
 };
 
-// Takes the gap [begin, end) between two neighbours that die at `low_dies` and `high_dies`, when it is the
-// tightest so far. Inside it the block goes beside the neighbour that lives longer, so that what becomes
-// free later becomes free in one piece.
-static void consider(struct gap *best, const struct item *it, size_t begin, size_t end, int low_dies,
-                     int high_dies) {
+// Takes the gap [begin, end) between two neighbours that die at `low_dies` and `high_dies`, when it
+// is the tightest so far. Inside it the block goes beside the neighbour that lives longer, so that
+// what becomes free later becomes free in one piece.
+static void consider(struct gap *best, const struct item *it, size_t begin, size_t end,
+                     int low_dies, int high_dies) {
     if (end <= begin || end - begin < it->size || end - begin >= best->size)
         return;
     *best = (struct gap){.begin = begin, .size = end - begin, .high = high_dies > low_dies};
 }
 
-// The offset for `it` among placed[0..n), which are sorted by offset: in the tightest gap, the one below
-// `capacity` included, else behind everything. capacity 0: always at the lower end.
-static size_t best_fit(const struct item *it, struct item *const *placed, size_t n, size_t capacity) {
+// The offset for `it` among placed[0..n), which are sorted by offset: in the tightest gap, the one
+// below `capacity` included, else behind everything. capacity 0: always at the lower end.
+static size_t best_fit(const struct item *it, struct item *const *placed, size_t n,
+                       size_t capacity) {
     struct gap best = {.size = SIZE_MAX};
     size_t end = 0;
     int dies = INT_MAX; // of what ends at `end`; the walls live for ever
@@ -121,7 +122,8 @@ static size_t drop_dead(struct item **placed, size_t n, int now) {
     return kept;
 }
 
-// Places all items in the order that they have (see best_fit for capacity). Returns the bytes needed.
+// Places all items in the order that they have (see best_fit for capacity). Returns the bytes
+// needed.
 static size_t place_all(struct item *items, size_t n, struct item **placed, size_t capacity,
                         bool in_time) {
     size_t count = 0, bytes = 0;
@@ -179,20 +181,21 @@ static bool collect(struct bnr_block *blocks, size_t n, struct item *items, size
         size -= size % BNR_TENSOR_ALIGN;
         if (!bnr__size_add(sum, size, &sum))
             return false;
-        items[(*count)++] = (struct item){.size = size, .first = blocks[i].first,
-                                          .last = blocks[i].last, .index = i};
+        items[(*count)++] = (struct item){
+            .size = size, .first = blocks[i].first, .last = blocks[i].last, .index = i};
     }
     return true;
 }
 
+static const struct {
+    int (*compare)(const void *a, const void *b);
+    bool in_time, sides;
+} orders[] = {{by_time, true, true},       {by_time, true, false},    {by_size, false, false},
+              {by_size, false, true},      {by_area, false, false},   {by_area, false, true},
+              {by_duration, false, false}, {by_duration, false, true}};
+
 enum bnr_status bnr__place(struct bnr_block *blocks, size_t n, struct bnr_arena *temp,
                            struct bnr_placement *out, struct bnr_error *err) {
-    static const struct {
-        int (*compare)(const void *a, const void *b);
-        bool in_time, sides;
-    } orders[] = {{by_time, true, true},  {by_time, true, false},   {by_size, false, false},
-                  {by_size, false, true}, {by_area, false, false},  {by_area, false, true},
-                  {by_duration, false, false}, {by_duration, false, true}};
     struct item *items = BNR_NEW_ARRAY(temp, n, struct item);
     struct item **placed = BNR_NEW_ARRAY(temp, n, struct item *);
     struct event *events = bnr__arena_array(temp, n, 2 * sizeof *events);
@@ -206,7 +209,8 @@ enum bnr_status bnr__place(struct bnr_block *blocks, size_t n, struct bnr_arena 
         if (!orders[i].in_time && count > MAX_QUADRATIC)
             break;
         qsort(items, count, sizeof *items, orders[i].compare);
-        size_t bytes = place_all(items, count, placed, orders[i].sides ? bound : 0, orders[i].in_time);
+        size_t bytes =
+            place_all(items, count, placed, orders[i].sides ? bound : 0, orders[i].in_time);
         if (bytes >= best)
             continue;
         best = bytes;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory placement: blocks with known sizes and life times get offsets in one arena, so that no two that
-// live at the same time overlap. Knows nothing of graphs or tensors.
+// Memory placement: blocks with known sizes and life times get offsets in one arena, so that no two
+// that live at the same time overlap. Knows nothing of graphs or tensors.
 #ifndef BNR_PLACE_H
 #define BNR_PLACE_H
 
@@ -15,11 +15,12 @@ struct bnr_block {
 
 struct bnr_placement {
     size_t bytes;       // of the arena, BNR_TENSOR_PAD at its end included
-    size_t lower_bound; // the largest sum of blocks alive at once (and the pad): no placement is smaller
+    size_t lower_bound; // the largest sum of blocks alive at once (and the pad): no placement is
+                        // smaller
 };
 
-// Deterministic. Tries several orders and keeps the best, until one reaches the lower bound. `temp` holds
-// working memory. Returns BNR_NO_MEMORY, also when the sum of sizes overflows.
+// Deterministic. Tries several orders and keeps the best, until one reaches the lower bound. `temp`
+// holds working memory. Returns BNR_NO_MEMORY, also when the sum of sizes overflows.
 enum bnr_status bnr__place(struct bnr_block *blocks, size_t n, struct bnr_arena *temp,
                            struct bnr_placement *out, struct bnr_error *err);
 

@@ -9,7 +9,8 @@
 #include "runtime/session.h"
 
 bool bnr__type_known(const struct bnr_type *type) {
-    return type->kind == BNR_KIND_TENSOR && type->dtype != BNR_UNDEFINED && bnr__shape_known(&type->shape);
+    return type->kind == BNR_KIND_TENSOR && type->dtype != BNR_UNDEFINED &&
+           bnr__shape_known(&type->shape);
 }
 
 bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes) {
@@ -20,7 +21,7 @@ bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes) {
            bnr__size_mul(numel, bnr__dtype_size(type->dtype), bytes);
 }
 
-// ---- the key ----------------------------------------------------------------------------------------
+// ---- the key ------------------------------------------------------------------------------------
 
 // An element type without shapes: plans are not told apart by the shapes inside of sequences.
 static const struct bnr_type *loose_type(const struct bnr_tensor *t, struct bnr_arena *arena) {
@@ -67,9 +68,10 @@ bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given
     return true;
 }
 
-// ---- types ------------------------------------------------------------------------------------------
+// ---- types --------------------------------------------------------------------------------------
 
-// A sequence's item type as the key has it is unknown when the sequence is empty: take the declared one.
+// A sequence's item type as the key has it is unknown when the sequence is empty: take the declared
+// one.
 static void complete_type(struct bnr_type *type, const struct bnr_value *v) {
     const struct bnr_type *known = v->info.type.elem ? &v->info.type : &v->declared;
     if (!type->elem && known->kind == type->kind)
@@ -93,7 +95,7 @@ static enum bnr_status infer_types(struct bnr_planner *p) {
     return bnr__graph_infer(plans->graph, &p->table, p->err);
 }
 
-// ---- making and freeing -----------------------------------------------------------------------------
+// ---- making and freeing -------------------------------------------------------------------------
 
 static enum bnr_status build(struct bnr_planner *p) {
     struct bnr_plan *plan = p->plan;

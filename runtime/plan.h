@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan: how one graph runs for one set of input shapes. A flat list of steps in execution order, and for
-// every value that survives between steps a slot that says where its bytes are. A plan is made once, by
-// bnr__plan_new, and read-only afterwards: any number of threads may run it, each in an execution context
-// of its own (runtime/exec.h).
+// A plan: how one graph runs for one set of input shapes. A flat list of steps in execution order,
+// and for every value that survives between steps a slot that says where its bytes are. A plan is
+// made once, by bnr__plan_new, and read-only afterwards: any number of threads may run it, each in
+// an execution context of its own (runtime/exec.h).
 //
-//     graph --infer--> types --plan_steps.c--> steps, slots --plan_memory.c--> places in one arena
+//     graph --infer--> types --groups--> kernels --steps--> slots --memory--> places in one arena
 //
-// Nodes whose results follow from constants and known shapes have no step. A step is a node, or a node
-// with the members fused into it that its kernel takes. Values of known shape are placed in the arena, or
-// straight in the memory of a graph output; reshapes alias their input and have no step; an element-wise
-// step overwrites an input that dies with it. Values whose shape depends on data are made at run time.
+// Nodes whose results follow from constants and known shapes have no step. A step is a node, or a
+// node with the members fused into it that its kernel takes. Values of known shape are placed in
+// the arena, or straight in the memory of a graph output; reshapes alias their input and have no
+// step; an element-wise step overwrites an input that dies with it. Values whose shape depends on
+// data are made at run time.
 #ifndef BNR_PLAN_H
 #define BNR_PLAN_H
 
@@ -20,7 +21,7 @@ struct bnr_plans;
 
 enum bnr_slot_kind {
     BNR_SLOT_CONST,   // `tensor`
-    BNR_SLOT_GIVEN,   // the tensor or object that the caller gives, number `index` of bnr_plans.given
+    BNR_SLOT_GIVEN,   // what the caller gives, number `index` of bnr_plans.given
     BNR_SLOT_PLACED,  // known dtype and dims: a header over `base` + `offset`
     BNR_SLOT_DYNAMIC, // a reference made by its step at run time, dropped after its last reader
 };
@@ -33,20 +34,21 @@ struct bnr_slot {
     struct bnr_type type;      // what inference says; a DYNAMIC slot's tensor is checked against it
     struct bnr_tensor *tensor; // CONST: a reference
     enum bnr_base base;        // PLACED: what the offset counts from,
-    int index;                 // GIVEN or PLACED: and which of the given tensors or graph outputs it is
+    int index;                 // GIVEN, PLACED: number of the given tensor or graph output
     size_t offset;
 };
 
-// A nested graph of a step, and the slots of what it captures, in the order of bnr_plans.given behind the
-// graph's own inputs.
+// A nested graph of a step, and the slots of what it captures, in the order of bnr_plans.given
+// behind the graph's own inputs.
 struct bnr_step_body {
     struct bnr_plans *plans;
     int *captured;
 };
 
 struct bnr_step {
-    const struct bnr_node *node; // the head, where members are fused
-    const struct bnr_node *const *nodes; // the head and its members; the last one's outputs are `out`
+    const struct bnr_node *node; // = nodes[0]
+    // The head and the members that run with it; `out` are the outputs of the last one.
+    const struct bnr_node *const *nodes;
     int n_nodes;
     void (*run)(const struct bnr_args *a, const void *state); // NULL: node->op->ref
     const void *state;
@@ -80,8 +82,8 @@ struct bnr_plan {
     struct bnr_plan_output *outputs; // [graph->n_outputs]
     size_t arena_bytes, arena_lower_bound;
     // Under the session's lock:
-    int users;              // runs under way
-    struct bnr_exec *idle;  // contexts that no run uses
+    int users;             // runs under way
+    struct bnr_exec *idle; // contexts that no run uses
 };
 
 // What a plan is made for. `given` tensors are asked for their types only.
@@ -89,7 +91,8 @@ struct bnr_plan_request {
     struct bnr_session *session;
     struct bnr_plans *plans;
     struct bnr_tensor *const *given;
-    bool last; // the session will make no other plan of this graph: originals of packed constants may go
+    bool last; // the session will make no other plan of this graph: originals of packed constants
+               // may go
 };
 
 // One line about the node at fault when shapes do not fit.

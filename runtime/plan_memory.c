@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the values of a plan live: aliases, life times, overwriting, and places in the arena.
 //
-// Slots that share bytes share a block. A block lives from the step that makes its first slot to the last
-// step that reads any of them; graph outputs live to the end. Nothing is written after its block died.
+// Slots that share bytes share a block. A block lives from the step that makes its first slot to
+// the last step that reads any of them; graph outputs live to the end. Nothing is written after its
+// block died.
 #include "runtime/plan_build.h"
 #include "runtime/session.h"
 
@@ -10,7 +11,7 @@ static struct bnr_slot *slot_at(const struct bnr_planner *p, int slot) {
     return &p->plan->slots[slot];
 }
 
-// ---- life times -------------------------------------------------------------------------------------
+// ---- life times ---------------------------------------------------------------------------------
 
 static void read_by(struct bnr_planner *p, const int *slots, size_t n, int step) {
     for (size_t i = 0; i < n; i++)
@@ -35,17 +36,20 @@ static void find_last_uses(struct bnr_planner *p) {
     }
     for (size_t i = 0; i < plan->graph->n_outputs; i++)
         read_by(p, &plan->outputs[i].slot, 1, plan->n_steps);
-    // Who reads a view reads what it is a view of; views of views come later in the order of execution.
+    // Who reads a view reads what it is a view of; views of views come later in the order of
+    // execution.
     for (size_t i = p->n_groups; i-- > 0;)
         if (p->groups[i].view)
             read_by(p, &p->groups[i].step.in[0], 1, p->last_use[p->groups[i].step.out[0]]);
 }
 
-// ---- blocks -----------------------------------------------------------------------------------------
+// ---- blocks -------------------------------------------------------------------------------------
 
-static enum bnr_status block_new(struct bnr_planner *p, size_t size, int first, int last, int *block) {
+static enum bnr_status block_new(struct bnr_planner *p, size_t size, int first, int last,
+                                 int *block) {
     *block = (int)p->n_blocks++;
-    p->blocks[*block] = (struct bnr_block){.size = size, .first = first, .last = last > first ? last : first};
+    p->blocks[*block] =
+        (struct bnr_block){.size = size, .first = first, .last = last > first ? last : first};
     return BNR_OK;
 }
 
@@ -65,9 +69,10 @@ static enum bnr_status alias(struct bnr_planner *p, const struct bnr_step *st) {
     return BNR_OK;
 }
 
-// Whether output 0 of a step may take the memory of the input that the step may overwrite: nothing reads
-// it later, and the step reads it through that input only.
-static bool can_overwrite(const struct bnr_planner *p, const struct bnr_group *g, int step, size_t bytes) {
+// Whether output 0 of a step may take the memory of the input that the step may overwrite: nothing
+// reads it later, and the step reads it through that input only.
+static bool can_overwrite(const struct bnr_planner *p, const struct bnr_group *g, int step,
+                          size_t bytes) {
     const struct bnr_step *st = &g->step;
     const int which = g->overwrites;
     if (which < 0 || which >= st->n_in || st->in[which] < 0)
@@ -101,7 +106,7 @@ static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_gr
     return BNR_OK;
 }
 
-// ---- drops ------------------------------------------------------------------------------------------
+// ---- drops --------------------------------------------------------------------------------------
 
 // DYNAMIC slots go after their last reader, or after their own step when nobody reads them.
 static enum bnr_status assign_drops(struct bnr_planner *p) {
@@ -137,10 +142,10 @@ static enum bnr_status assign_drops(struct bnr_planner *p) {
     return BNR_OK;
 }
 
-// ---- outputs and offsets ----------------------------------------------------------------------------
+// ---- outputs and offsets ------------------------------------------------------------------------
 
-// A block that holds a graph output lies in that output's own memory. One that holds several lies in the
-// first one's; the others are copied after the run.
+// A block that holds a graph output lies in that output's own memory. One that holds several lies
+// in the first one's; the others are copied after the run.
 static void place_in_outputs(struct bnr_planner *p, int *output_of) {
     struct bnr_plan *plan = p->plan;
     for (size_t i = 0; i < p->n_blocks; i++)
@@ -167,7 +172,7 @@ static void set_places(struct bnr_planner *p, const int *output_of) {
     }
 }
 
-// ---- all of it --------------------------------------------------------------------------------------
+// ---- all of it ----------------------------------------------------------------------------------
 
 static bool is_moving(const struct bnr_plan *plan, const int *slots, int n) {
     for (int i = 0; i < n; i++)
@@ -177,7 +182,8 @@ static bool is_moving(const struct bnr_plan *plan, const int *slots, int n) {
     return false;
 }
 
-// Turns groups into aliases and steps with blocks. scratch_of[step]: the block of its scratch memory.
+// Turns groups into aliases and steps with blocks. scratch_of[step]: the block of its scratch
+// memory.
 static enum bnr_status assign_blocks(struct bnr_planner *p, int *scratch_of) {
     struct bnr_plan *plan = p->plan;
     int step = 0;

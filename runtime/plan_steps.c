@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a plan: which nodes run, which of them together, and the slots between them.
-#include <stdlib.h>
-#include <string.h>
-
+// The steps of a plan: which nodes run, and the slots between them.
 #include "runtime/plan_build.h"
 #include "runtime/session.h"
 
-enum {
-    MAX_CHAIN = 16,         // nodes offered to one kernel
-    WORTH_RELEASING = 4096, // bytes of a constant
-};
-
-// ---- constants --------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 // Known before anything runs: a constant of the graph, or found by inference.
 static bool is_known(const struct bnr_planner *p, const struct bnr_value *v) {
     return bnr__value_is_constant(v) || (!p->plain && bnr__planner_info(p, v)->tensor);
 }
 
-// ---- slots ------------------------------------------------------------------------------------------
+// ---- slots --------------------------------------------------------------------------------------
 
 // Item types as inference made them go with its table.
 static bool keep_items(struct bnr_type *type, struct bnr_arena *arena) {
@@ -36,8 +28,8 @@ static bool keep_items(struct bnr_type *type, struct bnr_arena *arena) {
 static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
     struct bnr_plan *plan = p->plan;
     size_t capacity = (size_t)p->slots_capacity;
-    struct bnr_slot *grown = bnr__arena_grow(&plan->storage, plan->slots, (size_t)plan->n_slots, &capacity,
-                                             sizeof *plan->slots);
+    struct bnr_slot *grown = bnr__arena_grow(&plan->storage, plan->slots, (size_t)plan->n_slots,
+                                             &capacity, sizeof *plan->slots);
     if (!grown)
         return bnr__no_memory(p->err);
     plan->slots = grown;
@@ -48,7 +40,8 @@ static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v
     return keep_items(&plan->slots[*slot].type, &plan->storage) ? BNR_OK : bnr__no_memory(p->err);
 }
 
-// The slot that a step reads v from. Whatever a node makes has one already, as producers come first.
+// The slot that a step reads v from. Whatever a node makes has one already, as producers come
+// first.
 static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
     *slot = p->slot_of[v->id];
     if (*slot >= 0)
@@ -60,12 +53,13 @@ static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_valu
     BNR_TRY(slot_new(p, v, slot));
     p->plan->slots[*slot].kind = BNR_SLOT_CONST;
     p->plan->slots[*slot].tensor = bnr__tensor_ref(t);
-    BNR_TRY(bnr__info_of_tensor(&info, t, &p->plan->storage));
+    if (bnr__info_of_tensor(&info, t, &p->plan->storage) != BNR_OK)
+        return bnr__no_memory(p->err);
     p->plan->slots[*slot].type = info.type;
     return BNR_OK;
 }
 
-static bool placeable(const struct bnr_type *type) {
+bool bnr__type_placeable(const struct bnr_type *type) {
     return bnr__type_known(type) && type->dtype != BNR_STRING;
 }
 
@@ -73,7 +67,7 @@ static enum bnr_status slot_to_write(struct bnr_planner *p, const struct bnr_val
                                      int *slot) {
     BNR_TRY(slot_new(p, v, slot));
     struct bnr_slot *s = &p->plan->slots[*slot];
-    s->kind = placeable(&s->type) && !dynamic ? BNR_SLOT_PLACED : BNR_SLOT_DYNAMIC;
+    s->kind = bnr__type_placeable(&s->type) && !dynamic ? BNR_SLOT_PLACED : BNR_SLOT_DYNAMIC;
     return BNR_OK;
 }
 
@@ -88,7 +82,7 @@ static enum bnr_status slots_of_given(struct bnr_planner *p) {
     return BNR_OK;
 }
 
-// ---- which nodes run --------------------------------------------------------------------------------
+// ---- which nodes run ----------------------------------------------------------------------------
 
 static bool gives_something(const struct bnr_planner *p, const struct bnr_node *n) {
     for (int i = 0; i < n->n_out; i++)
@@ -105,7 +99,8 @@ static void want_inputs(struct bnr_planner *p, const struct bnr_node *n) {
         if (n->attrs[i].type != BNR_ATTR_GRAPH && n->attrs[i].type != BNR_ATTR_GRAPHS)
             continue;
         for (size_t k = 0; k < n->attrs[i].n; k++) {
-            const struct bnr_plans *body = bnr__session_plans(p->request->session, n->attrs[i].graphs[k]);
+            const struct bnr_plans *body =
+                bnr__session_plans(p->request->session, n->attrs[i].graphs[k]);
             for (size_t c = 0; c < body->n_captures; c++)
                 p->wanted[body->captures[c]->id] = true;
         }
@@ -126,157 +121,7 @@ static void find_running_nodes(struct bnr_planner *p) {
     }
 }
 
-// ---- groups: which nodes run together ---------------------------------------------------------------
-
-static bool all_known(const struct bnr_planner *p, struct bnr_value *const *values, int n) {
-    for (int i = 0; i < n; i++)
-        if (values[i] && !placeable(&bnr__planner_info(p, values[i])->type))
-            return false;
-    return true;
-}
-
-// A kernel needs every shape.
-static bool can_prepare(const struct bnr_planner *p, const struct bnr_node *n) {
-    return all_known(p, n->in, n->n_in) && all_known(p, n->out, n->n_out);
-}
-
-// The member behind n in the chain that `head` leads, or NULL.
-static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
-                                          const struct bnr_node *head) {
-    if (n->n_out < 1 || !n->out[0] || !bnr__value_single_use(n->out[0]))
-        return NULL;
-    const struct bnr_node *next = n->out[0]->uses[0].node;
-    bool joins = next->fused_into == head && next->graph == n->graph && p->node_index[next->id] >= 0 &&
-                 can_prepare(p, next);
-    return joins ? next : NULL;
-}
-
-static int collect_chain(const struct bnr_planner *p, const struct bnr_node *first,
-                         const struct bnr_node **chain) {
-    const struct bnr_node *head = first->fused_into ? first->fused_into : first;
-    int n = 0;
-    for (const struct bnr_node *m = first; m && n < MAX_CHAIN; m = next_member(p, m, head))
-        chain[n++] = m;
-    return n;
-}
-
-static const struct bnr_info *info_in_table(const struct bnr_prepare *cx, const struct bnr_value *v) {
-    return &cx->table[v->id];
-}
-
-static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value *const *values, int n) {
-    const struct bnr_info **infos = BNR_NEW_ARRAY(&p->temp, (size_t)n, const struct bnr_info *);
-    for (int i = 0; infos && i < n; i++)
-        infos[i] = values[i] ? bnr__planner_info(p, values[i]) : NULL;
-    return infos;
-}
-
-// A tensor that has its dims, but no elements any more.
-static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
-    struct bnr_tensor *t = v->tensor, *empty;
-    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, NULL, p->err));
-    bnr__packs_forget(&p->request->session->packs, t);
-    v->tensor = p->table.infos[v->id].tensor = empty;
-    bnr__tensor_unref(t);
-    return BNR_OK;
-}
-
-static bool was_packed(const struct bnr_packs *packs, const struct bnr_tensor *t) {
-    for (int i = 0; i < packs->n_asked; i++)
-        if (packs->asked[i] == t)
-            return true;
-    return false;
-}
-
-// Weights are not held twice: once kernels have packed a constant for all nodes that read it, the original
-// is given back, where no later plan could want to pack it in another way.
-static enum bnr_status release_packed(struct bnr_planner *p, const struct bnr_group *g) {
-    for (int i = 0; i < g->n; i++)
-        for (int k = 0; k < g->nodes[i]->n_in; k++) {
-            struct bnr_value *v = g->nodes[i]->in[k];
-            if (!v || !bnr__value_is_constant(v) || v->graph != p->plan->graph ||
-                !was_packed(&p->request->session->packs, v->tensor))
-                continue;
-            if (++p->packed_uses[v->id] == v->n_uses && v->n_graph_outputs == 0 &&
-                v->tensor->nbytes >= WORTH_RELEASING)
-                BNR_TRY(hollow(p, v));
-        }
-    return BNR_OK;
-}
-
-// Asks the operator for a kernel. Keeps in g->nodes the nodes that it takes.
-static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
-    const struct bnr_node *n = g->nodes[0];
-    struct bnr_session *s = p->request->session;
-    struct bnr_prepare cx = {.node = n,
-                             .fused = g->nodes + 1,
-                             .n_fused = g->n - 1,
-                             .in = infos_of(p, n->in, n->n_in),
-                             .out = infos_of(p, n->out, n->n_out),
-                             .info = info_in_table,
-                             .table = p->table.infos,
-                             .cpu = s->cpu,
-                             .threads = s->threads,
-                             .arena = &p->plan->storage,
-                             .packs = &s->packs,
-                             .overwrites = g->overwrites,
-                             .err = p->err};
-    if (!cx.in || !cx.out)
-        return bnr__no_memory(p->err);
-    s->packs.n_asked = 0;
-    BNR_TRY(n->op->prepare(&cx));
-    g->n = 1;
-    if (!cx.run)
-        return BNR_OK;
-    g->n += cx.fused_taken;
-    g->step.run = cx.run;
-    g->step.state = cx.state;
-    g->step.kernel = cx.kernel;
-    g->scratch_bytes = cx.scratch;
-    g->overwrites = cx.overwrites;
-    return p->request->last ? release_packed(p, g) : BNR_OK;
-}
-
-static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
-    const struct bnr_node *chain[MAX_CHAIN] = {first};
-    struct bnr_group *g = &p->groups[p->n_groups++];
-    const bool fast = !p->plain && first->op->prepare && can_prepare(p, first);
-    g->n = fast ? collect_chain(p, first, chain) : 1;
-    g->overwrites = !p->plain && (first->op->flags & BNR_OP_INPLACE) ? 0 : -1;
-    const struct bnr_node **nodes = BNR_NEW_ARRAY(&p->plan->storage, (size_t)g->n, const struct bnr_node *);
-    if (!nodes)
-        return bnr__no_memory(p->err);
-    memcpy(nodes, chain, (size_t)g->n * sizeof nodes[0]);
-    g->nodes = nodes;
-    return fast ? prepare(p, g) : BNR_OK;
-}
-
-// A step runs where its last node stood: only there all inputs of its members have been made.
-static int by_position(const void *pa, const void *pb) {
-    const struct bnr_group *a = pa, *b = pb;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-static enum bnr_status make_groups(struct bnr_planner *p) {
-    const struct bnr_graph *g = p->plan->graph;
-    p->groups = BNR_NEW_ARRAY(&p->temp, g->n_nodes, struct bnr_group);
-    bool *taken = BNR_NEW_ARRAY(&p->temp, (size_t)g->model->next_node_id, bool);
-    if (!p->groups || !taken)
-        return bnr__no_memory(p->err);
-    for (const struct bnr_node *n = g->first; n; n = n->next) {
-        if (p->node_index[n->id] < 0 || taken[n->id])
-            continue;
-        BNR_TRY(group_new(p, n));
-        struct bnr_group *made = &p->groups[p->n_groups - 1];
-        for (int i = 0; i < made->n; i++)
-            taken[made->nodes[i]->id] = true;
-        made->position = p->node_index[made->nodes[made->n - 1]->id];
-    }
-    qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
-    return BNR_OK;
-}
-
-// ---- steps: groups with slots -----------------------------------------------------------------------
+// ---- steps: groups with slots -------------------------------------------------------------------
 
 // The inputs of a group: the head's own, then those of its members but for the chained one.
 static enum bnr_status read_slots(struct bnr_planner *p, struct bnr_group *g) {
@@ -354,8 +199,9 @@ static bool any_unknown(const struct bnr_plan *plan, const int *slots, int n) {
     return false;
 }
 
-// Types are complete only at run time when an input's is, or when an output's dims depend on data that
-// inference can look at then. Where they depend on the computation itself, asking again tells nothing.
+// Types are complete only at run time when an input's is, or when an output's dims depend on data
+// that inference can look at then. Where they depend on the computation itself, asking again tells
+// nothing.
 static bool is_late(const struct bnr_plan *plan, const struct bnr_step *st) {
     if (st->n_bodies > 0)
         return false;
@@ -375,9 +221,9 @@ static bool is_view(const struct bnr_planner *p, const struct bnr_step *st) {
         return false;
     const struct bnr_slot *from = &plan->slots[st->in[0]], *to = &plan->slots[st->out[0]];
     size_t from_bytes, to_bytes;
-    return from->kind != BNR_SLOT_DYNAMIC && to->kind == BNR_SLOT_PLACED && placeable(&from->type) &&
-           bnr__type_bytes(&from->type, &from_bytes) && bnr__type_bytes(&to->type, &to_bytes) &&
-           from_bytes == to_bytes &&
+    return from->kind != BNR_SLOT_DYNAMIC && to->kind == BNR_SLOT_PLACED &&
+           bnr__type_placeable(&from->type) && bnr__type_bytes(&from->type, &from_bytes) &&
+           bnr__type_bytes(&to->type, &to_bytes) && from_bytes == to_bytes &&
            bnr__dtype_size(from->type.dtype) == bnr__dtype_size(to->type.dtype);
 }
 
@@ -416,7 +262,7 @@ enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
         p->slot_of[i] = -1;
     find_running_nodes(p);
     BNR_TRY(slots_of_given(p));
-    BNR_TRY(make_groups(p));
+    BNR_TRY(bnr__plan_groups(p));
     for (size_t i = 0; i < p->n_groups; i++)
         BNR_TRY(complete_group(p, &p->groups[i]));
     return output_slots(p);

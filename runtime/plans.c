@@ -4,8 +4,8 @@
 
 #include "runtime/exec.h"
 
-enum bnr_status bnr__plans_init(struct bnr_plans *plans, struct bnr_graph *g, struct bnr_arena *arena,
-                                struct bnr_error *err) {
+enum bnr_status bnr__plans_init(struct bnr_plans *plans, struct bnr_graph *g,
+                                struct bnr_arena *arena, struct bnr_error *err) {
     plans->graph = g;
     BNR_TRY(bnr__graph_captures(g, arena, &plans->captures, &plans->n_captures));
     plans->given = BNR_NEW_ARRAY(arena, g->n_inputs + plans->n_captures, const struct bnr_value *);
@@ -53,8 +53,8 @@ static struct bnr_plan *find(struct bnr_plans *plans, struct bnr_tensor *const *
     return NULL;
 }
 
-// Under the lock: takes the least recently used plan that no run uses off the list, when there are more
-// than should be kept.
+// Under the lock: takes the least recently used plan that no run uses off the list, when there are
+// more than should be kept.
 static struct bnr_plan *take_oldest(struct bnr_plans *plans) {
     struct bnr_plan **oldest = NULL;
     if (plans->count <= BNR_MAX_PLANS)
@@ -77,7 +77,8 @@ static void note_origin(struct bnr_bn *bn, const struct bnr_node *head) {
     }
 }
 
-// A BatchNormalization that runs inside of another node's step costs no pass over memory of its own.
+// A BatchNormalization that runs inside of another node's step costs no pass over memory of its
+// own.
 static void note_fused(const struct bnr_plan *plan) {
     for (int i = 0; i < plan->n_steps; i++) {
         const struct bnr_step *st = &plan->steps[i];
@@ -109,7 +110,8 @@ static enum bnr_status make(struct bnr_plan **out, struct bnr_session *s, struct
     plans->first = *out;
     plans->count++;
     count(s, *out);
-    struct bnr_plan *oldest = s->profile ? NULL : take_oldest(plans); // the profile names plans' steps
+    struct bnr_plan *oldest =
+        s->profile ? NULL : take_oldest(plans); // the profile names plans' steps
     pthread_mutex_unlock(&s->lock);
     if (oldest)
         free_with_contexts(oldest);
@@ -124,8 +126,9 @@ static struct bnr_plan *find_locked(struct bnr_session *s, struct bnr_plans *pla
     return plan;
 }
 
-enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s, struct bnr_plans *plans,
-                               struct bnr_tensor *const *given, struct bnr_error *err) {
+enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s,
+                               struct bnr_plans *plans, struct bnr_tensor *const *given,
+                               struct bnr_error *err) {
     *out = find_locked(s, plans, given);
     if (*out)
         return BNR_OK;

@@ -51,8 +51,8 @@ static bool make_room(struct bnr_profile *p) {
     if (p->count < p->capacity)
         return true;
     const size_t grown = p->capacity ? p->capacity * 2 : 256;
-    struct event *events = bnr__realloc(p->allocator, p->events, p->capacity * sizeof *events,
-                                        grown * sizeof *events);
+    struct event *events =
+        bnr__realloc(p->allocator, p->events, p->capacity * sizeof *events, grown * sizeof *events);
     if (!events)
         return false;
     p->events = events;
@@ -61,7 +61,8 @@ static bool make_room(struct bnr_profile *p) {
 }
 
 enum bnr_status bnr__profile_add(struct bnr_profile *p, const struct bnr_plan *plan,
-                                 const struct bnr_step *step, uint64_t start, struct bnr_error *err) {
+                                 const struct bnr_step *step, uint64_t start,
+                                 struct bnr_error *err) {
     const uint64_t end = bnr__profile_now();
     const long thread = syscall(SYS_gettid);
     pthread_mutex_lock(&p->lock);
@@ -72,7 +73,8 @@ enum bnr_status bnr__profile_add(struct bnr_profile *p, const struct bnr_plan *p
     return room ? BNR_OK : bnr__no_memory(err);
 }
 
-static void print_types(struct bnr_text *text, const struct bnr_plan *plan, const int *slots, int n) {
+static void print_types(struct bnr_text *text, const struct bnr_plan *plan, const int *slots,
+                        int n) {
     bool first = true;
     bnr__text_add(text, "[");
     for (int i = 0; i < n; i++) {
@@ -80,7 +82,8 @@ static void print_types(struct bnr_text *text, const struct bnr_plan *plan, cons
             continue;
         char buf[200];
         bnr__text_add(text, first ? "" : ",");
-        bnr__text_json_string(text, bnr__type_describe(&plan->slots[slots[i]].type, buf, sizeof buf));
+        bnr__text_json_string(text,
+                              bnr__type_describe(&plan->slots[slots[i]].type, buf, sizeof buf));
         first = false;
     }
     bnr__text_add(text, "]");

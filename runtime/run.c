@@ -16,9 +16,10 @@ struct call {
     struct bnr_error *err;
 };
 
-// ---- inputs -----------------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------
 
-// What input i is when double precision is asked for: a conversion that the caller releases, else t.
+// What input i is when double precision is asked for: a conversion that the caller releases, else
+// t.
 static enum bnr_status promote(struct bnr_tensor **t, const struct bnr_session *s, size_t i,
                                struct bnr_error *err) {
     struct bnr_tensor *given = *t;
@@ -46,7 +47,7 @@ static enum bnr_status set_given(struct call *c, const bnr_tensor *const *inputs
                                : bnr__fail(c->err, BNR_INTERNAL, "inputs are out of order");
 }
 
-// ---- outputs ----------------------------------------------------------------------------------------
+// ---- outputs ------------------------------------------------------------------------------------
 
 static const struct bnr_slot *output_slot(const struct bnr_exec *x, size_t k) {
     return &x->plan->slots[x->plan->outputs[k].slot];
@@ -63,7 +64,8 @@ static enum bnr_status check_match(const struct call *c, size_t k, const struct 
     const struct bnr_tensor *t = c->outputs[k];
     const char *name = c->session->face->outputs[k].info.name;
     char seen[160], want[160];
-    bool same = t->kind == BNR_KIND_TENSOR && t->dtype == type->dtype && t->rank == type->shape.rank;
+    bool same =
+        t->kind == BNR_KIND_TENSOR && t->dtype == type->dtype && t->rank == type->shape.rank;
     for (int d = 0; same && d < t->rank; d++)
         same = t->dims[d] == type->shape.dims[d].n;
     if (!same)
@@ -71,7 +73,8 @@ static enum bnr_status check_match(const struct call *c, size_t k, const struct 
                          bnr__tensor_describe(t, seen, sizeof seen),
                          bnr__type_describe(type, want, sizeof want));
     if (t->dtype == BNR_STRING)
-        return bnr__fail(c->err, BNR_INVALID, "output '%s': strings need a new tensor (pass NULL)", name);
+        return bnr__fail(c->err, BNR_INVALID, "output '%s': strings need a new tensor (pass NULL)",
+                         name);
     return BNR_OK;
 }
 
@@ -99,9 +102,10 @@ static bool may_write(const struct call *c, size_t k) {
     return true;
 }
 
-// A tensor for each output that the run writes straight into: the caller's, a new one for him, or, where
-// he wants none or his memory is also an input, one of ours. made[k]: a new one.
-static enum bnr_status set_direct(const struct call *c, struct bnr_exec *x, struct bnr_tensor **made) {
+// A tensor for each output that the run writes straight into: the caller's, a new one for him, or,
+// where he wants none or his memory is also an input, one of ours. made[k]: a new one.
+static enum bnr_status set_direct(const struct call *c, struct bnr_exec *x,
+                                  struct bnr_tensor **made) {
     for (size_t k = 0; k < x->plan->graph->n_outputs; k++) {
         if (!x->plan->outputs[k].direct)
             continue;
@@ -111,8 +115,8 @@ static enum bnr_status set_direct(const struct call *c, struct bnr_exec *x, stru
             const struct bnr_type *type = &output_slot(x, k)->type;
             int64_t dims[BNR_MAX_RANK];
             bnr__shape_numbers(&type->shape, dims);
-            BNR_TRY(bnr__tensor_new(&made[k], c->session->allocator, type->dtype, type->shape.rank, dims,
-                                    c->err));
+            BNR_TRY(bnr__tensor_new(&made[k], c->session->allocator, type->dtype, type->shape.rank,
+                                    dims, c->err));
             x->direct[k] = made[k];
         } else {
             BNR_TRY(bnr__exec_spare(&x->direct[k], x, k, c->err));
@@ -135,8 +139,8 @@ static enum bnr_status take_output(const struct call *c, const struct bnr_exec *
     if (c->outputs[k]) {
         if (t == c->outputs[k])
             return BNR_OK;
-        const struct bnr_type type = {.kind = t->kind, .dtype = t->dtype,
-                                      .shape = bnr__shape_of(t->rank, t->dims)};
+        const struct bnr_type type = {
+            .kind = t->kind, .dtype = t->dtype, .shape = bnr__shape_of(t->rank, t->dims)};
         BNR_TRY(check_match(c, k, &type));
         if (t->nbytes)
             memcpy(c->outputs[k]->data, t->data, t->nbytes);
@@ -150,7 +154,7 @@ static enum bnr_status take_output(const struct call *c, const struct bnr_exec *
     return BNR_OK;
 }
 
-// ---- the run ----------------------------------------------------------------------------------------
+// ---- the run ------------------------------------------------------------------------------------
 
 static enum bnr_status run_in(const struct call *c, struct bnr_run *run, struct bnr_tensor **made) {
     BNR_TRY(check_outputs(c, run->exec));
@@ -204,7 +208,8 @@ static enum bnr_status call(struct call *c, const bnr_tensor *const *inputs, siz
 }
 
 // With room for pointers on the stack, or from the allocator where there are many.
-static enum bnr_status call_with_room(struct call *c, const bnr_tensor *const *inputs, size_t n_inputs) {
+static enum bnr_status call_with_room(struct call *c, const bnr_tensor *const *inputs,
+                                      size_t n_inputs) {
     const struct bnr_allocator *a = c->session->allocator;
     const size_t n_given = c->session->plans[0].n_given, n = n_given + c->n_outputs;
     struct bnr_tensor *few[FEW] = {NULL}, **room = few;
@@ -229,13 +234,15 @@ enum bnr_status bnr_run(bnr_session *session, const bnr_tensor *const *inputs, s
     if (n_outputs > 0 && !outputs)
         return bnr__fail(err, BNR_INVALID, "%zu outputs asked for, at NULL", n_outputs);
     bnr_tensor *none = NULL;
-    struct call c = {.session = session, .outputs = outputs ? outputs : &none, .n_outputs = n_outputs,
+    struct call c = {.session = session,
+                     .outputs = outputs ? outputs : &none,
+                     .n_outputs = n_outputs,
                      .err = err};
     return call_with_room(&c, inputs, n_inputs);
 }
 
-enum bnr_status bnr_session_plan(bnr_session *session, const bnr_tensor *const *inputs, size_t n_inputs,
-                                 struct bnr_error *err) {
+enum bnr_status bnr_session_plan(bnr_session *session, const bnr_tensor *const *inputs,
+                                 size_t n_inputs, struct bnr_error *err) {
     if (!session)
         return bnr__fail(err, BNR_INVALID, "no session given");
     struct call c = {.session = session, .err = err};

@@ -10,11 +10,11 @@
 #include "runtime/profile.h"
 
 enum {
-    ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE | BNR_PROMOTE_DOUBLE |
-                BNR_TRAINING
+    ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
+                BNR_PROMOTE_DOUBLE | BNR_TRAINING
 };
 
-// ---- options ----------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
 void bnr_options_init(struct bnr_options *options) {
     *options = (struct bnr_options){.struct_size = sizeof *options, .stop_after = -1};
@@ -29,7 +29,8 @@ enum bnr_status bnr__options_check(const struct bnr_options *o, struct bnr_error
         return bnr__fail(err, BNR_INVALID, "options: %d threads, expected 0 to %d", o->threads,
                          BNR_MAX_THREADS);
     if (o->flags & ~(unsigned)ALL_FLAGS)
-        return bnr__fail(err, BNR_INVALID, "options: unknown flags 0x%x", o->flags & ~(unsigned)ALL_FLAGS);
+        return bnr__fail(err, BNR_INVALID, "options: unknown flags 0x%x",
+                         o->flags & ~(unsigned)ALL_FLAGS);
     if ((o->flags & BNR_PROMOTE_DOUBLE) && !(o->flags & BNR_REFERENCE))
         return bnr__fail(err, BNR_INVALID, "options: BNR_PROMOTE_DOUBLE is for BNR_REFERENCE only");
     return BNR_OK;
@@ -41,8 +42,9 @@ static enum bnr_status set_options(struct bnr_session *s, const struct bnr_optio
     s->flags = o->flags;
     s->threads = o->threads ? o->threads : bnr__pool_cores();
     if (!bnr__cpu_level(o->cpu, detected, &s->cpu))
-        return bnr__fail(err, BNR_INVALID, "options: cpu level '%s' is unknown or beyond this machine's '%s'",
-                         o->cpu, bnr__cpu_level_name(detected));
+        return bnr__fail(err, BNR_INVALID,
+                         "options: cpu level '%s' is unknown or beyond this machine's '%s'", o->cpu,
+                         bnr__cpu_level_name(detected));
     if (o->flags & BNR_PROFILE) {
         s->profile = bnr__profile_new(s->allocator);
         if (!s->profile)
@@ -52,7 +54,7 @@ static enum bnr_status set_options(struct bnr_session *s, const struct bnr_optio
     return BNR_OK;
 }
 
-// ---- the copy of the model --------------------------------------------------------------------------
+// ---- the copy of the model ----------------------------------------------------------------------
 
 // All missing operators in one line, as many as fit.
 static enum bnr_status missing_operators(const struct bnr_model *m, struct bnr_error *err) {
@@ -121,7 +123,7 @@ static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *
     return BNR_OK;
 }
 
-// ---- plans ------------------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 static enum bnr_status count_graphs(struct bnr_graph *g, void *cx) {
     *(size_t *)cx += 1;
@@ -150,8 +152,8 @@ struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct b
     return NULL;
 }
 
-// Where the file leaves no dim of an input open there is one plan only: made now, so that the first run
-// is as fast as the others and shapes that do not fit are found here.
+// Where the file leaves no dim of an input open there is one plan only: made now, so that the first
+// run is as fast as the others and shapes that do not fit are found here.
 static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) {
     const struct bnr_plans *plans = &s->plans[0];
     struct bnr_tensor *headers = BNR_NEW_ARRAY(&s->arena, plans->n_given, struct bnr_tensor);
@@ -178,7 +180,7 @@ static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) 
     return BNR_OK;
 }
 
-// ---- creating and freeing ---------------------------------------------------------------------------
+// ---- creating and freeing -----------------------------------------------------------------------
 
 static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model,
                             const struct bnr_options *o, struct bnr_error *err) {
@@ -230,7 +232,7 @@ void bnr_session_free(bnr_session *s) {
     bnr__free(s->allocator, s, sizeof *s);
 }
 
-// ---- asking -----------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 size_t bnr_session_bn_count(const bnr_session *session) {
     return session->model->n_bns;
@@ -255,7 +257,8 @@ static void unlock(const bnr_session *s) {
     pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&s->lock);
 }
 
-enum bnr_status bnr_session_bn(const bnr_session *session, size_t index, struct bnr_bn_report *report) {
+enum bnr_status bnr_session_bn(const bnr_session *session, size_t index,
+                               struct bnr_bn_report *report) {
     if (index >= session->model->n_bns)
         return BNR_INVALID;
     lock(session);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session: an optimized copy of a model, its plans, and what runs share.
 //
-// Locks: `planning` is held while a plan is made, one at a time; `lock` protects what runs change and is
-// held for moments only. Taken in this order.
+// Locks: `planning` is held while a plan is made, one at a time; `lock` protects what runs change
+// and is held for moments only. Taken in this order.
 #ifndef BNR_SESSION_H
 #define BNR_SESSION_H
 
@@ -41,8 +41,8 @@ struct bnr_session {
     const struct bnr_interface *face; // of the model before optimization
     bool fixed; // the main graph has one plan for ever: all dims of its inputs are numbers
     struct bnr_pool *pool;
-    struct bnr_packs packs; // under `planning`
-    struct bnr_arena arena; // for the tables below
+    struct bnr_packs packs;  // under `planning`
+    struct bnr_arena arena;  // for the tables below
     struct bnr_plans *plans; // one per graph, the main graph first
     size_t n_plans;
     pthread_mutex_t lock, planning;
@@ -56,12 +56,14 @@ struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct b
 enum bnr_status bnr__options_check(const struct bnr_options *options, struct bnr_error *err);
 void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn);
 
-// plans.c: the plan for these tensors' types, made when there is none; stays until bnr__plans_leave.
-enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s, struct bnr_plans *plans,
-                               struct bnr_tensor *const *given, struct bnr_error *err);
+// plans.c: the plan for these tensors' types, made when there is none; stays until
+// bnr__plans_leave.
+enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s,
+                               struct bnr_plans *plans, struct bnr_tensor *const *given,
+                               struct bnr_error *err);
 void bnr__plans_leave(struct bnr_session *s, struct bnr_plan *plan);
-enum bnr_status bnr__plans_init(struct bnr_plans *plans, struct bnr_graph *g, struct bnr_arena *arena,
-                                struct bnr_error *err);
+enum bnr_status bnr__plans_init(struct bnr_plans *plans, struct bnr_graph *g,
+                                struct bnr_arena *arena, struct bnr_error *err);
 void bnr__plans_free(struct bnr_plans *plans); // no run may be under way
 
 // memory.c: memory of at least `bytes` for one run, reused where possible.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proof of a fold by running it: folded against unfolded, and both against a double-precision
-// evaluation of the unfolded graph, so that it shows which of the two is closer to the truth. The first
-// two run alike (same kernels, so that the difference is the fold's); the third shares no kernel and no
-// rewrite with them.
+// evaluation of the unfolded graph, so that it shows which of the two is closer to the truth. The
+// first two run alike (same kernels, so that the difference is the fold's); the third shares no
+// kernel and no rewrite with them.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +115,8 @@ static enum bnr_status run_one_way(const bnr_model *model, const struct bnr_opti
 enum { FOLDED, UNFOLDED, TRUTH, WAYS };
 
 static enum bnr_status fill_report(struct bnr_verify_report *r, const bnr_model *model,
-                                   bnr_tensor **outs[WAYS], double tolerance, struct bnr_error *err) {
+                                   bnr_tensor **outs[WAYS], double tolerance,
+                                   struct bnr_error *err) {
     r->passed = 1;
     for (size_t i = 0; i < r->n_outputs; i++) {
         struct bnr_verify_output *o = &r->outputs[i];

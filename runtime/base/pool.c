@@ -96,11 +96,12 @@ void bnr__pool_begin(struct bnr_pool *pool) {
         atomic_fetch_add_explicit(&pool->users, 1, memory_order_relaxed);
 }
 
-// Workers that spin learn only from another loop that they should sleep; two items are the fewest that
-// pthreadpool hands to its workers at all.
+// Workers that spin learn only from another loop that they should sleep; two items are the fewest
+// that pthreadpool hands to its workers at all.
 void bnr__pool_end(struct bnr_pool *pool) {
     if (!pool || atomic_fetch_sub_explicit(&pool->users, 1, memory_order_acq_rel) != 1)
         return;
     if (atomic_exchange_explicit(&pool->spinning, false, memory_order_acq_rel))
-        pthreadpool_parallelize_1d(pool->workers, do_nothing, NULL, 2, PTHREADPOOL_FLAG_YIELD_WORKERS);
+        pthreadpool_parallelize_1d(pool->workers, do_nothing, NULL, 2,
+                                   PTHREADPOOL_FLAG_YIELD_WORKERS);
 }

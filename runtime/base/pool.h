@@ -11,8 +11,8 @@ enum { BNR_MAX_THREADS = 1024 };
 
 struct bnr_pool;
 
-// threads: including the caller, at most BNR_MAX_THREADS (BNR_INVALID). threads <= 1 gives NULL with
-// BNR_OK, which means serial everywhere.
+// threads: including the caller, at most BNR_MAX_THREADS (BNR_INVALID). threads <= 1 gives NULL
+// with BNR_OK, which means serial everywhere.
 enum bnr_status bnr__pool_new(struct bnr_pool **out, int threads, struct bnr_error *err);
 void bnr__pool_free(struct bnr_pool *pool);
 int bnr__pool_threads(const struct bnr_pool *pool); // 1 for NULL
@@ -24,9 +24,10 @@ int bnr__pool_cores(void);                          // that this process may use
 void bnr__parallel_for(struct bnr_pool *pool, size_t n, size_t grain,
                        void (*fn)(void *cx, size_t begin, size_t end), void *cx);
 
-// Brackets around work that has many parallel parts close together. Between them workers wait for the
-// next part by spinning for a while, which saves waking them; after the last bnr__pool_end of all callers
-// they sleep, so that an idle pool costs nothing. Outside of brackets workers always sleep.
+// Brackets around work that has many parallel parts close together. Between them workers wait for
+// the next part by spinning for a while, which saves waking them; after the last bnr__pool_end of
+// all callers they sleep, so that an idle pool costs nothing. Outside of brackets workers always
+// sleep.
 void bnr__pool_begin(struct bnr_pool *pool);
 void bnr__pool_end(struct bnr_pool *pool);
 

@@ -24,8 +24,8 @@ void mb_begin(struct model_builder *t, int opset, const struct bnr_allocator *a)
     t->failed = !t->graph;
 }
 
-struct bnr_value *mb_input(struct model_builder *t, const char *name, enum bnr_dtype dtype, int rank,
-                            const int64_t *dims) {
+struct bnr_value *mb_input(struct model_builder *t, const char *name, enum bnr_dtype dtype,
+                           int rank, const int64_t *dims) {
     struct bnr_value *v;
     if (t->failed || !ok(t, bnr__value_new(&v, t->graph, name, &t->err)))
         return NULL;
@@ -78,13 +78,14 @@ struct bnr_value *mb_ints(struct model_builder *t, size_t n, const int64_t *valu
     return constant(t, x);
 }
 
-struct bnr_value *mb_op(struct model_builder *t, const char *op_type, struct bnr_value *in0, struct bnr_value *in1,
-                         struct bnr_value *in2) {
+struct bnr_value *mb_op(struct model_builder *t, const char *op_type, struct bnr_value *in0,
+                        struct bnr_value *in1, struct bnr_value *in2) {
     struct bnr_value *const in[3] = {in0, in1, in2};
     const int n_in = in2 ? 3 : in1 ? 2 : in0 ? 1 : 0;
     struct bnr_node *n;
     struct bnr_value *v;
-    if (t->failed || !ok(t, bnr__node_new(&n, t->graph, NULL, "", op_type, NULL, n_in, in, 1, &t->err)) ||
+    if (t->failed ||
+        !ok(t, bnr__node_new(&n, t->graph, NULL, "", op_type, NULL, n_in, in, 1, &t->err)) ||
         !ok(t, bnr__value_new(&v, t->graph, NULL, &t->err)))
         return NULL;
     bnr__node_set_output(n, 0, v);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public interface: options, input and output checks, many threads, steady state, failing allocators.
+// The public interface: options, input and output checks, many threads, steady state, failing
+// allocators.
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +15,9 @@
 #include "tests/lib/fault_alloc.h"
 #include "tests/lib/model_builder.h"
 
-#define DIMS(...)                                                                                       \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                      \
-        __VA_ARGS__                                                                                     \
+#define DIMS(...)                                                                                  \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
     }
 
 // Every allocation of the C library in this program.
@@ -39,15 +40,18 @@ void *calloc(size_t n, size_t size) {
 }
 #endif
 
-// ---- a small network --------------------------------------------------------------------------------
+// ---- a small network ----------------------------------------------------------------------------
 
 // x [N, 3, H, W] -> Conv -> BatchNormalization -> Relu -> MaxPool -> Flatten; and its Softmax.
-static struct bnr_model *small_model(const struct bnr_allocator *a, struct bnr_error *err, int64_t batch) {
+static struct bnr_model *small_model(const struct bnr_allocator *a, struct bnr_error *err,
+                                     int64_t batch) {
     struct model_builder t;
     mb_begin(&t, 13, a);
     struct bnr_value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(batch, 3, 12, 12));
-    struct bnr_value *c = mb_op(&t, "Conv", x, mb_weights(&t, DIMS(8, 3, 3, 3)), mb_weights(&t, DIMS(8)));
-    struct bnr_value *b = mb_op(&t, "BatchNormalization", c, mb_weights(&t, DIMS(8)), mb_weights(&t, DIMS(8)));
+    struct bnr_value *c =
+        mb_op(&t, "Conv", x, mb_weights(&t, DIMS(8, 3, 3, 3)), mb_weights(&t, DIMS(8)));
+    struct bnr_value *b =
+        mb_op(&t, "BatchNormalization", c, mb_weights(&t, DIMS(8)), mb_weights(&t, DIMS(8)));
     if (b) {
         struct bnr_value *var = mb_op(&t, "Abs", mb_weights(&t, DIMS(8)), NULL, NULL);
         t.failed = t.failed || !var ||
@@ -58,8 +62,8 @@ static struct bnr_model *small_model(const struct bnr_allocator *a, struct bnr_e
     }
     struct bnr_value *p = mb_op(&t, "MaxPool", mb_op(&t, "Relu", b, NULL, NULL), NULL, NULL);
     if (p)
-        t.failed = t.failed ||
-                   bnr__node_set_attr_ints(p->producer, "kernel_shape", (int64_t[]){2, 2}, 2) != BNR_OK;
+        t.failed = t.failed || bnr__node_set_attr_ints(p->producer, "kernel_shape",
+                                                       (int64_t[]){2, 2}, 2) != BNR_OK;
     struct bnr_value *f = mb_op(&t, "Flatten", p, NULL, NULL);
     mb_output(&t, f);
     mb_output(&t, mb_op(&t, "Softmax", f, NULL, NULL));
@@ -77,7 +81,8 @@ static struct bnr_model *must_have_model(int64_t batch) {
     return m;
 }
 
-static struct bnr_session *must_have_session(const struct bnr_model *m, int threads, unsigned flags) {
+static struct bnr_session *must_have_session(const struct bnr_model *m, int threads,
+                                             unsigned flags) {
     struct bnr_session *s;
     struct bnr_error err;
     struct bnr_options o;
@@ -89,15 +94,17 @@ static struct bnr_session *must_have_session(const struct bnr_model *m, int thre
     return s;
 }
 
-static void must_run(struct bnr_session *s, const struct bnr_tensor *x, struct bnr_tensor **out, size_t n) {
+static void must_run(struct bnr_session *s, const struct bnr_tensor *x, struct bnr_tensor **out,
+                     size_t n) {
     struct bnr_error err;
     if (bnr_run(s, &x, 1, out, n, &err) != BNR_OK)
         fail_msg("%s", err.message);
 }
 
-// ---- options ----------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
-static void expect_options(const struct bnr_model *m, const struct bnr_options *o, const char *part) {
+static void expect_options(const struct bnr_model *m, const struct bnr_options *o,
+                           const char *part) {
     struct bnr_error err;
     struct bnr_session *s = (struct bnr_session *)&err;
     assert_int_equal(bnr_session_create(&s, m, o, &err), BNR_INVALID);
@@ -155,7 +162,7 @@ static void null_arguments(void **state) {
     bnr_tensor_release(NULL);
 }
 
-// ---- tensors ----------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------
 
 static void tensors(void **state) {
     struct bnr_error err;
@@ -172,7 +179,8 @@ static void tensors(void **state) {
     assert_int_equal(bnr_tensor_wrap(&t, BNR_STRING, DIMS(1), bytes, 16, &err), BNR_INVALID);
     assert_int_equal(bnr_tensor_wrap(&t, (enum bnr_dtype)99, DIMS(1), bytes, 4, &err), BNR_INVALID);
     assert_int_equal(bnr_tensor_create(&t, BNR_FLOAT, DIMS(-1), NULL, &err), BNR_INVALID);
-    assert_int_equal(bnr_tensor_create(&t, BNR_FLOAT, DIMS(INT64_MAX, INT64_MAX), NULL, &err), BNR_INVALID);
+    assert_int_equal(bnr_tensor_create(&t, BNR_FLOAT, DIMS(INT64_MAX, INT64_MAX), NULL, &err),
+                     BNR_INVALID);
     assert_int_equal(bnr_tensor_create(&t, BNR_FLOAT, 17, NULL, NULL, &err), BNR_INVALID);
     assert_int_equal(bnr_tensor_create(&t, BNR_DOUBLE, DIMS(3), NULL, &err), BNR_OK);
     assert_true(((double *)bnr_tensor_data(t))[2] == 0);
@@ -203,7 +211,7 @@ static void strings_and_items(void **state) {
     assert_int_equal(bnr_tensor_create_items(&seq, BNR_KIND_TENSOR, NULL, 0, &err), BNR_INVALID);
 }
 
-// ---- inputs and outputs -----------------------------------------------------------------------------
+// ---- inputs and outputs -------------------------------------------------------------------------
 
 static void expect_run(struct bnr_session *s, const struct bnr_tensor *x, struct bnr_tensor *y,
                        enum bnr_status status, const char *part) {
@@ -224,9 +232,15 @@ static void wrong_inputs(void **state) {
         int64_t dims[4];
         const char *part;
     } cases[] = {
-        {BNR_DOUBLE, 4, {1, 3, 12, 12}, "input 'x' is float64[1,3,12,12], expected float32[A,3,12,12]"},
+        {BNR_DOUBLE,
+         4,
+         {1, 3, 12, 12},
+         "input 'x' is float64[1,3,12,12], expected float32[A,3,12,12]"},
         {BNR_FLOAT, 3, {3, 12, 12}, "input 'x' is float32[3,12,12], expected float32[A,3,12,12]"},
-        {BNR_FLOAT, 4, {1, 4, 12, 12}, "input 'x' is float32[1,4,12,12], expected float32[A,3,12,12]"},
+        {BNR_FLOAT,
+         4,
+         {1, 4, 12, 12},
+         "input 'x' is float32[1,4,12,12], expected float32[A,3,12,12]"},
     };
     for (size_t i = 0; i < BNR_COUNT(cases); i++) {
         struct bnr_tensor *x = mb_tensor(cases[i].dtype, cases[i].rank, cases[i].dims, 1);
@@ -234,7 +248,8 @@ static void wrong_inputs(void **state) {
         bnr_tensor_release(x);
     }
     expect_run(s, NULL, NULL, BNR_INVALID, "input 'x' is missing, expected float32[A,3,12,12]");
-    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(1, 3, 12, 12), 1), *out[3] = {NULL, NULL, NULL};
+    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(1, 3, 12, 12), 1),
+                      *out[3] = {NULL, NULL, NULL};
     struct bnr_error err;
     assert_int_equal(bnr_run(s, (const bnr_tensor *[]){x, x}, 2, out, 1, &err), BNR_INVALID);
     assert_non_null(strstr(err.message, "2 inputs given, the model has 1"));
@@ -253,12 +268,14 @@ static void wrong_inputs(void **state) {
 static void symbols_agree(void **state) {
     struct model_builder t;
     mb_begin(&t, 13, NULL);
-    struct bnr_value *a = mb_input(&t, "a", BNR_FLOAT, DIMS(-1, 3)), *b = mb_input(&t, "b", BNR_FLOAT, DIMS(3, -1));
+    struct bnr_value *a = mb_input(&t, "a", BNR_FLOAT, DIMS(-1, 3)),
+                     *b = mb_input(&t, "b", BNR_FLOAT, DIMS(3, -1));
     mb_output(&t, mb_op(&t, "MatMul", a, b, NULL));
     struct bnr_model *m = mb_end(&t);
     assert_non_null(m);
     struct bnr_session *s = must_have_session(m, 1, 0);
-    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(4, 3), 1), *y = mb_tensor(BNR_FLOAT, DIMS(3, 5), 2);
+    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(4, 3), 1),
+                      *y = mb_tensor(BNR_FLOAT, DIMS(3, 5), 2);
     struct bnr_tensor *z = mb_tensor(BNR_FLOAT, DIMS(3, 4), 2), *out = NULL;
     struct bnr_error err;
     assert_int_equal(bnr_run(s, (const bnr_tensor *[]){x, y}, 2, &out, 1, &err), BNR_SHAPE);
@@ -304,8 +321,9 @@ static void outputs_of_the_caller(void **state) {
     expect_run(s, x, bad, BNR_SHAPE, "is to go to float32[2,5], but is float32[2,648]");
     assert_int_equal(bnr__tensor_view(&view, mine, 2, mine->dims, NULL), BNR_OK);
     struct bnr_error err;
-    assert_int_equal(bnr_run(s, (const bnr_tensor *[]){x}, 1, (bnr_tensor *[]){mine, view}, 2, &err),
-                     BNR_INVALID);
+    assert_int_equal(
+        bnr_run(s, (const bnr_tensor *[]){x}, 1, (bnr_tensor *[]){mine, view}, 2, &err),
+        BNR_INVALID);
     assert_non_null(strstr(err.message, "share memory"));
     bnr_tensor_release(view);
     bnr_tensor_release(bad);
@@ -353,7 +371,7 @@ static void aliased_outputs(void **state) {
     bnr_model_free(m);
 }
 
-// ---- threads ----------------------------------------------------------------------------------------
+// ---- threads ------------------------------------------------------------------------------------
 
 enum { CALLERS = 4, SHAPES = 3, ROUNDS = 12 };
 
@@ -406,7 +424,7 @@ static void many_threads_same_bits(void **state) {
     bnr_model_free(m);
 }
 
-// ---- memory -----------------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 // After each of two shapes has run once, runs into the caller's tensors allocate nothing at all.
 static void steady_state_allocates_nothing(void **state) {
@@ -450,8 +468,8 @@ static void steady_state_allocates_nothing(void **state) {
 }
 
 // Build, create and run with the k-th allocation failing, for every k that is reached.
-static enum bnr_status build_and_run(struct fault_alloc *f, const struct bnr_tensor *x, unsigned flags,
-                                     struct bnr_error *err) {
+static enum bnr_status build_and_run(struct fault_alloc *f, const struct bnr_tensor *x,
+                                     unsigned flags, struct bnr_error *err) {
     struct bnr_model *m = small_model(&f->allocator, err, -1);
     if (!m)
         return BNR_NO_MEMORY;
@@ -487,18 +505,20 @@ static void every_allocation_may_fail(void **state) {
             if (st != BNR_OK && st != BNR_NO_MEMORY)
                 fail_msg("allocation %ld failed: %s", k, err.message);
             if (atomic_load(&f.live_blocks) != 0)
-                fail_msg("allocation %ld failed: %ld blocks leaked", k, atomic_load(&f.live_blocks));
+                fail_msg("allocation %ld failed: %ld blocks leaked", k,
+                         atomic_load(&f.live_blocks));
         }
         assert_true(k > 20);
     }
     bnr_tensor_release(x);
 }
 
-// ---- the rest ---------------------------------------------------------------------------------------
+// ---- the rest -----------------------------------------------------------------------------------
 
 static void profile_is_json(void **state) {
     struct bnr_model *m = must_have_model(1);
-    struct bnr_session *s = must_have_session(m, 1, BNR_PROFILE), *plain = must_have_session(m, 1, 0);
+    struct bnr_session *s = must_have_session(m, 1, BNR_PROFILE),
+                       *plain = must_have_session(m, 1, 0);
     struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(1, 3, 12, 12), 1), *out = NULL;
     must_run(s, x, &out, 1);
     char *trace = bnr_session_profile(s);
@@ -520,9 +540,11 @@ static void profile_is_json(void **state) {
 
 static void versions_and_names(void **state) {
     char version[40];
-    snprintf(version, sizeof version, "%d.%d.%d", BNR_VERSION_MAJOR, BNR_VERSION_MINOR, BNR_VERSION_PATCH);
+    snprintf(version, sizeof version, "%d.%d.%d", BNR_VERSION_MAJOR, BNR_VERSION_MINOR,
+             BNR_VERSION_PATCH);
     assert_string_equal(bnr_version(), version);
-    assert_string_equal(bnr_status_text(BNR_SHAPE), "shapes, dtypes or attributes do not fit together");
+    assert_string_equal(bnr_status_text(BNR_SHAPE),
+                        "shapes, dtypes or attributes do not fit together");
     assert_string_equal(bnr_status_text((enum bnr_status)77), "unknown status");
     assert_int_equal(bnr_dtype_from_name("int64"), BNR_INT64);
     assert_int_equal(bnr_dtype_from_name(NULL), BNR_UNDEFINED);

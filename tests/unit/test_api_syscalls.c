@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs of known shapes make no system call, except to wake and await threads. Counted by tracing a child.
+// Runs of known shapes make no system call, except to wake and await threads. Counted by tracing a
+// child.
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,9 +17,9 @@
 #include "runtime/session.h"
 #include "tests/lib/model_builder.h"
 
-#define DIMS(...)                                                                                       \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                      \
-        __VA_ARGS__                                                                                     \
+#define DIMS(...)                                                                                  \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
     }
 
 enum { MARK = 123456789 }; // an argument that nobody passes to getpgid
@@ -31,7 +32,8 @@ static struct bnr_model *model(void) {
     struct model_builder t;
     mb_begin(&t, 13, NULL);
     struct bnr_value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(-1, 16, 24, 24));
-    struct bnr_value *c = mb_op(&t, "Conv", x, mb_weights(&t, DIMS(32, 16, 3, 3)), mb_weights(&t, DIMS(32)));
+    struct bnr_value *c =
+        mb_op(&t, "Conv", x, mb_weights(&t, DIMS(32, 16, 3, 3)), mb_weights(&t, DIMS(32)));
     struct bnr_value *r = mb_op(&t, "Sigmoid", mb_op(&t, "Relu", c, NULL, NULL), NULL, NULL);
     struct bnr_value *p = mb_op(&t, "GlobalAveragePool", r, NULL, NULL);
     struct bnr_value *f = mb_op(&t, "Flatten", p, NULL, NULL);

@@ -42,7 +42,8 @@ static void check_disjoint(const struct bnr_block *b, size_t n, size_t bytes) {
         assert_true(b[i].offset + b[i].size + BNR_TENSOR_PAD <= bytes);
         for (size_t k = 0; k < i; k++) {
             bool together = b[i].first <= b[k].last && b[k].first <= b[i].last;
-            bool apart = b[i].offset + b[i].size <= b[k].offset || b[k].offset + b[k].size <= b[i].offset;
+            bool apart =
+                b[i].offset + b[i].size <= b[k].offset || b[k].offset + b[k].size <= b[i].offset;
             if (together && !apart && b[i].size && b[k].size)
                 fail_msg("seed %llu: blocks %zu and %zu overlap", (unsigned long long)seed, i, k);
         }
@@ -59,7 +60,8 @@ static void random_blocks(void **state) {
         size_t n = draw(MAX_BLOCKS + 1);
         for (size_t i = 0; i < n; i++) {
             int first = (int)draw(STEPS), length = (int)draw(round % 3 ? 6 : STEPS);
-            b[i] = (struct bnr_block){.size = draw(4) ? draw(100000) : draw(200), .first = first,
+            b[i] = (struct bnr_block){.size = draw(4) ? draw(100000) : draw(200),
+                                      .first = first,
                                       .last = first + length < STEPS ? first + length : STEPS - 1};
         }
         struct bnr_placement p;
@@ -81,7 +83,8 @@ static void chain_reaches_the_bound(void **state) {
     struct bnr_arena temp = {0};
     struct bnr_block b[50];
     for (int i = 0; i < 50; i++)
-        b[i] = (struct bnr_block){.size = (size_t)(i * 37 % 11 + 1) * 1000, .first = i, .last = i + 1};
+        b[i] =
+            (struct bnr_block){.size = (size_t)(i * 37 % 11 + 1) * 1000, .first = i, .last = i + 1};
     struct bnr_placement p;
     assert_int_equal(bnr__place(b, 50, &temp, &p, NULL), BNR_OK);
     check_disjoint(b, 50, p.bytes);

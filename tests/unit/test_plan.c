@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans of random graphs, checked by simulating their memory byte by byte, and run against plans in which
-// nothing is aliased or overwritten.
+// Plans of random graphs, checked by simulating their memory byte by byte, and run against plans in
+// which nothing is aliased or overwritten.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #include "runtime/exec.h"
 #include "tests/lib/model_builder.h"
 
-#define DIMS(...)                                                                                       \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                      \
-        __VA_ARGS__                                                                                     \
+#define DIMS(...)                                                                                  \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
     }
 
 static uint64_t seed, first_seed; // first_seed is printed by failures
@@ -24,11 +24,12 @@ static unsigned draw(unsigned below) {
     return (unsigned)(seed >> 33) % below;
 }
 
-// ---- random graphs ----------------------------------------------------------------------------------
+// ---- random graphs ------------------------------------------------------------------------------
 
 enum { MAX_VALUES = 64 };
 
-// Values [rows, 6] and [6, rows], of which operators make more. Exact in float, whatever is rewritten.
+// Values [rows, 6] and [6, rows], of which operators make more. Exact in float, whatever is
+// rewritten.
 struct pool_of_values {
     struct bnr_value *v[MAX_VALUES];
     int rows[MAX_VALUES];
@@ -47,13 +48,15 @@ static void random_node(struct model_builder *t, struct pool_of_values *p) {
     const int a = (int)draw((unsigned)p->n), b = (int)draw((unsigned)p->n);
     const unsigned what = draw(9);
     if (what < 5) {
-        add_value(p, mb_op(t, unary[what], p->v[a], NULL, NULL), p->rows[a], p->turned[a] ^ (what == 4));
+        add_value(p, mb_op(t, unary[what], p->v[a], NULL, NULL), p->rows[a],
+                  p->turned[a] ^ (what == 4));
     } else if (what < 7 && p->rows[a] == p->rows[b] && p->turned[a] == p->turned[b]) {
         const char *op = what == 5 ? "Max" : "Min";
         add_value(p, mb_op(t, op, p->v[a], p->v[b], NULL), p->rows[a], p->turned[a]);
     } else if (what == 7) { // the same bytes with other dims
         const int64_t dims[2] = {p->turned[a] ? p->rows[a] : 6, p->turned[a] ? 6 : p->rows[a]};
-        add_value(p, mb_op(t, "Reshape", p->v[a], mb_ints(t, 2, dims), NULL), p->rows[a], !p->turned[a]);
+        add_value(p, mb_op(t, "Reshape", p->v[a], mb_ints(t, 2, dims), NULL), p->rows[a],
+                  !p->turned[a]);
     } else if (what == 8 && !p->turned[a] && !p->turned[b] && p->rows[a] + p->rows[b] < 200) {
         struct bnr_value *v = mb_op(t, "Concat", p->v[a], p->v[b], NULL);
         if (v)
@@ -84,7 +87,7 @@ static struct bnr_model *random_model(int *rows) {
     return m;
 }
 
-// ---- simulation -------------------------------------------------------------------------------------
+// ---- simulation ---------------------------------------------------------------------------------
 
 // What each byte of the arena and of each output holds: the slot that was written there last.
 struct memory {
@@ -141,8 +144,8 @@ static void check_read(struct memory *m, const struct bnr_plan *plan, int slot) 
     const int *bytes = region(m, s), from = origin(plan, slot);
     for (size_t i = 0; i < slot_bytes(s); i++)
         if (bytes[i] != from)
-            fail_msg("seed %llu: '%s' was overwritten by '%s'", (unsigned long long)first_seed, s->value->name,
-                     bytes[i] < 0 ? "nothing" : plan->slots[bytes[i]].value->name);
+            fail_msg("seed %llu: '%s' was overwritten by '%s'", (unsigned long long)first_seed,
+                     s->value->name, bytes[i] < 0 ? "nothing" : plan->slots[bytes[i]].value->name);
 }
 
 static bool share_bytes(const struct bnr_slot *a, const struct bnr_slot *b) {
@@ -196,7 +199,7 @@ static void simulate(const struct bnr_plan *plan) {
         free(m.bytes[i]);
 }
 
-// ---- runs -------------------------------------------------------------------------------------------
+// ---- runs ---------------------------------------------------------------------------------------
 
 static struct bnr_session *session_of(const struct bnr_model *m, unsigned flags) {
     struct bnr_session *s;
@@ -210,7 +213,8 @@ static struct bnr_session *session_of(const struct bnr_model *m, unsigned flags)
     return s;
 }
 
-static void run(struct bnr_session *s, struct bnr_tensor *const *in, size_t n_in, struct bnr_tensor **out) {
+static void run(struct bnr_session *s, struct bnr_tensor *const *in, size_t n_in,
+                struct bnr_tensor **out) {
     struct bnr_error err;
     const bnr_tensor *inputs[4];
     for (size_t i = 0; i < n_in; i++)
@@ -256,8 +260,8 @@ static void random_graphs(void **state) {
             for (int i = 0; i < plan->steps[s].n_in && plan->steps[s].in[i] >= 0; i++) {
                 const struct bnr_slot *a = &plan->slots[plan->steps[s].in[i]];
                 const struct bnr_slot *b = &plan->slots[plan->steps[s].out[0]];
-                overwritten += a->kind == BNR_SLOT_PLACED && a->base == b->base && a->index == b->index &&
-                               a->offset == b->offset;
+                overwritten += a->kind == BNR_SLOT_PLACED && a->base == b->base &&
+                               a->index == b->index && a->offset == b->offset;
             }
         for (size_t k = 0; k < m->graph->n_outputs; k++)
             direct += plan->outputs[k].direct;
@@ -272,7 +276,7 @@ static void random_graphs(void **state) {
     assert_true(direct > 300);
 }
 
-// ---- cases ------------------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 // x -> Relu -> Neg -> Reshape -> output: one place, and it is the caller's.
 static void chain_runs_in_the_output(void **state) {
@@ -388,8 +392,8 @@ static void plans_are_cached(void **state) {
     static const struct {
         int rows;
         size_t plans;
-    } steps[] = {{1, 1}, {2, 2}, {1, 2}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 6}, {7, 7}, {8, 8},
-                 {1, 8}, {9, 9}, {1, 9}, {3, 9}, {2, 10}, {9, 10}};
+    } steps[] = {{1, 1}, {2, 2}, {1, 2}, {2, 2}, {3, 3}, {4, 4}, {5, 5},  {6, 6},
+                 {7, 7}, {8, 8}, {1, 8}, {9, 9}, {1, 9}, {3, 9}, {2, 10}, {9, 10}};
     for (size_t i = 0; i < BNR_COUNT(steps); i++) {
         struct bnr_tensor *in = mb_tensor(BNR_FLOAT, DIMS(steps[i].rows, 3), 1), *out = NULL;
         run(s, &in, 1, &out);

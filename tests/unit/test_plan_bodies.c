@@ -11,12 +11,13 @@
 #include "tests/lib/fault_alloc.h"
 #include "tests/lib/model_builder.h"
 
-#define DIMS(...)                                                                                       \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                      \
-        __VA_ARGS__                                                                                     \
+#define DIMS(...)                                                                                  \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
     }
 
-static struct bnr_session *session_of(struct model_builder *t, const struct bnr_allocator *a, unsigned flags) {
+static struct bnr_session *session_of(struct model_builder *t, const struct bnr_allocator *a,
+                                      unsigned flags) {
     struct bnr_model *m = mb_end(t);
     struct bnr_session *s;
     struct bnr_error err;
@@ -56,10 +57,10 @@ static struct bnr_tensor *number(int64_t value) {
     return t;
 }
 
-// ---- If ---------------------------------------------------------------------------------------------
+// ---- If -----------------------------------------------------------------------------------------
 
-// y = Neg(c ? [relu(x), relu(x)] : -relu(x)): both branches capture what the main graph computed, and
-// their shapes differ.
+// y = Neg(c ? [relu(x), relu(x)] : -relu(x)): both branches capture what the main graph computed,
+// and their shapes differ.
 static void branches(struct model_builder *t) {
     mb_begin(t, 13, NULL);
     struct bnr_value *c = mb_input(t, "c", BNR_BOOL, 0, NULL);
@@ -107,7 +108,7 @@ static void if_runs_the_branch(void **state) {
     }
 }
 
-// ---- Loop -------------------------------------------------------------------------------------------
+// ---- Loop ---------------------------------------------------------------------------------------
 
 // v = x; n times: v = relu(v + x), where x is captured. With `grow`: v = relu([v, x]).
 static void loop(struct model_builder *t, const struct bnr_allocator *a, bool grow) {

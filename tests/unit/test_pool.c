@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread pool: every index once, fixed chunk borders, callers in turn, and no spinning when idle.
+// The thread pool: every index once, fixed chunk borders, callers in turn, and no spinning when
+// idle.
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,7 +93,8 @@ static double cpu_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-// The least CPU time that 30 ms of idleness cost, of several tries: a busy machine wakes workers late.
+// The least CPU time that 30 ms of idleness cost, of several tries: a busy machine wakes workers
+// late.
 static double idle_cost(struct bnr_pool *pool, bool bracket) {
     double least = 1e9;
     for (int try = 0; try < 5 && least > 1; try++) {
