@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "runtime/base/checked.h"
 
@@ -61,6 +64,18 @@ static bool tensor_block_size(size_t size, size_t *total) {
     return bnr__size_add(size, BNR_TENSOR_ALIGN + BNR_TENSOR_PAD, total);
 }
 
+// Large blocks are touched from end to end: with large pages that costs a fraction of the faults.
+static void prefer_large_pages(unsigned char *block, size_t size) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    enum { PAGE = 4096, WORTH_IT = 4 << 20 };
+    size_t skip = (size_t)(-(uintptr_t)block & (PAGE - 1));
+    if (size >= WORTH_IT)
+        madvise(block + skip, (size - skip) / PAGE * PAGE, MADV_HUGEPAGE);
+#else
+    (void)block, (void)size;
+#endif
+}
+
 void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size) {
     size_t total;
     if (!tensor_block_size(size, &total))
@@ -68,6 +83,7 @@ void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size) {
     unsigned char *block = bnr__malloc(a, total);
     if (!block)
         return NULL;
+    prefer_large_pages(block, total);
     size_t shift = BNR_TENSOR_ALIGN - (uintptr_t)block % BNR_TENSOR_ALIGN;
     block[shift - 1] = (unsigned char)shift;
     memset(block + shift + size, 0, BNR_TENSOR_PAD);
