@@ -88,9 +88,34 @@ static bool is_as_in_source(struct attr_cx *c) {
     return same;
 }
 
+static bool fill_strings(const struct bnr_attr *attr, Onnx__AttributeProto *p, struct bnr_arena *arena) {
+    p->strings = BNR_NEW_ARRAY(arena, attr->n, ProtobufCBinaryData);
+    for (size_t i = 0; p->strings && i < attr->n; i++)
+        p->strings[i] = (ProtobufCBinaryData){attr->strings[i].len, bnr__unconst(attr->strings[i].ptr)};
+    p->n_strings = attr->n;
+    if (p->strings && attr->type == BNR_ATTR_STRING) {
+        p->has_s = 1;
+        p->s = p->strings[0];
+        p->n_strings = 0;
+    }
+    return p->strings;
+}
+
+static bool fill_types(const struct bnr_attr *attr, Onnx__AttributeProto *p, struct bnr_arena *arena) {
+    p->type_protos = BNR_NEW_ARRAY(arena, attr->n, Onnx__TypeProto *);
+    for (size_t i = 0; p->type_protos && i < attr->n; i++)
+        if (!(p->type_protos[i] = bnr__type_to_proto(&attr->types[i], arena)))
+            return false;
+    p->n_type_protos = attr->n;
+    if (p->type_protos && attr->type == BNR_ATTR_TYPE_PROTO) {
+        p->tp = p->type_protos[0];
+        p->n_type_protos = 0;
+    }
+    return p->type_protos;
+}
+
 // Attributes without tensors and graphs are packed by protobuf-c.
 static bool small_attr(struct writer *w, const struct bnr_attr *attr, Onnx__AttributeProto *p) {
-    struct bnr_arena *arena = &w->scratch;
     onnx__attribute_proto__init(p);
     p->name = bnr__unconst(attr->name);
     p->has_type = 1;
@@ -114,27 +139,10 @@ static bool small_attr(struct writer *w, const struct bnr_attr *attr, Onnx__Attr
         return true;
     case BNR_ATTR_STRING:
     case BNR_ATTR_STRINGS:
-        p->n_strings = attr->n;
-        p->strings = BNR_NEW_ARRAY(arena, attr->n, ProtobufCBinaryData);
-        for (size_t i = 0; p->strings && i < attr->n; i++)
-            p->strings[i] =
-                (ProtobufCBinaryData){attr->strings[i].len, bnr__unconst(attr->strings[i].ptr)};
-        if (!p->strings || attr->type == BNR_ATTR_STRINGS)
-            return p->strings;
-        p->has_s = 1;
-        p->s = p->strings[0];
-        p->n_strings = 0;
-        return true;
+        return fill_strings(attr, p, &w->scratch);
     case BNR_ATTR_TYPE_PROTO:
-        p->tp = bnr__type_to_proto(&attr->types[0], arena);
-        return p->tp;
     case BNR_ATTR_TYPE_PROTOS:
-        p->n_type_protos = attr->n;
-        p->type_protos = BNR_NEW_ARRAY(arena, attr->n, Onnx__TypeProto *);
-        for (size_t i = 0; p->type_protos && i < attr->n; i++)
-            if (!(p->type_protos[i] = bnr__type_to_proto(&attr->types[i], arena)))
-                return false;
-        return p->type_protos;
+        return fill_types(attr, p, &w->scratch);
     default:
         return true;
     }
@@ -184,6 +192,8 @@ static void put_attr(struct writer *w, struct bnr_sink *s, const struct bnr_attr
                      struct bnr_bytes source) {
     struct attr_cx c = {w, attr, source};
     Onnx__AttributeProto p;
+    if (attr->ref) // of a function's parameter that was not given: absent
+        return;
     if (is_as_in_source(&c)) {
         bnr__copy_message(w, s, BNR_NODE_ATTRIBUTE, source, &onnx__attribute_proto__descriptor);
     } else if (is_big(attr->type)) {
