@@ -19,8 +19,10 @@ enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data,
 // needed. Nothing happens to other tensors.
 void bnr__tensor_drop_pages(const struct bnr_tensor *t);
 // Writes the graph as ONNX. `origin`: the model as it was loaded (its `source` gives everything that the
-// graph does not hold: docs, metadata, value_info, annotations, training info, untouched nodes). Tensors
-// beyond 2 GB in total go to PATH.data. Written to a temporary file beside `path`, then renamed.
+// graph does not hold: docs, metadata, value_info, annotations, training info, untouched nodes), or NULL. What
+// is as it was in the file is written as it was there, byte for byte. Where the file would pass 2 GB, or when
+// the origin had external data, tensors go to PATH.data. Written to temporary files beside `path`, then
+// renamed; a device or pipe is written directly. The file that `origin` came from may be overwritten.
 enum bnr_status bnr__model_write_file(const struct bnr_model *m, const struct bnr_model *origin,
                                       const char *path, struct bnr_error *err);
 // A serialized TensorProto, SequenceProto, OptionalProto, MapProto or SparseTensorProto: which, `kind` must
