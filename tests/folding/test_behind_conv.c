@@ -99,8 +99,12 @@ static void not_an_affine(void **state) {
     net_output(&t, net_op(&t, "Add", NULL, NET_IN(net_conv(&t, "b", x, c), many)));
     struct bnr_value *map = net_weight(&t, "map", NET_DIMS(4, 4));
     net_output(&t, net_op(&t, "Mul", NULL, NET_IN(net_conv(&t, "c", x, c), map)));
+    struct bnr_value *z = net_input(&t, "z", NET_DIMS(1, 1, 6, 6));
+    z = net_op(&t, "Mul", NULL, NET_IN(z, one)); // of one channel four
+    net_output(&t,
+               net_conv(&t, "d", z, (struct net_conv){.spatial = 2, .in = 4, .out = 2, .k = 1}));
     net_fold(&t, FOLD);
-    net_expect(&t, "Conv Div Conv Add Conv Mul");
+    net_expect(&t, "Conv Div Conv Add Conv Mul Mul Conv");
     net_end(&t);
 }
 

@@ -66,22 +66,55 @@ static bool scale_any(enum bnr_dtype dtype, void *dst, const void *src, size_t n
     return finite;
 }
 
-static bool scale_f32(float *dst, const float *src, size_t n, const double *f, size_t step) {
-    bool finite = true;
+// The loops over float32 are simple enough for the compiler's vectors: folding takes as long as they do.
+static void scale_f32(float *dst, const float *src, size_t n, double f) {
     for (size_t i = 0; i < n; i++) {
-        float y = (float)((double)src[i] * f[i * step]);
-        y = fabsf(y) < FLT_MIN ? 0.0f : y;
-        finite &= fabsf(y) <= FLT_MAX;
-        if (dst)
-            dst[i] = y;
+        const float y = (float)((double)src[i] * f);
+        dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
     }
-    return finite;
+}
+
+static void scale_each_f32(float *dst, const float *src, size_t n, const double *f) {
+    for (size_t i = 0; i < n; i++) {
+        const float y = (float)((double)src[i] * f[i]);
+        dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
+    }
+}
+
+// The largest magnitude; NaN or infinity where there is one. Magnitudes order like their bits.
+static double largest_f32(const float *src, size_t n) {
+    int32_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, &src[i], sizeof bits);
+        bits &= INT32_MAX;
+        most = bits > most ? bits : most;
+    }
+    float f;
+    memcpy(&f, &most, sizeof f);
+    return (double)f;
+}
+
+static bool fits_f32(const float *src, size_t n, const double *f, size_t step) {
+    if (step == 0)
+        return fabs((double)(float)(largest_f32(src, n) * f[0])) <= (double)FLT_MAX;
+    int bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= !(fabsf((float)((double)src[i] * f[i])) <= FLT_MAX);
+    return !bad;
 }
 
 static bool scale_run(enum bnr_dtype dtype, void *dst, const void *src, size_t n, const double *f,
                       size_t step) {
-    return dtype == BNR_FLOAT ? scale_f32(dst, src, n, f, step)
-                              : scale_any(dtype, dst, src, n, f, step);
+    if (dtype != BNR_FLOAT)
+        return scale_any(dtype, dst, src, n, f, step);
+    if (!dst)
+        return fits_f32(src, n, f, step);
+    if (step == 0)
+        scale_f32(dst, src, n, f[0]);
+    else
+        scale_each_f32(dst, src, n, f);
+    return true;
 }
 
 // All of W by its factors, row after row of [b, k].
