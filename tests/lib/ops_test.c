@@ -15,14 +15,19 @@ static void check(enum bnr_status status, const struct bnr_error *err) {
 }
 
 void ops_test_begin(struct ops_test *t, const char *op_type, int opset, int n_out) {
+    ops_test_begin_in(t, "", op_type, opset, n_out);
+}
+
+void ops_test_begin_in(struct ops_test *t, const char *domain, const char *op_type, int opset,
+                       int n_out) {
     *t = (struct ops_test){.n_out = n_out, .dtype = BNR_FLOAT};
     t->model = bnr__model_new(NULL);
     assert_non_null(t->model);
     t->model->ir_version = 8;
-    assert_int_equal(bnr__model_add_opset(t->model, "", opset), BNR_OK);
+    assert_int_equal(bnr__model_add_opset(t->model, domain, opset), BNR_OK);
     struct bnr_graph *g = t->model->graph = bnr__graph_new(t->model, NULL);
     assert_non_null(g);
-    check(bnr__node_new(&t->node, g, NULL, "", op_type, "tested", 0, NULL, n_out, &t->err),
+    check(bnr__node_new(&t->node, g, NULL, domain, op_type, "tested", 0, NULL, n_out, &t->err),
           &t->err);
     for (int i = 0; i < n_out; i++) {
         struct bnr_value *v;
@@ -37,13 +42,22 @@ static double next_value(uint64_t *state) {
     return (double)(*state >> 40) / 0x1p23 - 1;
 }
 
+void ops_test_in_tensor(struct ops_test *t, struct bnr_tensor *x) {
+    struct bnr_value *v;
+    struct bnr_info info;
+    t->in[t->n_in] = x;
+    check(bnr__value_new(&v, t->model->graph, NULL, &t->err), &t->err);
+    assert_int_equal(bnr__info_of_tensor(&info, x, &t->model->arena), BNR_OK);
+    v->declared = info.type;
+    check(bnr__graph_add_input(t->model->graph, v, &t->err), &t->err);
+    assert_int_equal(bnr__node_set_input(t->node, t->n_in++, v), BNR_OK);
+}
+
 void ops_test_in_as(struct ops_test *t, enum bnr_dtype dtype, int rank, const int64_t *dims,
                     const double *values) {
     struct bnr_tensor *x;
-    struct bnr_value *v;
     uint64_t state = (uint64_t)t->n_in + 1;
     check(bnr__tensor_new(&x, NULL, dtype, rank, dims, &t->err), &t->err);
-    t->in[t->n_in] = x;
     for (size_t i = 0; i < x->numel; i++) {
         const double e = values ? values[i] : next_value(&state);
         const int64_t whole = (int64_t)e;
@@ -53,11 +67,7 @@ void ops_test_in_as(struct ops_test *t, enum bnr_dtype dtype, int rank, const in
         else
             bnr__store_i64(dtype, at, &whole, 1);
     }
-    check(bnr__value_new(&v, t->model->graph, NULL, &t->err), &t->err);
-    v->declared.dtype = dtype;
-    v->declared.shape = bnr__shape_of(rank, dims);
-    check(bnr__graph_add_input(t->model->graph, v, &t->err), &t->err);
-    assert_int_equal(bnr__node_set_input(t->node, t->n_in++, v), BNR_OK);
+    ops_test_in_tensor(t, x);
 }
 
 void ops_test_in(struct ops_test *t, int rank, const int64_t *dims, const double *values) {

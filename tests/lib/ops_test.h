@@ -25,10 +25,14 @@ struct ops_test {
 #define INTS(...) (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
 
 void ops_test_begin(struct ops_test *t, const char *op_type, int opset, int n_out);
+void ops_test_begin_in(struct ops_test *t, const char *domain, const char *op_type, int opset,
+                       int n_out);
 // The next input. values NULL: reproducible numbers in [-1, 1).
 void ops_test_in(struct ops_test *t, int rank, const int64_t *dims, const double *values);
 void ops_test_in_as(struct ops_test *t, enum bnr_dtype dtype, int rank, const int64_t *dims,
                     const double *values);
+// The next input is x, whose reference is taken over. For strings, sequences and maps.
+void ops_test_in_tensor(struct ops_test *t, struct bnr_tensor *x);
 void ops_test_omit(struct ops_test *t); // the next input is left out
 // Output i is not wanted.
 void ops_test_unwanted(struct ops_test *t, int i);
