@@ -92,15 +92,22 @@ bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, 
     return set_sizes(c);
 }
 
+// Where the weight of an output row, input channel and tap is in the model's tensor.
+struct weight_steps {
+    size_t row, channel, tap;
+};
+
 // One group's panels, the order of K being tap, then input channel.
-static void pack_group(const struct bnr_conv_f32 *c, float *dst, const float *w) {
-    const size_t taps = volume(c->s.kernel), cin = c->s.cin, mr = c->panel_rows;
+static void pack_group(const struct bnr_conv_f32 *c, float *dst, const float *w,
+                       const struct weight_steps *at) {
+    const size_t taps = volume(c->s.kernel), mr = c->panel_rows;
     for (size_t i = 0; i < c->m; i += mr) {
         const size_t rows = min_size(mr, c->m - i);
         for (size_t t = 0; t < taps; t++) {
-            for (size_t ci = 0; ci < cin; ci++, dst += mr) {
+            for (size_t ci = 0; ci < c->s.cin; ci++, dst += mr) {
+                const float *src = w + i * at->row + ci * at->channel + t * at->tap;
                 for (size_t r = 0; r < mr; r++)
-                    dst[r] = r < rows ? w[((i + r) * cin + ci) * taps + t] : 0;
+                    dst[r] = r < rows ? src[r * at->row] : 0;
             }
         }
     }
@@ -110,9 +117,20 @@ static size_t group_floats(const struct bnr_conv_f32 *c) {
     return c->packed_bytes / sizeof(float) / c->s.groups;
 }
 
-void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *weights) {
+static void pack_groups(const struct bnr_conv_f32 *c, float *dst, const float *weights,
+                        const struct weight_steps *at) {
     for (size_t g = 0; g < c->s.groups; g++)
-        pack_group(c, dst + g * group_floats(c), weights + g * c->m * c->k);
+        pack_group(c, dst + g * group_floats(c), weights + g * c->m * c->k, at);
+}
+
+void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *weights) {
+    const size_t taps = volume(c->s.kernel);
+    pack_groups(c, dst, weights,
+                &(struct weight_steps){.row = c->s.cin * taps, .channel = taps, .tap = 1});
+}
+
+void bnr__conv_f32_pack_transposed(const struct bnr_conv_f32 *c, float *dst, const float *weights) {
+    pack_groups(c, dst, weights, &(struct weight_steps){.row = 1, .channel = c->m, .tap = 0});
 }
 
 // ---- packing patches

@@ -68,6 +68,8 @@ bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, 
                         int threads);
 // Packs [groups * cout, cin, kernel...] into packed_bytes.
 void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *weights);
+// The same from [groups * cin, cout], for 1x1 kernels.
+void bnr__conv_f32_pack_transposed(const struct bnr_conv_f32 *c, float *dst, const float *weights);
 
 struct bnr_conv_f32_run {
     const struct bnr_conv_f32 *c;

@@ -4,6 +4,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/conv.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_tensors(cx, 0, 2, BNR_TYPES_FLOAT));
@@ -29,4 +30,5 @@ BNR_DEFINE_OP(conv_transpose) = {
     .infer = infer,
     .ref = ref,
     .affine = &bnr__affine_conv_transpose,
+    .prepare = bnr__prepare_conv_transpose,
 };

@@ -166,6 +166,38 @@ static bool head_conv(struct chain *c) {
     return (whole && chance(c, 2)) || set_window(c, n, axes, x + 2, w + 2, true);
 }
 
+static bool head_conv_transpose(struct chain *c) {
+    const int axes = (int)size(c, 1, 3);
+    const int64_t group = chance(c, 3) ? size(c, 2, 3) : 1, most[] = {0, 40, 12, 5};
+    int64_t x[5], w[5], strides[3], dilations[3], pads[6], extra[3];
+    bool some = true; // output is left after the padding is cut off
+    w[1] = size(c, 1, 7);
+    w[0] = x[1] = group * size(c, 1, 6);
+    x[0] = size(c, 1, 2);
+    for (int i = 0; i < axes; i++) {
+        x[i + 2] = size(c, 1, (size_t)most[axes]);
+        w[i + 2] = size(c, 1, 4);
+        strides[i] = size(c, 1, 3);
+        dilations[i] = chance(c, 3) ? size(c, 1, 2) : 1;
+        pads[i] = size(c, 0, 2);
+        pads[i + axes] = size(c, 0, 2);
+        extra[i] = size(c, 0, (size_t)strides[i] - 1);
+        some = some && strides[i] * (x[i + 2] - 1) + extra[i] + (w[i + 2] - 1) * dilations[i] + 1 >
+                           pads[i] + pads[i + axes];
+    }
+    const int64_t channels = w[1] * group;
+    struct bnr_value *in[3] = {input_new(c, axes + 2, x, false), NULL,
+                               constant_new(c, 1, &channels)};
+    in[1] = chance(c, 4) ? input_new(c, axes + 2, w, false) : constant_new(c, axes + 2, w);
+    struct bnr_node *n = node_new(c, "", "ConvTranspose", chance(c, 3) ? 2 : 3, in);
+    bnr__node_set_attr_int(n, "group", group);
+    bnr__node_set_attr_ints(n, "strides", strides, (size_t)axes);
+    bnr__node_set_attr_ints(n, "dilations", dilations, (size_t)axes);
+    bnr__node_set_attr_ints(n, "pads", pads, 2 * (size_t)axes);
+    bnr__node_set_attr_ints(n, "output_padding", extra, (size_t)axes);
+    return some;
+}
+
 static bool head_pool(struct chain *c) {
     static const char *const ops[] = {"MaxPool", "AveragePool", "GlobalMaxPool",
                                       "GlobalAveragePool"};
@@ -469,6 +501,10 @@ static void conv(void **state) {
     run_random(head_conv, 300, 70);
 }
 
+static void conv_transpose(void **state) {
+    run_random(head_conv_transpose, 200, 70);
+}
+
 static void pools(void **state) {
     run_random(head_pool, 300, 40);
 }
@@ -491,8 +527,9 @@ static void elementwise(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conv),       cmocka_unit_test(pools),  cmocka_unit_test(gemm),
-        cmocka_unit_test(batch_norm), cmocka_unit_test(matmul), cmocka_unit_test(elementwise),
+        cmocka_unit_test(conv),        cmocka_unit_test(conv_transpose), cmocka_unit_test(pools),
+        cmocka_unit_test(gemm),        cmocka_unit_test(batch_norm),     cmocka_unit_test(matmul),
+        cmocka_unit_test(elementwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "graph/op.h"
 
 enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_conv_transpose(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_gemm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_matmul(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_max_pool(struct bnr_prepare *cx);

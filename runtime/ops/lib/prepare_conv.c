@@ -7,10 +7,7 @@
 #include "runtime/ops/lib/conv.h"
 #include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/prepare_matmul.h"
-#include "runtime/ops/lib/prepare_plane.h"
-
-// Beyond this a kernel's working memory is no longer small beside the tensors.
-#define MAX_SCRATCH ((size_t)1 << 28)
+#include "runtime/ops/lib/prepare_window.h"
 
 // Weights that are not constant are NULL here and found, and packed, with every run.
 struct state {
@@ -104,7 +101,7 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
         return bnr__no_memory(cx->err);
     bnr__plane_shape(&c->window, &s);
     if (!bnr__dwconv_f32_init(&st->dw, &s, cx->cpu, cx->threads) ||
-        st->dw.scratch_bytes > MAX_SCRATCH)
+        st->dw.scratch_bytes > BNR_MAX_SCRATCH)
         return BNR_OK;
     st->dw.batch = (size_t)c->batch;
     st->dw.channels = (size_t)c->group;
@@ -125,26 +122,6 @@ static void pack(void *dst, const struct bnr_tensor *t, void *arg) {
     bnr__conv_f32_pack(arg, dst, t->f32);
 }
 
-static void conv_shape(const struct bnr_conv *c, struct bnr_conv_shape *s) {
-    const struct bnr_window *w = &c->window;
-    *s = (struct bnr_conv_shape){.batch = (size_t)c->batch,
-                                 .groups = (size_t)c->group,
-                                 .cin = (size_t)c->group_in,
-                                 .cout = (size_t)c->group_out};
-    for (int i = 0; i < BNR_CONV_AXES; i++) {
-        const int from = i - (BNR_CONV_AXES - w->rank);
-        const struct bnr_window_axis one = {
-            .in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
-        const struct bnr_window_axis *a = from < 0 ? &one : &w->axis[from];
-        s->in[i] = (size_t)a->in;
-        s->out[i] = (size_t)a->out;
-        s->kernel[i] = (size_t)a->kernel;
-        s->stride[i] = (size_t)a->stride;
-        s->dilation[i] = (size_t)a->dilation;
-        s->pad[i] = (size_t)a->begin;
-    }
-}
-
 static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_conv *c,
                                        const struct bnr_steps *steps) {
     struct bnr_tensor *w = cx->in[1]->tensor;
@@ -152,7 +129,7 @@ static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_
     struct state *st = state_new(cx, steps);
     if (!st)
         return bnr__no_memory(cx->err);
-    conv_shape(c, &s);
+    bnr__conv_shape(c, &s);
     if (!bnr__conv_f32_init(&st->conv, &s, cx->cpu, cx->threads))
         return BNR_OK;
     cx->scratch = st->conv.scratch_bytes;

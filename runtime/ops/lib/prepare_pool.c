@@ -3,25 +3,8 @@
 #include "runtime/kernels/pool_f32.h"
 #include "runtime/ops/lib/pooling.h"
 #include "runtime/ops/lib/prepare.h"
-#include "runtime/ops/lib/prepare_plane.h"
+#include "runtime/ops/lib/prepare_window.h"
 #include "runtime/ops/lib/steps.h"
-
-#define MAX_SCRATCH ((size_t)1 << 28)
-
-void bnr__plane_shape(const struct bnr_window *w, struct bnr_plane_shape *s) {
-    for (int i = 0; i < 2; i++) {
-        const int from = i - (2 - w->rank);
-        const struct bnr_window_axis one = {
-            .in = 1, .out = 1, .kernel = 1, .stride = 1, .dilation = 1};
-        const struct bnr_window_axis *a = from < 0 ? &one : &w->axis[from];
-        s->in[i] = (size_t)a->in;
-        s->out[i] = (size_t)a->out;
-        s->kernel[i] = (size_t)a->kernel;
-        s->stride[i] = (size_t)a->stride;
-        s->dilation[i] = (size_t)a->dilation;
-        s->pad[i] = (size_t)a->begin;
-    }
-}
 
 // ---- windows
 // ----------------------------------------------------------------------------------------
@@ -71,7 +54,7 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     bnr__plane_shape(&w, &s);
     if (steps.numel == 0 || bnr__window_in_numel(&w) == 0 ||
         !bnr__pool_f32_init(&st->pool, &s, cx->cpu, cx->threads) ||
-        st->pool.scratch_bytes > MAX_SCRATCH)
+        st->pool.scratch_bytes > BNR_MAX_SCRATCH)
         return BNR_OK;
     st->pool.planes = (size_t)(dims[0] * dims[1]);
     st->pool.average = average;
