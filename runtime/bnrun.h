@@ -115,7 +115,9 @@ BNR_API size_t bnr_dtype_size(enum bnr_dtype dtype);      /* bytes of one elemen
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
 /* ptr NULL: allocate new_size bytes; new_size 0: free ptr; else resize. Returns NULL when out of memory
- * (the old block stays). Memory must be aligned for any type. Called from several threads at once. */
+ * (the old block stays). Memory must be aligned for any type. Called from several threads at once. The
+ * struct must stay as it is until everything made with it is freed: models, sessions and the outputs of
+ * runs. (Threads and their bookkeeping come from the system.) */
 struct bnr_allocator {
     void *(*reallocate)(void *user, void *ptr, size_t old_size, size_t new_size);
     void *user;
