@@ -240,7 +240,9 @@ enum bnr_flags {
     BNR_PROFILE = 8,            /* record the time of each step: bnr_session_profile */
     BNR_PROMOTE_DOUBLE = 16,    /* with BNR_REFERENCE: evaluate all floating point in double precision;
                                    float inputs are converted, float outputs come as double */
-    BNR_TRAINING = 32           /* BatchNormalization by the batch's own statistics, never folded */
+    BNR_TRAINING = 32,          /* BatchNormalization by the batch's own statistics, never folded */
+    BNR_ONLY_BN = 64,           /* bnr_model_fold_file: nothing but what BN folding needs is rewritten */
+    BNR_KEEP_STATISTICS = 128   /* bnr_model_fold_file: each BN's parameters as metadata of the file */
 };
 
 enum bnr_log_level { BNR_LOG_ERROR = 0, BNR_LOG_WARNING = 1, BNR_LOG_INFO = 2, BNR_LOG_DEBUG = 3 };
@@ -291,6 +293,9 @@ struct bnr_bn_report {
     int64_t channels;   /* -1 when not known */
     double max_scale;   /* largest |gamma / sqrt(var + eps)|; NaN when not constant */
     double min_var_eps; /* smallest var + eps; NaN when not constant */
+    double error_bound; /* bnr_model_fold_file: what rounding the folded constants can do to any output of
+                           the node that absorbed it, for inputs of that node up to 1 in magnitude (exact
+                           arithmetic assumed); NaN elsewhere and where nothing is known */
 };
 BNR_API size_t bnr_session_bn_count(const bnr_session *session);
 BNR_API enum bnr_status bnr_session_bn(const bnr_session *session, size_t index,
@@ -319,7 +324,13 @@ BNR_API int bnr_session_threads(const bnr_session *session);
 
 /* Folds the model's BatchNormalizations and writes standard ONNX at the model's own opset. Names of
  * inputs, outputs and untouched nodes stay. The file is written beside `path` and renamed, so that a
- * failure leaves nothing half-written. options: flags BNR_FREEZE_INITIALIZERS, and keep; may be NULL.
+ * failure leaves nothing half-written. options (may be NULL): keep, and these flags:
+ * - BNR_FREEZE_INITIALIZERS.
+ * - BNR_NO_FOLD keeps every BatchNormalization; the rest of the graph is cleaned.
+ * - BNR_ONLY_BN leaves everything that no BN's fold touches as it was: no node is evaluated, merged or
+ *   removed, arithmetic with constants stays unless a BN's way leads through it.
+ * - BNR_KEEP_STATISTICS adds metadata "bnrun.bn.N" (N from 0): a JSON object with name, verdict, into,
+ *   epsilon, gamma, beta, mean and var of the N-th BatchNormalization, as far as they are constant.
  * report (may be NULL) gets one call per BatchNormalization. */
 BNR_API enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
                                             const struct bnr_options *options,
@@ -348,10 +359,22 @@ struct bnr_verify_output {
     int passed; /* that, and unfolded_double.max_abs at most 100 * tolerance * magnitude */
 };
 
+/* One BatchNormalization of the model (bnr_verify_training, bnr_verify_layers). */
+struct bnr_verify_bn {
+    const char *name;   /* of the node */
+    int checked;        /* it took part */
+    const char *reason; /* why not; NULL when it did */
+    struct bnr_verify_output output; /* bnr_verify_layers: the tensor that it makes; name NULL elsewhere */
+    double bound; /* bnr_verify_layers: what rounding the folded constants can do there, a priori, for
+                     inputs as large as in this run; NaN where it was not folded or nothing is known */
+};
+
 struct bnr_verify_report {
     size_t n_outputs;
     struct bnr_verify_output *outputs;
     int passed; /* all of them */
+    size_t n_bns;
+    struct bnr_verify_bn *bns; /* in the order of the graph; NULL from bnr_verify */
 };
 
 /* Runs the model on these inputs three ways and compares: as options say, the same with BNR_NO_FOLD, and
@@ -361,7 +384,54 @@ BNR_API enum bnr_status bnr_verify(struct bnr_verify_report **out, const bnr_mod
                                    const bnr_tensor *const *inputs, size_t n_inputs,
                                    const struct bnr_options *options, double tolerance,
                                    struct bnr_error *err);
+/* The proof through training mode: in both unfolded runs (reference code, in the model's own precision and
+ * in double) every BatchNormalization normalizes by the batch's own mean and population variance; the
+ * folded run has these statistics as constants, and must give the same. Layers that cannot train (see
+ * their reason: in a subgraph, parameters not constant, one value per channel in this batch) keep the
+ * statistics of the file in all runs. Otherwise like bnr_verify. */
+BNR_API enum bnr_status bnr_verify_training(struct bnr_verify_report **out, const bnr_model *model,
+                                            const bnr_tensor *const *inputs, size_t n_inputs,
+                                            const struct bnr_options *options, double tolerance,
+                                            struct bnr_error *err);
+/* bnr_verify, and the same comparison at the output of every former BatchNormalization. A layer whose
+ * output the fold leaves nowhere in the graph has no figures (checked is 0). `passed` is about the model's
+ * outputs alone. */
+BNR_API enum bnr_status bnr_verify_layers(struct bnr_verify_report **out, const bnr_model *model,
+                                          const bnr_tensor *const *inputs, size_t n_inputs,
+                                          const struct bnr_options *options, double tolerance,
+                                          struct bnr_error *err);
 BNR_API void bnr_verify_free(struct bnr_verify_report *report);
+
+/* ---- calibration ----------------------------------------------------------------------------------- */
+
+/* Statistics estimated anew from data without labels (arXiv 1502.03167, Algorithm 2, lines 8 to 12): the
+ * network runs with every BatchNormalization normalizing by the batch, so that all layers see what the
+ * others make of the same batch; the running mean becomes the average of the batches' means, the running
+ * variance that of their variances, each times m / (m - 1) for m values. Batches count by their size. */
+typedef struct bnr_calibration bnr_calibration;
+
+/* The model must outlive it. options: threads, cpu, BNR_FREEZE_INITIALIZERS; may be NULL. momentum in
+ * [0, 1): moving averages running = momentum * running + (1 - momentum) * batch that start with the first
+ * batch; < 0: plain averages. */
+BNR_API enum bnr_status bnr_calibration_create(bnr_calibration **out, const bnr_model *model,
+                                               const struct bnr_options *options, double momentum,
+                                               struct bnr_error *err);
+/* One batch. Layers that see a single value per channel in the first one keep the statistics that they
+ * have; in a later one that is an error, as are statistics that are not finite. */
+BNR_API enum bnr_status bnr_calibration_add(bnr_calibration *c, const bnr_tensor *const *inputs,
+                                            size_t n_inputs, struct bnr_error *err);
+/* The k-th BatchNormalization: its name, and why it is not calibrated (*reason NULL: it is). k past the
+ * end: BNR_INVALID. */
+BNR_API enum bnr_status bnr_calibration_bn(const bnr_calibration *c, size_t k, const char **name,
+                                           const char **reason);
+/* Writes the model with the new statistics, in the old ones' dtypes. At least one batch is needed. fold:
+ * as by bnr_model_fold_file with these options and report (options may be NULL); else options and report
+ * are not used. */
+BNR_API enum bnr_status bnr_calibration_write(const bnr_calibration *c, const char *path, int fold,
+                                              const struct bnr_options *options,
+                                              void (*report)(void *user, const struct bnr_bn_report *bn),
+                                              void *user, struct bnr_error *err);
+BNR_API void bnr_calibration_free(bnr_calibration *c);
 
 /* ---- tensor files ---------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 // Creating sessions: options, the optimized copy of the model, and everything that runs share.
 #include "runtime/session.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "passes/pass.h"
@@ -11,7 +12,7 @@
 
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
-                BNR_PROMOTE_DOUBLE | BNR_TRAINING
+                BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS
 };
 
 // ---- options ------------------------------------------------------------------------------------
@@ -245,7 +246,8 @@ void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn) {
                                      .reason = bn->reason,
                                      .channels = bn->channels,
                                      .max_scale = bn->max_scale,
-                                     .min_var_eps = bn->min_var_eps};
+                                     .min_var_eps = bn->min_var_eps,
+                                     .error_bound = NAN};
 }
 
 // Planning may still turn `kept` into `fused`. The lock is no part of what the session says.

@@ -54,6 +54,11 @@ struct bnr_session {
 struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct bnr_graph *graph);
 
 enum bnr_status bnr__options_check(const struct bnr_options *options, struct bnr_error *err);
+// api_model.c: folds `copy`, a clone of `origin` or of a model made of it, and writes it.
+enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_model *origin,
+                                      const char *path, const struct bnr_options *options,
+                                      void (*report)(void *user, const struct bnr_bn_report *bn),
+                                      void *user, struct bnr_error *err);
 void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn);
 
 // plans.c: the plan for these tensors' types, made when there is none; stays until

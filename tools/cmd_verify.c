@@ -11,8 +11,13 @@ const struct verb verb_verify = {
     "Runs the folded and the unfolded model on the same inputs, evaluates the unfolded one in double\n"
     "precision too, and compares. Exit status 1 when the folded result is out of tolerance: further from\n"
     "the double-precision result than twice the unfolded one and than --tolerance times the output's\n"
-    "largest magnitude.",
+    "largest magnitude.\n"
+    "--train lets every BN of the unfolded runs normalize by the batch itself, and folds its statistics.\n"
+    "--layers compares the output of every former BN as well, and names the first tensor that diverges;\n"
+    "its fold bound is what rounding the folded weights alone can do there, on inputs of that size.",
     cmd_verify};
+
+enum check { CHECK_FOLD, CHECK_TRAIN, CHECK_LAYERS };
 
 static json_t *difference_json(const struct bnr_difference *d) {
     json_t *j = json_object();
@@ -23,21 +28,51 @@ static json_t *difference_json(const struct bnr_difference *d) {
     return j;
 }
 
-static int print_json(const struct bnr_verify_report *r, const char *path, json_t *bns) {
+static json_t *output_report_json(const struct bnr_verify_output *o) {
+    json_t *j = json_object();
+    json_object_set_new(j, "name", json_text(o->name));
+    json_object_set_new(j, "dtype", json_text(bnr_dtype_name(o->dtype)));
+    json_object_set_new(j, "numel", json_integer((json_int_t)o->numel));
+    json_object_set_new(j, "magnitude", json_number(o->magnitude));
+    json_object_set_new(j, "folded_unfolded", difference_json(&o->folded_unfolded));
+    json_object_set_new(j, "folded_double", difference_json(&o->folded_double));
+    json_object_set_new(j, "unfolded_double", difference_json(&o->unfolded_double));
+    json_object_set_new(j, "allowed", json_number(o->allowed));
+    json_object_set_new(j, "passed", json_boolean(o->passed));
+    return j;
+}
+
+// The layers' figures go to the entries of the same layers; both lists are in the graph's order.
+static void add_layers(const struct bnr_verify_report *r, enum check check, json_t *bns) {
+    for (size_t k = 0; k < r->n_bns && k < json_array_size(bns); k++) {
+        const struct bnr_verify_bn *bn = &r->bns[k];
+        json_t *j = json_array_get(bns, k);
+        json_object_set_new(j, check == CHECK_TRAIN ? "trained" : "compared", json_boolean(bn->checked));
+        if (!bn->checked)
+            json_object_set_new(j, check == CHECK_TRAIN ? "untrained_because" : "not_compared_because",
+                                json_text(bn->reason));
+        else if (check == CHECK_LAYERS)
+            json_object_set_new(j, "output", output_report_json(&bn->output));
+        if (check == CHECK_LAYERS)
+            json_object_set_new(j, "bound", json_number(bn->bound));
+    }
+}
+
+static const struct bnr_verify_bn *first_diverging(const struct bnr_verify_report *r) {
+    for (size_t k = 0; k < r->n_bns; k++)
+        if (r->bns[k].checked && r->bns[k].output.name && !r->bns[k].output.passed)
+            return &r->bns[k];
+    return NULL;
+}
+
+static int print_json(const struct bnr_verify_report *r, enum check check, const char *path, json_t *bns) {
     json_t *doc = json_object(), *outputs = json_array();
-    for (size_t i = 0; i < r->n_outputs; i++) {
-        const struct bnr_verify_output *o = &r->outputs[i];
-        json_t *j = json_object();
-        json_object_set_new(j, "name", json_text(o->name));
-        json_object_set_new(j, "dtype", json_text(bnr_dtype_name(o->dtype)));
-        json_object_set_new(j, "numel", json_integer((json_int_t)o->numel));
-        json_object_set_new(j, "magnitude", json_number(o->magnitude));
-        json_object_set_new(j, "folded_unfolded", difference_json(&o->folded_unfolded));
-        json_object_set_new(j, "folded_double", difference_json(&o->folded_double));
-        json_object_set_new(j, "unfolded_double", difference_json(&o->unfolded_double));
-        json_object_set_new(j, "allowed", json_number(o->allowed));
-        json_object_set_new(j, "passed", json_boolean(o->passed));
-        json_array_append_new(outputs, j);
+    for (size_t i = 0; i < r->n_outputs; i++)
+        json_array_append_new(outputs, output_report_json(&r->outputs[i]));
+    add_layers(r, check, bns);
+    if (check == CHECK_LAYERS) {
+        const struct bnr_verify_bn *first = first_diverging(r);
+        json_object_set_new(doc, "first_diverging", first ? json_text(first->output.name) : json_null());
     }
     json_object_set_new(doc, "model", json_text(path));
     json_object_set_new(doc, "passed", json_boolean(r->passed));
@@ -50,7 +85,38 @@ static void print_comparison(const char *what, const struct bnr_difference *d) {
     printf("  %-30s abs %-11.4g rel %-11.4g ulp %.4g\n", what, d->max_abs, d->max_rel, d->max_ulp);
 }
 
-static void print_table(const struct bnr_verify_report *r, json_t *bns) {
+// Says of how many layers it is a proof, and each reason why others are not in it once.
+static void print_trained(const struct bnr_verify_report *r) {
+    size_t trained = 0;
+    for (size_t k = 0; k < r->n_bns; k++)
+        trained += r->bns[k].checked != 0;
+    printf("training mode: %zu of %zu batch normalizations normalize by the batch\n", trained, r->n_bns);
+    for (size_t k = 0; k < r->n_bns; k++)
+        if (!r->bns[k].checked)
+            printf("  not %s: %s\n", r->bns[k].name, r->bns[k].reason);
+}
+
+static void print_layers(const struct bnr_verify_report *r) {
+    printf("%-32s %-32s %-11s %-11s %-11s %-11s %-11s\n", "batch normalization", "its output", "magnitude",
+           "unfolded", "double", "allowed", "fold bound");
+    for (size_t k = 0; k < r->n_bns; k++) {
+        const struct bnr_verify_bn *bn = &r->bns[k];
+        const struct bnr_verify_output *o = &bn->output;
+        if (bn->checked)
+            printf("%-32s %-32s %-11.4g %-11.4g %-11.4g %-11.4g %-11.4g %s\n", bn->name, o->name,
+                   o->magnitude, o->folded_unfolded.max_abs, o->folded_double.max_abs, o->allowed, bn->bound,
+                   o->passed ? "" : "DIVERGES");
+        else
+            printf("%-32s not compared: %s\n", bn->name, bn->reason);
+    }
+    const struct bnr_verify_bn *first = first_diverging(r);
+    if (first)
+        printf("first diverging tensor: %s (%s)\n", first->output.name, first->name);
+    else
+        printf("no tensor diverges\n");
+}
+
+static void print_table(const struct bnr_verify_report *r, enum check check, json_t *bns) {
     size_t counts[3] = {0}, i;
     json_t *bn;
     json_array_foreach(bns, i, bn) {
@@ -60,6 +126,10 @@ static void print_table(const struct bnr_verify_report *r, json_t *bns) {
     }
     printf("batch normalizations: %zu folded, %zu fused, %zu kept\n", counts[BNR_VERDICT_FOLDED],
            counts[BNR_VERDICT_FUSED], counts[BNR_VERDICT_KEPT]);
+    if (check == CHECK_TRAIN)
+        print_trained(r);
+    if (check == CHECK_LAYERS)
+        print_layers(r);
     for (i = 0; i < r->n_outputs; i++) {
         const struct bnr_verify_output *o = &r->outputs[i];
         printf("%s: %s, largest value %.6g\n", o->name, o->passed ? "within tolerance" : "OUT OF TOLERANCE",
@@ -76,7 +146,17 @@ static void print_table(const struct bnr_verify_report *r, json_t *bns) {
                      : "NOT verified: the folded model differs\n");
 }
 
-static int verify(const struct strings *args, const struct common *c, double tolerance, bool json) {
+struct request {
+    enum check check;
+    double tolerance;
+    bool json;
+};
+
+static int verify(const struct strings *args, const struct common *c, const struct request *q) {
+    static enum bnr_status (*const checks[])(struct bnr_verify_report **, const bnr_model *,
+                                             const bnr_tensor *const *, size_t, const struct bnr_options *,
+                                             double, struct bnr_error *) = {bnr_verify, bnr_verify_training,
+                                                                            bnr_verify_layers};
     struct bnr_error err;
     bnr_model *model;
     bnr_session *session = NULL;
@@ -93,15 +173,15 @@ static int verify(const struct strings *args, const struct common *c, double tol
         inputs_announce(&in, model);
         const bnr_tensor *const *tensors = (const bnr_tensor *const *)in.tensors;
         if (bnr_session_plan(session, tensors, in.count, &err) != BNR_OK ||
-            bnr_verify(&report, model, tensors, in.count, &c->run, tolerance, &err) != BNR_OK)
+            checks[q->check](&report, model, tensors, in.count, &c->run, q->tolerance, &err) != BNR_OK)
             code = fail_with(&err);
     }
     if (code == EXIT_DONE) {
         json_t *bns = session_bns_json(session);
-        if (json) {
-            code = print_json(report, args->items[0], bns);
+        if (q->json) {
+            code = print_json(report, q->check, args->items[0], bns);
         } else {
-            print_table(report, bns);
+            print_table(report, q->check, bns);
             json_decref(bns);
         }
         if (code == EXIT_DONE && !report->passed)
@@ -117,20 +197,26 @@ static int verify(const struct strings *args, const struct common *c, double tol
 int cmd_verify(int argc, char **argv) {
     struct common c;
     struct strings args = {0};
-    bool json = false;
-    double tolerance = 0;
+    struct request q = {.check = CHECK_FOLD};
+    bool train = false, layers = false;
     common_init(&c);
     const struct opt opts[] = {
-        {"tolerance", 0, OPT_DOUBLE, &tolerance, 0, "X",
+        {"tolerance", 0, OPT_DOUBLE, &q.tolerance, 0, "X",
          "relative to the largest magnitude (default 1e-5; 4e-3 below float32)"},
-        {"json", 0, OPT_FLAG, &json, 0, NULL, "print the figures as JSON"},
+        {"train", 0, OPT_FLAG, &train, 0, NULL, "prove it through training mode: the batch's own statistics"},
+        {"layers", 0, OPT_FLAG, &layers, 0, NULL, "compare at every former BN, too"},
+        {"json", 0, OPT_FLAG, &q.json, 0, NULL, "print the figures as JSON"},
         COMMON_OPTIONS(&c),
         {0},
     };
     int code = cli_parse(&verb_verify, opts, argc, argv, &args);
     common_finish(&c);
+    if (train || layers)
+        q.check = train ? CHECK_TRAIN : CHECK_LAYERS;
+    if (code < 0 && train && layers)
+        code = fail(EXIT_USAGE, "verify: --train and --layers exclude each other");
     if (code < 0)
-        code = args.count ? verify(&args, &c, tolerance, json)
+        code = args.count ? verify(&args, &c, &q)
                           : fail(EXIT_USAGE, "verify: no model given (see bnrun verify --help)");
     strings_free(&args);
     common_free(&c);

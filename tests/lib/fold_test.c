@@ -260,6 +260,23 @@ static double difference(const struct bnr_tensor *a, const struct bnr_tensor *b)
     return magnitude > 0 ? largest / magnitude : largest;
 }
 
+double net_largest_error(struct net *t, double *magnitude) {
+    struct bnr_tensor *want, *have;
+    double largest = 0;
+    assert_int_equal(t->g->n_outputs, 1);
+    evaluate_in_double(t, t->model, &want);
+    evaluate_in_double(t, t->folded, &have);
+    assert_int_equal(want->numel, have->numel);
+    *magnitude = 0;
+    for (size_t i = 0; i < want->numel; i++) {
+        largest = fmax(largest, fabs(have->f64[i] - want->f64[i]));
+        *magnitude = fmax(*magnitude, fabs(want->f64[i]));
+    }
+    bnr__tensor_unref(want);
+    bnr__tensor_unref(have);
+    return largest;
+}
+
 double net_error(struct net *t) {
     struct bnr_tensor *want[8], *have[8];
     const size_t n = t->g->n_outputs;

@@ -82,6 +82,8 @@ void net_expect_bn(const struct net *t, const char *name, enum bnr_verdict verdi
                    const char *part);
 // Largest difference between the two outputs 0 over the largest magnitude.
 double net_error(struct net *t);
+// Largest difference itself, of a network with one output, and the largest magnitude.
+double net_largest_error(struct net *t, double *magnitude);
 struct bnr_value *net_folded_value(const struct net *t, const char *name);
 
 #endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/bound.h"
+
+#include <math.h>
+
+#include "graph/op.h"
+#include "passes/pass.h"
+#include "runtime/difference.h"
+
+struct rounding {
+    double u, eta;
+};
+
+static struct rounding rounding_of(enum bnr_dtype d) {
+    switch ((int)d) {
+    case BNR_FLOAT:
+        return (struct rounding){0x1p-24, 0x1p-126};
+    case BNR_FLOAT16:
+        return (struct rounding){0x1p-11, 0x1p-14};
+    case BNR_BFLOAT16:
+        return (struct rounding){0x1p-8, 0x1p-126};
+    case BNR_DOUBLE:
+        return (struct rounding){0x1p-53, 0x1p-1022};
+    default:
+        return (struct rounding){NAN, NAN};
+    }
+}
+
+static const struct bnr_tensor *constant(const struct bnr_node *n, int i) {
+    const struct bnr_value *v = i < n->n_in ? n->in[i] : NULL;
+    const struct bnr_tensor *t = v && bnr__value_is_constant(v) ? v->tensor : NULL;
+    return t && t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype) ? t : NULL;
+}
+
+// Where the weights of output channel o are: [outer, channels, inner] with the sum over outer and inner,
+// `groups` of them along outer.
+struct layout {
+    size_t groups, outer, channels, inner; // outer: of one group
+};
+
+static bool layout_of(const struct bnr_node *n, const struct bnr_tensor *w, struct layout *l) {
+    *l = (struct layout){1, 1, 1, 1};
+    if (w->rank < 2 || w->numel == 0)
+        return false;
+    const size_t first = (size_t)w->dims[0];
+    if (bnr__node_is(n, "", "Conv")) {
+        l->channels = first;
+        l->inner = w->numel / first;
+    } else if (bnr__node_is(n, "", "ConvTranspose")) {
+        const int64_t group = bnr__attr_int(n, "group", 1);
+        if (group < 1 || w->dims[0] % group != 0)
+            return false;
+        l->groups = (size_t)group;
+        l->outer = first / l->groups;
+        l->channels = (size_t)w->dims[1];
+        l->inner = w->numel / first / l->channels;
+    } else if (bnr__node_is(n, "", "Gemm") && bnr__attr_int(n, "transB", 0)) {
+        l->channels = first;
+        l->inner = w->numel / first;
+    } else if (bnr__node_is(n, "", "Gemm") || (bnr__node_is(n, "", "MatMul") && w->rank == 2)) {
+        l->outer = first;
+        l->channels = w->numel / first;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static double sum_of(const struct bnr_tensor *w, const struct layout *l, size_t group, size_t channel) {
+    double sum = 0;
+    for (size_t i = 0; i < l->outer; i++) {
+        const size_t at = ((group * l->outer + i) * l->channels + channel) * l->inner;
+        for (size_t k = 0; k < l->inner; k++)
+            sum += fabs(bnr__tensor_f64(w, at + k));
+    }
+    return sum;
+}
+
+// |b'[o]|: that of the channel where there is one for each, else the largest.
+static double shift_of(const struct bnr_tensor *b, size_t channels, size_t o) {
+    double largest = 0;
+    if (b && b->numel == channels)
+        return fabs(bnr__tensor_f64(b, o));
+    for (size_t i = 0; b && i < b->numel; i++)
+        largest = fmax(largest, fabs(bnr__tensor_f64(b, i)));
+    return largest;
+}
+
+// A constant that is added directly behind: where an operator has no place for a shift.
+static const struct bnr_tensor *added_behind(const struct bnr_node *n) {
+    const struct bnr_value *y = n->out[0];
+    const struct bnr_node *add = y && y->n_uses == 1 ? y->uses[0].node : NULL;
+    return add && bnr__node_is(add, "", "Add") ? constant(add, 1 - y->uses[0].index) : NULL;
+}
+
+double bnr__bound_node(const struct bnr_node *n, double x_max) {
+    const struct bnr_tensor *w = constant(n, 1), *b = constant(n, 2), *behind = added_behind(n);
+    struct layout l;
+    if (!w || !layout_of(n, w, &l))
+        return NAN;
+    const bool gemm = bnr__node_is(n, "", "Gemm");
+    const double alpha = gemm ? fabs((double)bnr__attr_float(n, "alpha", 1)) : 1;
+    const double beta = gemm ? fabs((double)bnr__attr_float(n, "beta", 1)) : 1;
+    const struct rounding r = rounding_of(w->dtype);
+    const double terms = (double)(l.outer * l.inner), times = (double)n->n_origins + 1;
+    double worst = 0;
+    for (size_t g = 0; g < l.groups; g++)
+        for (size_t c = 0; c < l.channels; c++) {
+            const size_t o = g * l.channels + c, all = l.groups * l.channels;
+            const double shift = beta * shift_of(b, all, o) + shift_of(behind, all, o);
+            const double product = alpha * (r.u * sum_of(w, &l, g, c) + r.eta * terms) * x_max;
+            worst = fmax(worst, product + r.u * shift + (beta + 1) * r.eta);
+        }
+    return times * worst * (1 + 0x1p-20);
+}
+
+struct search {
+    const struct bnr_bn *bn;
+    double x_max, worst;
+};
+
+static enum bnr_status search_graph(struct bnr_graph *g, void *cx) {
+    struct search *s = cx;
+    for (const struct bnr_node *n = g->first; n; n = n->next)
+        for (size_t i = 0; i < n->n_origins; i++)
+            if (n->origins[i] == s->bn) {
+                const double bound = bnr__bound_node(n, s->x_max);
+                s->worst = isnan(s->worst) || bound > s->worst ? bound : s->worst;
+            }
+    return BNR_OK;
+}
+
+double bnr__bound(const struct bnr_model *folded, size_t k, double x_max) {
+    struct search s = {k < folded->n_bns ? folded->bns[k] : NULL, x_max, NAN};
+    bnr__model_each_graph((struct bnr_model *)(uintptr_t)folded, search_graph, &s);
+    return s.worst;
+}
+
+// ---- with the magnitudes of a run -------------------------------------------------------------------
+
+struct measuring {
+    struct bnr_model *folded;
+    const struct bnr_node **nodes; // those of the main graph that carry a BN, and output of their input
+    size_t *outputs;
+    size_t n;
+};
+
+static enum bnr_status expose_inputs(struct measuring *m, struct bnr_error *err) {
+    struct bnr_graph *g = m->folded->graph;
+    m->nodes = BNR_NEW_ARRAY(&m->folded->arena, g->n_nodes + 1, const struct bnr_node *);
+    m->outputs = BNR_NEW_ARRAY(&m->folded->arena, g->n_nodes + 1, size_t);
+    if (!m->nodes || !m->outputs)
+        return bnr__no_memory(err);
+    for (struct bnr_node *n = g->first; n; n = n->next) {
+        if (n->n_origins == 0 || n->n_in == 0 || !n->in[0] || isnan(bnr__bound_node(n, 1)))
+            continue;
+        m->nodes[m->n] = n;
+        m->outputs[m->n++] = g->n_outputs;
+        BNR_TRY(bnr__graph_add_output(g, n->in[0], err));
+    }
+    return BNR_OK;
+}
+
+static void take_bounds(const struct measuring *m, struct bnr_tensor *const *outs, double *bounds,
+                        size_t count) {
+    for (size_t i = 0; i < m->n; i++) {
+        const double bound = bnr__bound_node(m->nodes[i], bnr__largest(outs[m->outputs[i]]));
+        for (size_t j = 0; j < m->nodes[i]->n_origins; j++)
+            for (size_t k = 0; k < count && k < m->folded->n_bns; k++)
+                if (m->folded->bns[k] == m->nodes[i]->origins[j] && !(bounds[k] >= bound))
+                    bounds[k] = bound;
+    }
+}
+
+static enum bnr_status run_folded(const struct measuring *m, const bnr_tensor *const *inputs,
+                                  size_t n_inputs, const struct bnr_options *options,
+                                  struct bnr_tensor ***out, struct bnr_error *err) {
+    struct bnr_options o = *options;
+    bnr_session *s;
+    o.flags = (o.flags & BNR_FREEZE_INITIALIZERS) | BNR_REFERENCE;
+    *out = BNR_NEW_ARRAY(&m->folded->arena, m->folded->graph->n_outputs, struct bnr_tensor *);
+    if (!*out)
+        return bnr__no_memory(err);
+    BNR_TRY(bnr_session_create(&s, m->folded, &o, err));
+    const enum bnr_status st = bnr_run(s, inputs, n_inputs, *out, m->folded->graph->n_outputs, err);
+    bnr_session_free(s);
+    return st;
+}
+
+static enum bnr_status measure(struct measuring *m, const bnr_tensor *const *inputs, size_t n_inputs,
+                               const struct bnr_options *options, double *bounds, size_t count,
+                               struct bnr_error *err) {
+    struct bnr_tensor **outs;
+    m->folded->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
+    BNR_TRY(bnr__model_resolve(m->folded, NULL, err));
+    BNR_TRY(bnr__model_infer(m->folded, err));
+    BNR_TRY(bnr__passes_run(m->folded, options, BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE, err));
+    BNR_TRY(expose_inputs(m, err));
+    BNR_TRY(run_folded(m, inputs, n_inputs, options, &outs, err));
+    take_bounds(m, outs, bounds, count);
+    for (size_t i = 0; i < m->folded->graph->n_outputs; i++)
+        bnr__tensor_unref(outs[i]);
+    return BNR_OK;
+}
+
+enum bnr_status bnr__bounds_measure(const struct bnr_model *model, const bnr_tensor *const *inputs,
+                                    size_t n_inputs, const struct bnr_options *options, double *bounds,
+                                    size_t count, struct bnr_error *err) {
+    struct measuring m = {.n = 0};
+    for (size_t k = 0; k < count; k++)
+        bounds[k] = NAN;
+    if (options->flags & (BNR_NO_FOLD | BNR_REFERENCE))
+        return BNR_OK;
+    BNR_TRY(bnr__model_clone(&m.folded, model, err));
+    const enum bnr_status st = measure(&m, inputs, n_inputs, options, bounds, count, err);
+    bnr__model_free(m.folded);
+    return st;
+}
