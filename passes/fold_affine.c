@@ -36,6 +36,8 @@ static enum bnr_status try_node(struct bnr_pass_cx *cx, struct bnr_node *n, stru
     struct bnr_affine_view view;
     const char *why, *reasons[2] = {NULL, NULL};
     bnr__bn_measure(n);
+    if ((cx->options->flags & BNR_ONLY_BN) && n->n_origins == 0)
+        return BNR_OK;
     if (bnr__pass_keeps(cx, n))
         return keep(cx, n, "the caller wants it to stay");
     if (!bnr__affine_view(n, cx->temp, &view, &why))

@@ -6,6 +6,8 @@
 #include "passes/pass.h"
 #include "proto/onnx_file.h"
 #include "runtime/base/text.h"
+#include "runtime/bound.h"
+#include "runtime/fold_file.h"
 #include "runtime/session.h"
 
 #define STRINGIFY(x) #x
@@ -97,13 +99,62 @@ char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
 
 // ---- folding to a file --------------------------------------------------------------------------
 
-static enum bnr_status fold(struct bnr_model *copy, const struct bnr_model *model, const char *path,
-                            const struct bnr_options *options, struct bnr_error *err) {
+static enum bnr_status fold_graph(struct bnr_model *copy, const struct bnr_model *origin,
+                                  const struct bnr_options *options, struct bnr_error *err) {
+    const bool only_bn = options->flags & BNR_ONLY_BN;
+    struct bnr_before before;
+    struct bnr_options chosen = *options;
+    unsigned groups = BNR_PASS_CLEAN | BNR_PASS_RAISE;
+    if (!(options->flags & BNR_NO_FOLD))
+        groups |= BNR_PASS_FOLD;
+    if (!chosen.passes)
+        chosen.passes = options->flags & BNR_NO_FOLD ? "raise_affine" : bnr__only_bn_passes(copy);
+    if (!only_bn)
+        return bnr__passes_run(copy, options, groups, err);
+    BNR_TRY(bnr__before_take(&before, copy, err));
+    enum bnr_status st = bnr__passes_run(copy, &chosen, groups, err);
+    if (st == BNR_OK)
+        st = bnr__before_restore(&before, copy, origin, err);
+    bnr__before_free(&before);
+    return st;
+}
+
+static void tell(const struct bnr_model *copy,
+                 void (*report)(void *user, const struct bnr_bn_report *bn), void *user) {
+    for (size_t i = 0; i < copy->n_bns; i++) {
+        struct bnr_bn_report r;
+        bnr__bn_report(&r, copy->bns[i]);
+        r.error_bound = bnr__bound(copy, i, 1);
+        report(user, &r);
+    }
+}
+
+enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_model *origin,
+                                      const char *path, const struct bnr_options *options,
+                                      void (*report)(void *user, const struct bnr_bn_report *bn),
+                                      void *user, struct bnr_error *err) {
+    struct bnr_options defaults;
+    struct bnr_kept_statistics kept = {0};
+    bnr_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    BNR_TRY(bnr__options_check(options, err));
     copy->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
     BNR_TRY(bnr__model_resolve(copy, NULL, err));
     BNR_TRY(bnr__model_infer(copy, err));
-    BNR_TRY(bnr__passes_run(copy, options, BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE, err));
-    return bnr__model_write_file(copy, model, path, err);
+    enum bnr_status st = BNR_OK;
+    if (options->flags & BNR_KEEP_STATISTICS)
+        st = bnr__statistics_take(&kept, copy, err);
+    if (st == BNR_OK)
+        st = fold_graph(copy, origin, options, err);
+    if (st == BNR_OK && (options->flags & BNR_KEEP_STATISTICS))
+        st = bnr__statistics_note(&kept, copy, err);
+    bnr__statistics_free(&kept);
+    if (st == BNR_OK)
+        st = bnr__model_write_file(copy, origin, path, err);
+    if (st == BNR_OK && report)
+        tell(copy, report, user);
+    return st;
 }
 
 enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
@@ -112,19 +163,9 @@ enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
                                     void *user, struct bnr_error *err) {
     if (!model || !path)
         return bnr__fail(err, BNR_INVALID, "no %s given", model ? "path" : "model");
-    struct bnr_options defaults;
-    bnr_options_init(&defaults);
-    if (!options)
-        options = &defaults;
-    BNR_TRY(bnr__options_check(options, err));
     struct bnr_model *copy;
     BNR_TRY(bnr__model_clone(&copy, model, err));
-    enum bnr_status st = fold(copy, model, path, options, err);
-    for (size_t i = 0; st == BNR_OK && report && i < copy->n_bns; i++) {
-        struct bnr_bn_report r;
-        bnr__bn_report(&r, copy->bns[i]);
-        report(user, &r);
-    }
+    const enum bnr_status st = bnr__model_fold_write(copy, model, path, options, report, user, err);
     bnr__model_free(copy);
     return st;
 }

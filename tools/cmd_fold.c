@@ -9,7 +9,8 @@
 const struct verb verb_fold = {
     "fold", "fold MODEL OUT.onnx [options]",
     "Folds batch normalizations into neighbouring weights and writes standard ONNX at the model's own\n"
-    "opset, which other runtimes load.",
+    "opset, which other runtimes load. The error bound that --explain prints is what rounding the folded\n"
+    "weights can do to any output of that node when its inputs are up to 1 in magnitude.",
     cmd_fold};
 
 struct fold_report {
@@ -19,8 +20,9 @@ struct fold_report {
 };
 
 static void print_row(const struct bnr_bn_report *bn) {
-    printf("%-32s %-7s %-32s %10.4g %12.4g  %s\n", bn->name, verdict_name(bn->verdict),
-           bn->into ? bn->into : "-", bn->max_scale, bn->min_var_eps, bn->reason ? bn->reason : "");
+    printf("%-32s %-7s %-32s %10.4g %12.4g %11.3g  %s\n", bn->name, verdict_name(bn->verdict),
+           bn->into ? bn->into : "-", bn->max_scale, bn->min_var_eps, bn->error_bound,
+           bn->reason ? bn->reason : "");
 }
 
 static void on_bn(void *user, const struct bnr_bn_report *bn) {
@@ -29,8 +31,8 @@ static void on_bn(void *user, const struct bnr_bn_report *bn) {
     r->counts[bn->verdict]++;
     if (r->explain) {
         if (json_array_size(r->entries) == 1)
-            printf("%-32s %-7s %-32s %10s %12s  %s\n", "batch normalization", "verdict", "into", "max |s|",
-                   "min var+eps", "why");
+            printf("%-32s %-7s %-32s %10s %12s %11s  %s\n", "batch normalization", "verdict", "into",
+                   "max |s|", "min var+eps", "error bound", "why");
         print_row(bn);
     }
 }
@@ -67,6 +69,11 @@ int cmd_fold(int argc, char **argv) {
         {"explain", 0, OPT_FLAG, &r.explain, 0, NULL, "print where each BN went and why"},
         {"json", 0, OPT_FLAG, &json, 0, NULL, "print the report as JSON"},
         {"keep", 0, OPT_STRING, &c.keep, 0, "NAME,...", "BNs to keep, by node name"},
+        {"keep-all", 0, OPT_BITS, &c.run.flags, BNR_NO_FOLD, NULL, "keep every BN; only clean the graph"},
+        {"only-bn", 0, OPT_BITS, &c.run.flags, BNR_ONLY_BN, NULL,
+         "change nothing but what BN folding must; no other cleaning"},
+        {"keep-stats", 0, OPT_BITS, &c.run.flags, BNR_KEEP_STATISTICS, NULL,
+         "write each BN's gamma, beta, mean, var and epsilon as metadata"},
         {"freeze-initializers", 0, OPT_BITS, &c.run.flags, BNR_FREEZE_INITIALIZERS, NULL,
          "initializers that are graph inputs are constants"},
         {"print-after", 0, OPT_STRING, &c.print_after, 0, "PASS", "print the graph after this pass"},

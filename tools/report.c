@@ -279,6 +279,7 @@ json_t *bn_json(const struct bnr_bn_report *bn) {
     json_object_set_new(j, "channels", json_integer(bn->channels));
     json_object_set_new(j, "max_scale", json_number(bn->max_scale));
     json_object_set_new(j, "min_var_eps", json_number(bn->min_var_eps));
+    json_object_set_new(j, "error_bound", json_number(bn->error_bound));
     return j;
 }
 
