@@ -109,10 +109,12 @@ int out_close(struct out_file *f);                            // EXIT_DONE, or r
 
 int cmd_run(int argc, char **argv);
 int cmd_fold(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
-extern const struct verb verb_run, verb_fold, verb_verify, verb_bench, verb_test, verb_inspect;
+extern const struct verb verb_run, verb_fold, verb_calibrate, verb_verify, verb_bench, verb_test,
+    verb_inspect;
 
 #endif

@@ -57,7 +57,7 @@ def check_basics():
     for flag in ('--help', '-h'):
         check(f'bnrun {flag}', 'usage: bnrun MODEL' in good(flag, flag))
     check('--version', good('--version', '--version').startswith('bnrun 0.'))
-    for verb in ('run', 'fold', 'verify', 'bench', 'test', 'inspect'):
+    for verb in ('run', 'fold', 'calibrate', 'verify', 'bench', 'test', 'inspect'):
         out = good(f'{verb} --help', verb, '--help')
         check(f'{verb} --help text', f'usage: bnrun {verb}' in out and '--help' in out)
         if verb != 'test':
@@ -274,6 +274,162 @@ def check_fold(folder):
     check('bench --json', {'load_ms', 'min_ms', 'median_ms', 'p95_ms', 'peak_rss_mib', 'threads', 'cpu'} <= figures.keys())
 
 
+def check_proofs():
+    doc = json.loads(good('verify --train', 'verify', MODEL, '--train', '--json', '--shape', 'N=8'))
+    check('verify --train passes on all 7', doc['passed'] and len(doc['batch_norms']) == 7 and
+          all(b['trained'] for b in doc['batch_norms']), str(doc))
+    check('verify --train says it', '7 of 7' in good('verify --train', 'verify', MODEL, '--shape', 'N=8', '--train'))
+    check('verify --train says why not', 'one value per channel' in good('verify --train of one', 'verify', MODEL, digit(3), '--train'))
+    doc = json.loads(good('verify --layers', 'verify', MODEL, digit(3), '--layers', '--json'))
+    layers = doc['batch_norms']
+    check('verify --layers', doc['passed'] and doc['first_diverging'] is None and len(layers) == 7 and
+          all(b['compared'] and b['output']['passed'] for b in layers), str(doc))
+    check('verify --layers has bounds', all(0 < b['bound'] < 1e-3 for b in layers), str([b.get('bound') for b in layers]))
+    # So strict that rounding is out of tolerance: the unfolded result is no excuse then.
+    run = bnrun('verify', MODEL, digit(3), '--layers', '--tolerance', '1e-12')
+    check('verify --layers finds the first', run.returncode == 1 and 'first diverging tensor: ' in run.stdout and
+          'stem' in run.stdout.split('first diverging tensor: ')[-1].splitlines()[0], run.stdout[-900:])
+    check('verify --train out of tolerance', bnrun('verify', MODEL, digit(3), '--train', '--tolerance', '1e-12').returncode == 1)
+    bad('verify --train --layers', USAGE, ['--train', '--layers'], 'verify', MODEL, '--train', '--layers')
+
+
+def big_weights_model(path):
+    """Conv with weights of 36 MB that a node makes, then one with weights in the file and a BN behind; an Identity,
+    a dead initializer and arithmetic that has nothing to do with the BN."""
+    rng = np.random.default_rng(5)
+    def init(name, *dims, low=-1.):
+        return numpy_helper.from_array(rng.uniform(low, 1, dims).astype(np.float32), name)
+    nodes = [
+        helper.make_node('ConstantOfShape', ['wshape'], ['w1'], 'make_w1',
+                         value=numpy_helper.from_array(np.full(1, 1e-3, np.float32))),
+        helper.make_node('Conv', ['x', 'w1'], ['c1'], 'big'),
+        helper.make_node('Identity', ['c1'], ['i1'], 'same'),
+        helper.make_node('Conv', ['i1', 'w2'], ['c2'], 'small'),
+        helper.make_node('BatchNormalization', ['c2', 'g', 'b', 'm', 'v'], ['n2'], 'bn'),
+        helper.make_node('Conv', ['n2', 'w3'], ['c3'], 'last', pads=[1, 1, 1, 1]),
+        helper.make_node('Mul', ['c3', 'two'], ['y'], 'times_two'),
+    ]
+    inits = [numpy_helper.from_array(np.array([3000, 3, 32, 32], np.int64), 'wshape'), init('w2', 4, 3000, 1, 1),
+             init('g', 4), init('b', 4), init('m', 4), init('v', 4, low=.5), init('w3', 2, 4, 3, 3),
+             init('unused', 7), numpy_helper.from_array(np.float32(2), 'two')]
+    graph = helper.make_graph(nodes, 'g', [helper.make_tensor_value_info('x', TensorProto.FLOAT, [1, 3, 33, 33])],
+                              [helper.make_tensor_value_info('y', TensorProto.FLOAT, [1, 2, 2, 2])], inits)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    helper.set_model_props(model, {'owner': 'somebody'})
+    onnx.save(model, path)
+    return model
+
+
+def check_fold_options(folder):
+    path, out = f'{folder}/made.onnx', f'{folder}/made_folded.onnx'
+    model = big_weights_model(path)
+    good('fold leaves weights made by nodes', 'fold', path, out)
+    check('fold keeps the file small', os.path.getsize(out) < 200000, f'{os.path.getsize(out)} bytes')
+    folded = onnx.load(out)
+    onnx.checker.check_model(folded)
+    check('fold folds beside it', [n.op_type for n in folded.graph.node if n.op_type in ('BatchNormalization', 'Mul')] == [])
+    good('folded again', 'fold', out, f'{folder}/made_again.onnx')
+    check('fold twice with made weights', open(out, 'rb').read() == open(f'{folder}/made_again.onnx', 'rb').read())
+    good('folded file verifies', 'verify', path)
+
+    doc = json.loads(good('fold --only-bn', 'fold', path, out, '--only-bn', '--json'))
+    check('fold --only-bn folds it', [(b['verdict'], b['into']) for b in doc['batch_norms']] == [('folded', 'small')], str(doc))
+    check('fold --json bound', 0 < doc['batch_norms'][0]['error_bound'] < 1, str(doc))
+    only = onnx.load(out)
+    onnx.checker.check_model(only)
+    before = {n.name: n for n in model.graph.node}
+    after = {n.name: n for n in only.graph.node}
+    check('fold --only-bn keeps all other nodes', list(after) == ['make_w1', 'big', 'same', 'small', 'last', 'times_two'] and
+          all(after[k] == before[k] for k in ('make_w1', 'big', 'same', 'last', 'times_two')), str(list(after)))
+    left = {i.name: i for i in only.graph.initializer}
+    kept = {i.name: i for i in model.graph.initializer}
+    check('fold --only-bn keeps other constants', all(left.get(k) == kept[k] for k in ('wshape', 'w3', 'unused', 'two')), str(list(left)))
+    check('fold --only-bn drops what it replaced', not {'g', 'b', 'm', 'v', 'w2'} & set(left), str(list(left)))
+    check('fold keeps metadata', [(p.key, p.value) for p in only.metadata_props] == [('owner', 'somebody')])
+
+    doc = json.loads(good('fold --keep-all', 'fold', path, out, '--keep-all', '--json'))
+    check('fold --keep-all', [b['verdict'] for b in doc['batch_norms']] == ['kept'] and
+          'BatchNormalization' in [n.op_type for n in onnx.load(out).graph.node], str(doc))
+
+    good('fold --keep-stats', 'fold', path, out, '--keep-stats')
+    props = {p.key: p.value for p in onnx.load(out).metadata_props}
+    kept_bn = json.loads(props.get('bnrun.bn.0', '{}'))
+    same = all(np.array_equal(np.array(kept_bn.get(key, []), np.float32), numpy_helper.to_array(kept[name]))
+               for key, name in (('gamma', 'g'), ('beta', 'b'), ('mean', 'm'), ('var', 'v')))
+    check('fold --keep-stats', same and kept_bn['name'] == 'bn' and kept_bn['verdict'] == 'folded' and
+          abs(kept_bn['epsilon'] - 1e-5) < 1e-9 and props['owner'] == 'somebody', str(props)[:500])
+
+
+def accuracy(model, images, labels, folder):
+    np.save(f'{folder}/test.npy', images)
+    good('run on test digits', model, f'{folder}/test.npy', '-o', f'{folder}/scores.npy')
+    return 100 * float((np.load(f'{folder}/scores.npy').argmax(1) == labels).mean())
+
+
+def check_calibrate(folder):
+    with np.load(f'{DATA}/digits.npz') as data:
+        images = data['images'].reshape(-1, 1, 28, 28).astype(np.float32) / np.float32(255)
+        labels = data['labels']
+    model = onnx.load(MODEL)
+    rng = np.random.default_rng(11)
+    bns = [n for n in model.graph.node if n.op_type == 'BatchNormalization']
+    by_name = {i.name: i for i in model.graph.initializer}
+    for n in bns:
+        for index, (low, high) in ((3, (-3, 3)), (4, (.05, 20))):
+            old = by_name[n.input[index]]
+            values = numpy_helper.to_array(old)
+            change = rng.uniform(low, high, values.shape).astype(np.float32)
+            old.CopyFrom(numpy_helper.from_array(values + change if index == 3 else values * change, old.name))
+    damaged, out = f'{folder}/damaged.onnx', f'{folder}/calibrated.onnx'
+    onnx.save(model, damaged)
+    np.save(f'{folder}/unlabelled.npy', images[:300])
+    images, labels = images[300:2300], labels[300:2300]
+    base = accuracy(MODEL, images, labels, folder)
+    worse = accuracy(damaged, images, labels, folder)
+    check('damaged statistics cost accuracy', worse < base - 20, f'{base} -> {worse}')
+    for extra in ([], ['--fold'], ['--ema', '0.5', '--batch', '100']):
+        name = 'calibrate ' + ' '.join(extra)
+        doc = json.loads(good(name, 'calibrate', damaged, f'{folder}/unlabelled.npy', '-o', out, '--batch', '100', '--json', *extra))
+        check(f'{name} report', doc['batches'] == 3 and len(doc['batch_norms']) == 7 and
+              all(b['calibrated'] for b in doc['batch_norms']), str(doc))
+        better = accuracy(out, images, labels, folder)
+        check(f'{name} restores accuracy', better >= base - .5, f'{base} -> {worse} -> {better}')
+        made = onnx.load(out)
+        onnx.checker.check_model(made)
+        count = sum(n.op_type == 'BatchNormalization' for n in made.graph.node)
+        check(f'{name} writes', count == (0 if '--fold' in extra else 7), str(count))
+        if not extra:  # nothing but means and variances has changed, and their names have not
+            check(f'{name} nodes', [n.SerializeToString() for n in made.graph.node] == [n.SerializeToString() for n in model.graph.node])
+            statistics = {i for n in bns for i in n.input[3:5]}
+            after = {i.name: i for i in made.graph.initializer}
+            check(f'{name} weights', set(after) == set(by_name) and
+                  all((after[k] == by_name[k]) == (k not in statistics) for k in by_name))
+    # The formula, on a layer that reads the input itself: one BN, two batches of unlike size.
+    x = rng.normal(3, 2, (7, 2, 5)).astype(np.float32)
+    inits = [numpy_helper.from_array(np.full(2, v, np.float32), k) for k, v in (('g', 1), ('b', 0), ('m', 9), ('v', 9))]
+    graph = helper.make_graph([helper.make_node('BatchNormalization', ['x', 'g', 'b', 'm', 'v'], ['y'], 'bn')], 'g',
+                              [helper.make_tensor_value_info('x', TensorProto.FLOAT, ['N', 2, 5])],
+                              [helper.make_tensor_value_info('y', TensorProto.FLOAT, ['N', 2, 5])], inits)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), f'{folder}/one.onnx')
+    x.tofile(f'{folder}/x.bin')
+    parts, weights = [x[:4], x[4:]], [4 / 7, 3 / 7]
+    for extra, shares in ([], weights), (['--ema', '0.9'], [.9, .1]):
+        good('calibrate one layer', 'calibrate', f'{folder}/one.onnx', f'{folder}/x.bin', '-o', out, '--batch', 4, *extra)
+        after = {i.name: numpy_helper.to_array(i) for i in onnx.load(out).graph.initializer}
+        mean = sum(s * p.mean((0, 2), dtype=np.float64) for s, p in zip(shares, parts))
+        var = sum(s * p.astype(np.float64).var((0, 2), ddof=1) for s, p in zip(shares, parts))
+        check(f'calibrate by the formula {extra}', np.allclose(after['m'], mean, rtol=1e-5) and np.allclose(after['v'], var, rtol=1e-5),
+              f'{after} {mean} {var}')
+    bad('calibrate without -o', USAGE, ['-o'], 'calibrate', MODEL, f'{folder}/unlabelled.npy')
+    bad('calibrate --ema 1', USAGE, ['--ema'], 'calibrate', MODEL, f'{folder}/unlabelled.npy', '-o', out, '--ema', '1')
+    bad('calibrate: missing data', BAD, ['none.npy'], 'calibrate', MODEL, f'{folder}/none.npy', '-o', out)
+    np.save(f'{folder}/flat.npy', np.zeros((4, 3, 2), np.float32))
+    bad('calibrate: wrong dims', BAD, ['image'], 'calibrate', MODEL, f'{folder}/flat.npy', '-o', out)
+    np.save(f'{folder}/nan.npy', np.full((4, 1, 28, 28), np.nan, np.float32))
+    bad('calibrate: NaN', BAD, ['channel', 'finite'], 'calibrate', MODEL, f'{folder}/nan.npy', '-o', f'{folder}/nan.onnx')
+    check('calibrate leaves nothing behind', not os.path.exists(f'{folder}/nan.onnx'))
+
+
 def check_outputs_that_fail(folder):
     before = sorted(os.listdir(folder))
     bad('-o on a full disk', BAD, ['/dev/full'], MODEL, digit(1), '-o', '/dev/full', '--format', 'npy')
@@ -329,6 +485,9 @@ def main():
         check_bad_inputs(folder)
         check_bad_models(folder)
         check_fold(folder)
+        check_proofs()
+        check_fold_options(folder)
+        check_calibrate(folder)
         check_test_verb(folder)
         check_outputs_that_fail(folder)
     print('{passed} passed, {failed} failed, {skipped} skipped'.format(**counts))
