@@ -195,6 +195,27 @@ static enum bnr_status keep_name(struct restoring *r, const struct bnr_node *bn)
     return BNR_OK;
 }
 
+// Nodes made again stand in front of their readers; the file may have had them elsewhere. Where every node
+// is one of the file, all go back to its order.
+static enum bnr_status restore_order(struct restoring *r) {
+    struct bnr_map nodes;
+    size_t found = 0;
+    bnr__map_init(&nodes, &r->g->model->arena);
+    for (struct bnr_node *n = r->g->first; n; n = n->next)
+        if (!bnr__map_set(&nodes, n->label, n))
+            return bnr__no_memory(r->err);
+    for (const struct bnr_node *p = r->origin->first; p; p = p->next)
+        found += bnr__map_get(&nodes, p->label) != NULL;
+    if (found != r->g->n_nodes || nodes.count != found)
+        return BNR_OK;
+    for (const struct bnr_node *p = r->origin->first; p; p = p->next) {
+        struct bnr_node *n = bnr__map_get(&nodes, p->label);
+        if (n)
+            bnr__node_move(n, NULL);
+    }
+    return BNR_OK;
+}
+
 enum bnr_status bnr__before_restore(const struct bnr_before *b, struct bnr_model *m,
                                     const struct bnr_model *origin, struct bnr_error *err) {
     struct restoring r = {b, m->graph, origin->graph, err, BNR_OK};
@@ -207,6 +228,7 @@ enum bnr_status bnr__before_restore(const struct bnr_before *b, struct bnr_model
     // Outer graphs come first: what only a body read is without readers in the second round.
     for (int round = 0; round < 2; round++)
         BNR_TRY(bnr__model_each_graph(m, sweep, (void *)(uintptr_t)b));
+    BNR_TRY(restore_order(&r));
     BNR_TRY(bnr__graph_sort(m->graph, err));
     return bnr__model_infer(m, err);
 }

@@ -347,6 +347,9 @@ def check_fold_options(folder):
     check('fold --only-bn drops what it replaced', not {'g', 'b', 'm', 'v', 'w2'} & set(left), str(list(left)))
     check('fold keeps metadata', [(p.key, p.value) for p in only.metadata_props] == [('owner', 'somebody')])
 
+    good('fold --only-bn --keep', 'fold', path, out, '--only-bn', '--keep', 'bn')
+    check('fold --only-bn of nothing changes no byte', open(out, 'rb').read() == open(path, 'rb').read())
+
     doc = json.loads(good('fold --keep-all', 'fold', path, out, '--keep-all', '--json'))
     check('fold --keep-all', [b['verdict'] for b in doc['batch_norms']] == ['kept'] and
           'BatchNormalization' in [n.op_type for n in onnx.load(out).graph.node], str(doc))
