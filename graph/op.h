@@ -66,7 +66,8 @@ enum bnr_status bnr__infer_axis(struct bnr_infer *cx, int64_t axis, int rank, in
 // The integer elements of input i (a constant, or known dims): *elems is NULL when not known. Elements
 // may be symbolic. From tensor or elems, whichever is there.
 enum bnr_status bnr__infer_ints(struct bnr_infer *cx, int i, const struct bnr_dim **elems, int *n);
-// Sets output `out`'s elems (copied) when the count is small (<= 64).
+// Sets output `out`'s elems (copied) when they are few (<= 64) and as many as the shape, which is set
+// before, says.
 enum bnr_status bnr__infer_set_elems(struct bnr_infer *cx, int out, const struct bnr_dim *elems, int n);
 
 // ---- reference evaluation ---------------------------------------------------------------------------

@@ -23,7 +23,7 @@ static struct bnr_info *output(struct bnr_infer *cx, int out) {
 }
 
 static const struct bnr_info *input(const struct bnr_infer *cx, int i) {
-    return i < cx->n_in ? cx->in[i] : NULL;
+    return i >= 0 && i < cx->n_in ? cx->in[i] : NULL;
 }
 
 void bnr__infer_set(struct bnr_infer *cx, int out, enum bnr_dtype dtype,
@@ -155,7 +155,12 @@ enum bnr_status bnr__infer_ints(struct bnr_infer *cx, int i, const struct bnr_di
 enum bnr_status bnr__infer_set_elems(struct bnr_infer *cx, int out, const struct bnr_dim *elems,
                                      int n) {
     struct bnr_info *o = output(cx, out);
+    struct bnr_dim count;
     if (!o || n > 64)
+        return BNR_OK;
+    // A node that cannot be evaluated may have inputs whose elements do not fit to what it says.
+    const struct bnr_shape *s = &o->type.shape;
+    if (s->rank >= 0 && (!bnr__dim_product(s->dims, 0, s->rank, &count) || count.n != n))
         return BNR_OK;
     struct bnr_dim *copy = BNR_NEW_ARRAY(cx->arena, n ? (size_t)n : 1, struct bnr_dim);
     if (!copy)
