@@ -13,6 +13,7 @@ static enum bnr_status unpooled_shape(const struct bnr_node *n, const struct bnr
     BNR_TRY(bnr__window_attrs(n, x->rank - 2, NULL, &w, err));
     for (int i = 0; i < w.rank; i++) {
         const int64_t in = x->dims[i + 2].n;
+        y->dims[i + 2] = bnr__dim_unknown();
         if (in < 0)
             continue;
         if (in > INT64_MAX / 4 / w.axis[i].stride)

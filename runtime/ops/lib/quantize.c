@@ -55,7 +55,8 @@ static enum bnr_status check_scale(struct bnr_infer *cx) {
     if (block < 0)
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "block_size is %lld, expected 0 or more",
                             (long long)block);
-    const bool single = s->rank == 0 || (s->rank == 1 && s->dims[0].n == 1);
+    // An open dim may be 1.
+    const bool single = s->rank == 0 || (s->rank == 1 && (s->dims[0].n == 1 || s->dims[0].n < 0));
     if (x->rank < 0 || s->rank < 0 || (single && block == 0))
         return BNR_OK;
     const int64_t axis = axis_of(cx->node, x->rank);

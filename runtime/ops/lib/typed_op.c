@@ -73,9 +73,13 @@ static enum bnr_status infer_legacy(struct bnr_infer *cx, struct bnr_shape *shap
         int pad;
         if (shape->rank < 0 || s->rank < 0)
             continue;
-        bool one = true;
-        for (int d = 0; d < s->rank; d++)
+        bool one = true, maybe_one = true;
+        for (int d = 0; d < s->rank; d++) {
             one = one && s->dims[d].n == 1;
+            maybe_one = maybe_one && (s->dims[d].n == 1 || s->dims[d].n < 0);
+        }
+        if (maybe_one && legacy_pad(cx->node, shape->rank, s->rank, one, &pad, NULL) != BNR_OK)
+            continue;
         BNR_TRY(legacy_pad(cx->node, shape->rank, s->rank, one, &pad, cx->err));
         const int shift = shape->rank - pad - s->rank;
         if (shift + pad != 0 && bnr__attr_int(cx->node, "broadcast", 0) == 0)
