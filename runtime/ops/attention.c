@@ -218,7 +218,7 @@ static void softmax(double *s, const double *biases, size_t n) {
         max = fmax(max, s[i]);
         best_bias = fmax(best_bias, biases[i]);
     }
-    const bool none = best_bias == -(double)INFINITY || max == -(double)INFINITY;
+    const bool none = best_bias == -HUGE_VAL || max == -HUGE_VAL;
     for (size_t i = 0; i < n; i++)
         sum += s[i] = none ? 0 : exp(s[i] - max);
     for (size_t i = 0; i < n && !none; i++)
@@ -310,7 +310,7 @@ static enum bnr_status load_mask(const struct bnr_args *a, struct job *j) {
     if (!additive)
         return BNR_NO_MEMORY;
     for (size_t i = 0; i < n; i++)
-        additive[i] = v[i] != 0 ? 0 : -(double)INFINITY;
+        additive[i] = v[i] != 0 ? 0 : -HUGE_VAL;
     j->mask = additive;
     return BNR_OK;
 }

@@ -13,7 +13,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     if (!p.y)
         return BNR_OK;
     for (size_t plane = 0; plane < p.planes; plane++) {
-        double max = -INFINITY;
+        double max = -HUGE_VAL;
         for (size_t i = 0; i < p.in; i++)
             if (p.x[plane * p.in + i] > max)
                 max = p.x[plane * p.in + i];

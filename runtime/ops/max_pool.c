@@ -34,7 +34,7 @@ static void planes(void *cx, size_t begin, size_t end) {
         double *y = p->y + plane * p->out;
         int64_t *at = j->at ? j->at + plane * p->out : NULL;
         for (size_t i = 0; i < p->out; i++) {
-            y[i] = -INFINITY;
+            y[i] = -HUGE_VAL;
             if (at)
                 at[i] = -1;
         }

@@ -51,7 +51,7 @@ struct region {
 
 static double maximum(const double *x, int64_t width, const int64_t rows[2],
                       const int64_t columns[2]) {
-    double max = rows[0] < rows[1] && columns[0] < columns[1] ? -(double)INFINITY : 0;
+    double max = rows[0] < rows[1] && columns[0] < columns[1] ? -HUGE_VAL : 0;
     for (int64_t r = rows[0]; r < rows[1]; r++)
         for (int64_t c = columns[0]; c < columns[1]; c++)
             max = fmax(max, x[r * width + c]);

@@ -5,7 +5,7 @@
 #include "runtime/ops/lib/lanes.h"
 
 static void lane(const double *x, double *y, size_t n, size_t stride, double parameter) {
-    double max = -INFINITY, sum = 0;
+    double max = -HUGE_VAL, sum = 0;
     for (size_t i = 0; i < n; i++)
         max = fmax(max, x[i * stride]);
     for (size_t i = 0; i < n; i++)

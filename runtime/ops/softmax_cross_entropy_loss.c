@@ -13,7 +13,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 }
 
 static void log_softmax(double *v, size_t n, size_t stride) {
-    double max = -INFINITY, sum = 0;
+    double max = -HUGE_VAL, sum = 0;
     for (size_t i = 0; i < n; i++)
         max = fmax(max, v[i * stride]);
     for (size_t i = 0; i < n; i++)

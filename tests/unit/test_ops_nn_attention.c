@@ -69,19 +69,19 @@ static double bias(const struct ops_test *t, const struct options *o, size_t b, 
     const double at = (double)q + offset, keys = (double)keys_of(o);
     if ((o->nonpad && (double)k >= nonpad[b]) || (o->causal && (double)k > at) ||
         (o->left >= 0 && (double)k < at - o->left) || (o->right >= 0 && (double)k > at + o->right))
-        return -INFINITY;
+        return -HUGE_VAL;
     const size_t width = o->mask == 's' ? (size_t)keys - 2 : (size_t)keys;
     if (o->mask && k >= width)
-        return -INFINITY;
+        return -HUGE_VAL;
     if (o->mask == 'f')
         return ops_test_x(t, MASK, (b * QUERIES + q) * width + k);
-    return o->mask && ops_test_x(t, MASK, q * width + k) == 0 ? -INFINITY : 0;
+    return o->mask && ops_test_x(t, MASK, q * width + k) == 0 ? -HUGE_VAL : 0;
 }
 
 static void check_query(const struct ops_test *t, const struct options *o, size_t b, size_t h,
                         size_t q) {
     const size_t n = keys_of(o), kv = h / (HEADS / SHARED);
-    double p[KEYS + PAST], sum = 0, max = -INFINITY;
+    double p[KEYS + PAST], sum = 0, max = -HUGE_VAL;
     for (size_t k = 0; k < n; k++) {
         p[k] = 0;
         for (size_t i = 0; i < SIZE; i++)
@@ -94,7 +94,7 @@ static void check_query(const struct ops_test *t, const struct options *o, size_
         max = fmax(max, p[k]);
     }
     for (size_t k = 0; k < n; k++)
-        sum += p[k] = max == -(double)INFINITY ? 0 : exp(p[k] - max);
+        sum += p[k] = max == -HUGE_VAL ? 0 : exp(p[k] - max);
     for (size_t i = 0; i < V_SIZE; i++) {
         double e = 0;
         for (size_t k = 0; k < n && sum > 0; k++)

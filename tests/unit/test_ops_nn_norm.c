@@ -408,7 +408,7 @@ static void softmax(void **state) {
             if (lanes[k].axis != 100)
                 bnr__node_set_attr_int(t.node, "axis", lanes[k].axis);
             ops_test_ok(&t);
-            double sum = 0, max = -INFINITY;
+            double sum = 0, max = -HUGE_VAL;
             for (size_t i = 0; i < lanes[k].count; i++) {
                 const double x = ops_test_x(&t, 0, lanes[k].begin + i * lanes[k].stride);
                 sum += exp(x);

@@ -25,13 +25,13 @@ static void quantize_rounding(void **state) {
         {BNR_UINT4, 0, {0, 2, 2, 0, 15, 0, 0}},
         {BNR_INT2, 0, {0, 1, 1, -2, 1, -2, 0}},
         {BNR_UINT2, 0, {0, 2, 2, 0, 3, 0, 0}},
-        {BNR_FLOAT8E4M3FN, 0, {0.5, 1.5, 2.5, -2.5, 448, -448, NAN}},
+        {BNR_FLOAT8E4M3FN, 0, {0.5, 1.5, 2.5, -2.5, 448, -448, (double)NAN}},
         {BNR_FLOAT4E2M1, 0, {0.5, 1.5, 2, -2, 6, -6, 0}}, // 2.5 is half way between 2 and 3
     };
     for (size_t i = 0; i < BNR_COUNT(cases); i++) {
         struct ops_test t;
         ops_test_begin(&t, "QuantizeLinear", 25, 1);
-        ops_test_in(&t, DIMS(7), (double[]){1, 3, 5, -5, 2000, -2000, NAN});
+        ops_test_in(&t, DIMS(7), (double[]){1, 3, 5, -5, 2000, -2000, (double)NAN});
         ops_test_in(&t, 0, NULL, (double[]){2});
         ops_test_in_as(&t, cases[i].dtype, 0, NULL, &cases[i].zero);
         ops_test_ok(&t);
@@ -100,7 +100,7 @@ static void dequantize(void **state) {
 static void dynamic_quantize(void **state) {
     struct ops_test t;
     ops_test_begin(&t, "DynamicQuantizeLinear", 11, 3);
-    ops_test_in(&t, DIMS(3), (double[]){-1, 0, 4.1f});
+    ops_test_in(&t, DIMS(3), (double[]){-1, 0, (double)4.1f});
     ops_test_ok(&t);
     const float scale = (4.1f + 1) / 255;
     const double zero = rint((double)(1 / scale));
@@ -183,7 +183,7 @@ static void qlinear_matmul(void **state) {
     ops_test_in(&t, DIMS(2), (double[]){1, 0.5}); // one for each row
     ops_test_in_as(&t, BNR_INT8, DIMS(2), (double[]){0, 1});
     ops_test_in_as(&t, BNR_INT8, DIMS(2, 1), (double[]){10, 20});
-    ops_test_in(&t, 0, NULL, (double[]){0.1f});
+    ops_test_in(&t, 0, NULL, (double[]){(double)0.1f});
     ops_test_in_as(&t, BNR_INT8, 0, NULL, (double[]){0});
     ops_test_in(&t, 0, NULL, (double[]){1});
     ops_test_in_as(&t, BNR_UINT8, 0, NULL, (double[]){7});

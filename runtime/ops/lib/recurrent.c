@@ -118,8 +118,8 @@ static enum bnr_status read_attributes(struct bnr_recurrent *rnn, const char *co
         return bnr__op_fail(rnn->node, err, BNR_SHAPE, "layout is %lld, expected 0 or 1",
                             (long long)layout);
     rnn->batch_first = layout == 1;
-    rnn->clip = bnr__attr(rnn->node, "clip") ? (double)bnr__attr_float(rnn->node, "clip", 0)
-                                             : (double)INFINITY;
+    rnn->clip =
+        bnr__attr(rnn->node, "clip") ? (double)bnr__attr_float(rnn->node, "clip", 0) : HUGE_VAL;
     if (!(rnn->clip >= 0))
         return bnr__op_fail(rnn->node, err, BNR_SHAPE, "clip is %g, expected 0 or more", rnn->clip);
     return read_activations(rnn, defaults, err);
