@@ -50,15 +50,14 @@ bool bnr__plane_band_init(struct bnr_plane_band *b, const struct bnr_plane_shape
     }
     b->phases = min_size(s->stride[1], reach[1] + 1);
     b->out_width = ceil_div(s->out[1], kernels->lanes) * kernels->lanes;
-    b->width = b->out_width + reach[1] / s->stride[1];
+    b->width = b->out_width + ceil_div(reach[1] / s->stride[1], kernels->lanes) * kernels->lanes;
     if (!bnr__size_mul(b->width, b->phases, &line))
         return false;
     b->rows = min_size(band_rows(s, line, reach[0] + 1), s->out[0]);
     b->bands = ceil_div(s->out[0], b->rows);
     if (!bnr__size_mul(b->rows - 1, s->stride[0], &b->in_rows) ||
         !bnr__size_add(b->in_rows, reach[0] + 1, &b->in_rows) ||
-        !bnr__size_mul(b->in_rows, line, &b->copy_floats) ||
-        !bnr__size_add(b->copy_floats, kernels->lanes, &b->copy_floats))
+        !bnr__size_mul(b->in_rows, line, &b->copy_floats))
         return false;
     b->tap_floats = s->kernel[1] * (sizeof(size_t) / sizeof(float));
     return true;
@@ -67,20 +66,19 @@ bool bnr__plane_band_init(struct bnr_plane_band *b, const struct bnr_plane_shape
 void bnr__plane_band_copy(const struct bnr_plane_band *b, float *dst, const float *plane,
                           size_t first, size_t rows, float fill) {
     const struct bnr_plane_shape *s = &b->s;
-    const size_t reach = (s->kernel[0] - 1) * s->dilation[0];
-    const size_t begin = first * s->stride[0], end = begin + (rows - 1) * s->stride[0] + reach + 1;
-    struct bnr_plane_row r = {.in = s->in[1],
-                              .pad = s->pad[1],
-                              .stride = s->stride[1],
-                              .phases = b->phases,
-                              .width = b->width,
-                              .fill = fill};
-    for (size_t y = begin; y < end; y++, dst += b->width * b->phases) {
-        r.dst = dst;
-        r.src =
-            y >= s->pad[0] && y - s->pad[0] < s->in[0] ? plane + (y - s->pad[0]) * s->in[1] : NULL;
-        b->kernels->row(&r);
-    }
+    const struct bnr_plane_copy c = {
+        .dst = dst,
+        .src = plane,
+        .in = {s->in[0], s->in[1]},
+        .pad = {s->pad[0], s->pad[1]},
+        .row = first * s->stride[0],
+        .rows = (rows - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1,
+        .stride = s->stride[1],
+        .phases = b->phases,
+        .width = b->width,
+        .fill = fill,
+    };
+    b->kernels->copy(&c);
 }
 
 void bnr__plane_band_taps(const struct bnr_plane_band *b, size_t *tap) {

@@ -17,12 +17,14 @@ struct bnr_plane_shape {
     size_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2]; // pad: in front
 };
 
-// One row of the padded copy: for each phase p, width floats x[j * stride + p - pad] or `fill`. Up
-// to lanes - 1 floats behind it are overwritten.
-struct bnr_plane_row {
-    float *dst;
-    const float *src; // [in]; NULL: all fill
-    size_t in, pad, stride, phases, width;
+// Rows of the padded copy of a plane: for each row and each phase p, width floats
+// x[j * stride + p - pad] or `fill`. width is a multiple of the lanes.
+struct bnr_plane_copy {
+    float *dst; // [rows][phases][width]
+    const float *src;
+    size_t in[2], pad[2];
+    size_t row, rows; // which, counted from the start of the padding
+    size_t stride, phases, width;
     float fill;
 };
 
@@ -59,7 +61,7 @@ struct bnr_plane_pool {
 struct bnr_plane_f32 {
     const char *isa;
     size_t lanes;
-    void (*row)(const struct bnr_plane_row *r);
+    void (*copy)(const struct bnr_plane_copy *c);
     void (*conv)(const struct bnr_plane_conv *c);
     void (*pool)(const struct bnr_plane_pool *p);
     float (*sum)(const float *x, size_t n);

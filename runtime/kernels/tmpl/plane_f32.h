@@ -11,13 +11,15 @@
 // ---- padded copies
 // ----------------------------------------------------------------------------------
 
-// Lane i of the vector: src[i * stride], for first <= i < last.
-static vf load_strided(const float *src, int first, int last, size_t stride, vf other) {
-    float lanes[VW];
-    if (stride == 1)
+// Lane i of the vector: src[i * stride], for first <= i < last. `known`: the stride where it is a
+// constant, else 0.
+BNR_INLINE vf load_strided(const float *src, int first, int last, size_t stride, vf other,
+                           const int known) {
+    if (known == 1)
         return first == 0 && last == VW ? v_load(src) : v_load_range(src, first, last, other);
-    if (stride == 2)
+    if (known == 2)
         return v_load2_range(src, first, last, other);
+    float lanes[VW];
     v_store(lanes, other);
     for (int i = first; i < last; i++)
         lanes[i] = src[(size_t)i * stride];
@@ -33,21 +35,33 @@ static int clamp_lane(ptrdiff_t i) {
     return i < 0 ? 0 : i > VW ? VW : (int)i;
 }
 
-// Whole vectors, also where a phase does not end with one: the next phase or row comes after.
-static void copy_row(const struct bnr_plane_row *r) {
-    const vf fill = v_set1(r->fill);
-    const size_t in = r->src ? r->in : 0;
-    for (size_t p = 0; p < r->phases; p++) {
-        const ptrdiff_t first = first_at(r->pad, p, r->stride);
-        const ptrdiff_t last = first_at(r->pad + in, p, r->stride);
-        for (size_t j = 0; j < r->width; j += VW) {
+BNR_INLINE void copy_phase(const struct bnr_plane_copy *c, size_t p, const int known) {
+    const vf fill = v_set1(c->fill);
+    const ptrdiff_t first = first_at(c->pad[1], p, c->stride);
+    const ptrdiff_t last = first_at(c->pad[1] + c->in[1], p, c->stride);
+    for (size_t y = c->row; y < c->row + c->rows; y++) {
+        const bool inside = y >= c->pad[0] && y - c->pad[0] < c->in[0];
+        const float *src = inside ? c->src + (y - c->pad[0]) * c->in[1] : NULL;
+        float *dst = c->dst + ((y - c->row) * c->phases + p) * c->width;
+        for (size_t j = 0; j < c->width; j += VW) {
             const int from = clamp_lane(first - (ptrdiff_t)j), to = clamp_lane(last - (ptrdiff_t)j);
-            const ptrdiff_t at = (ptrdiff_t)(j * r->stride + p) - (ptrdiff_t)r->pad;
+            const ptrdiff_t at = (ptrdiff_t)(j * c->stride + p) - (ptrdiff_t)c->pad[1];
             vf v = fill;
-            if (from < to)
-                v = load_strided(v_address(r->src, at), from, to, r->stride, fill);
-            v_store(r->dst + p * r->width + j, v);
+            if (src && from < to)
+                v = load_strided(v_address(src, at), from, to, c->stride, fill, known);
+            v_store(dst + j, v);
         }
+    }
+}
+
+static void copy(const struct bnr_plane_copy *c) {
+    for (size_t p = 0; p < c->phases; p++) {
+        if (c->stride == 1)
+            copy_phase(c, p, 1);
+        else if (c->stride == 2)
+            copy_phase(c, p, 2);
+        else
+            copy_phase(c, p, 0);
     }
 }
 
@@ -246,7 +260,7 @@ static float max(const float *x, size_t n) {
 
 const struct bnr_plane_f32 ISA(bnr__plane_f32) = {.isa = ISA_NAME,
                                                   .lanes = VW,
-                                                  .row = copy_row,
+                                                  .copy = copy,
                                                   .conv = conv_rows,
                                                   .pool = pool,
                                                   .sum = sum,
