@@ -274,22 +274,24 @@ bool bnr__window_first(const struct bnr_window *w, int64_t tap, struct bnr_windo
             return false;
         r->at[i] = r->lo[i];
     }
-    // The last axis is the run. While it covers whole rows of input and output, the axis in front
-    // of it continues it without a gap.
+    // The run goes along the last axis with more than one output. While it covers whole rows of
+    // input and output, the axis in front of it continues it without a gap.
+    size_t behind = 1; // input elements from one position on the axis to the next
+    bool points = true, whole = true;
     r->axes = w->rank;
     r->count = r->step = 1;
-    for (bool whole = true; r->axes > 0 && whole;) {
-        const int i = --r->axes;
+    while (r->axes > 0) {
+        const int i = r->axes - 1;
         const struct bnr_window_axis *a = &w->axis[i];
-        const bool last = i == w->rank - 1;
-        if (!last && a->stride != 1) {
-            r->axes++;
+        if (points)
+            r->step = (size_t)a->stride * behind;
+        else if (!whole || a->stride != 1)
             break;
-        }
-        if (last)
-            r->step = (size_t)a->stride;
+        r->axes = i;
         r->count *= (size_t)(r->hi[i] - r->lo[i]);
-        whole = a->stride == 1 && a->in == a->out && r->hi[i] - r->lo[i] == a->in;
+        behind *= (size_t)a->in;
+        whole = whole && a->stride == 1 && a->in == a->out && r->hi[i] - r->lo[i] == a->in;
+        points = points && a->out == 1;
     }
     place(w, r);
     return true;
