@@ -22,7 +22,8 @@ log=$build/log
 mkdir -p "$log"
 
 packages="gcc g++ clang cmake ninja-build libprotobuf-c-dev protobuf-c-compiler libpthreadpool-dev
-  libcmocka-dev libjansson-dev libzip-dev libonnx-dev libonnx-testdata python3 python3-numpy python3-onnx"
+  libcmocka-dev libjansson-dev libzip-dev libonnx-dev libonnx-testdata libjpeg-dev libpng-dev
+  libtiff-dev libwebp-dev libopenjp2-7-dev libpcre2-dev python3 python3-numpy python3-onnx"
 "$root/tools/install_packages.sh" $packages || exit 2
 
 say() { printf '\n== %s\n' "$*"; }
