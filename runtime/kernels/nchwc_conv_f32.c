@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// nchwc_conv_f32: the choice of kernels and algorithm, weight packing, and the tasks: (images,
+// group, band of pixels, blocks of output channels).
+#include "runtime/kernels/nchwc_conv_f32.h"
+
+#include <string.h>
+
+#include "runtime/base/checked.h"
+#include "runtime/kernels/nchwc_band.h"
+#include "runtime/kernels/scratch.h"
+
+static const struct bnr_nchwc_conv_f32_kernels *select_kernels(unsigned cpu) {
+    static const struct {
+        unsigned needs;
+        const struct bnr_nchwc_conv_f32_kernels *kernels;
+    } rows[] = {
+#define BNR_KERNEL(isa, needs) {needs, &bnr__nchwc_conv_f32_##isa},
+#include "runtime/kernels/nchwc_conv_f32.inc"
+#undef BNR_KERNEL
+    };
+    const struct bnr_nchwc_conv_f32_kernels *best = NULL;
+    for (size_t i = 0; i < BNR_COUNT(rows); i++) {
+        if ((rows[i].needs & cpu) == rows[i].needs)
+            best = rows[i].kernels;
+    }
+    return best;
+}
+
+size_t bnr__nchwc_lanes(unsigned cpu) {
+    return select_kernels(cpu)->lanes;
+}
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static size_t volume(const size_t v[BNR_CONV_AXES]) {
+    return v[0] * v[1] * v[2];
+}
+
+// ---- preparing
+// --------------------------------------------------------------------------------------
+
+// A 1x1 kernel that reads every pixel once sees no rows and planes: the image is one long row.
+static void flatten(struct bnr_conv_shape *s) {
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        if (s->kernel[i] != 1 || s->stride[i] != 1 || s->pad[i] != 0 || s->in[i] != s->out[i])
+            return;
+    }
+    s->in[2] = s->out[2] = volume(s->in);
+    s->in[0] = s->in[1] = s->out[0] = s->out[1] = 1;
+}
+
+static bool set_blocks(struct bnr_nchwc_conv_f32 *c) {
+    const struct bnr_conv_shape *s = &c->s;
+    size_t cin, cout, n;
+    if (!bnr__size_mul(s->groups, s->cin, &cin) || !bnr__size_mul(s->groups, s->cout, &cout) ||
+        cin > SIZE_MAX / 64 || cout > SIZE_MAX / 64)
+        return false;
+    c->lanewise =
+        s->groups > 1 && (s->cout % c->lanes != 0 || (!c->plain && s->cin % c->lanes != 0));
+    c->out_blocks = ceil_div(c->lanewise ? cout : s->cout, c->lanes);
+    c->in_blocks = c->plain ? s->cin : ceil_div(s->cin, c->lanes);
+    // Sizes of the whole tensors; the caller has them in memory, but not necessarily all of them.
+    const size_t src_blocks = c->plain ? cin : ceil_div(cin, c->lanes) * c->lanes;
+    const size_t dst_blocks = ceil_div(cout, c->lanes) * c->lanes;
+    if (!bnr__size_mul(volume(s->in), src_blocks, &c->src_image) ||
+        !bnr__size_mul(volume(s->out), dst_blocks, &c->dst_image))
+        return false;
+    n = c->out_blocks * c->lanes;
+    return bnr__size_mul(n, s->cin, &n) && bnr__size_mul(n, c->taps, &n) &&
+           bnr__size_mul(n, c->lanewise ? 1 : s->groups, &n) &&
+           bnr__size_mul(n, sizeof(float), &c->packed_bytes);
+}
+
+bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_conv_shape *s,
+                              const struct bnr_nchwc_options *o) {
+    *c = (struct bnr_nchwc_conv_f32){.s = *s, .kernels = select_kernels(o->cpu), .plain = o->plain};
+    c->eltwise = bnr__eltwise_f32_select(o->cpu);
+    c->lanes = c->kernels->lanes;
+    c->taps = volume(s->kernel);
+    if (o->algorithm != BNR_NCHWC_AUTO && o->algorithm != BNR_NCHWC_DIRECT)
+        return false;
+    c->algorithm = BNR_NCHWC_DIRECT;
+    flatten(&c->s);
+    c->variant = (uint64_t)s->groups << 16 | (uint64_t)c->algorithm << 12 |
+                 (uint64_t)c->lanes << 4 | (uint64_t)c->plain;
+    return set_blocks(c) && bnr__nchwc_band_init(c, o->prologue, o->threads);
+}
+
+bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
+    for (int i = 0; i < e->n; i++) {
+        if (e->step[i].form == BNR_FORM_COLUMN)
+            return false;
+    }
+    return true;
+}
+
+// ---- packing weights
+// --------------------------------------------------------------------------------
+
+static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) { // packed, of one output block
+    return c->lanes * c->s.cin * c->taps;
+}
+
+// The weights of nb output blocks: [input block][tap][channel of it][nb][c].
+static float *pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
+                          size_t block, size_t nb) {
+    const size_t cin = c->s.cin, step = c->plain ? 1 : c->lanes, width = nb * c->lanes;
+    const size_t first = block * c->lanes, used = min_size(width, c->s.cout - first);
+    for (size_t base = 0; base < cin; base += step) {
+        for (size_t tap = 0; tap < c->taps; tap++) {
+            for (size_t ci = base; ci < cin && ci < base + step; ci++, dst += width) {
+                for (size_t i = 0; i < width; i++)
+                    dst[i] = i < used ? w[((first + i) * cin + ci) * c->taps + tap] : 0;
+            }
+        }
+    }
+    return dst;
+}
+
+// [output block][input channel of the group][tap][c].
+static void pack_lanes(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w) {
+    const size_t cout = c->s.groups * c->s.cout, steps = c->s.cin * c->taps;
+    for (size_t first = 0; first < cout; first += c->lanes) {
+        for (size_t k = 0; k < steps; k++, dst += c->lanes) {
+            for (size_t l = 0; l < c->lanes; l++)
+                dst[l] = first + l < cout ? w[(first + l) * steps + k] : 0;
+        }
+    }
+}
+
+void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                              const float *weights) {
+    if (c->lanewise) {
+        pack_lanes(c, dst, weights);
+        return;
+    }
+    for (size_t g = 0; g < c->s.groups; g++, weights += c->s.cout * c->s.cin * c->taps) {
+        for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB)
+            dst = pack_blocks(c, dst, weights, b, min_size(BNR_NCHWC_NB, c->out_blocks - b));
+    }
+}
+
+// ---- running
+// ----------------------------------------------------------------------------------------
+
+struct job {
+    const struct bnr_nchwc_conv_f32_run *r;
+    const size_t *offset;
+    const float *residual;
+    bool clamp;
+    float lo, hi;
+    struct bnr_eltwise rest[BNR_ELTWISE_MAX]; // of one step each
+    enum bnr_eltwise_form form[BNR_ELTWISE_MAX];
+    int n_rest;
+    struct bnr_slots slots;
+    size_t image_parts, row_parts, col_parts, block_parts;
+};
+
+// One task's place.
+struct task {
+    struct bnr_nchwc_band band;
+    size_t image, images, block, blocks;
+};
+
+static void finish_steps(struct job *j) {
+    const struct bnr_eltwise *e = &j->r->c->e;
+    const struct bnr_eltwise_step *s = e->step;
+    int i = 0;
+    if (i < e->n && s[i].kind == BNR_ELTWISE_ADD && s[i].form == BNR_FORM_SAME)
+        j->residual = j->r->operands[s[i++].operand];
+    if (i < e->n && s[i].kind == BNR_ELTWISE_CLAMP) {
+        j->clamp = true;
+        j->lo = s[i].p;
+        j->hi = s[i++].q;
+    }
+    for (; i < e->n; i++) {
+        struct bnr_eltwise *one = &j->rest[j->n_rest];
+        j->form[j->n_rest++] = s[i].form;
+        *one = (struct bnr_eltwise){.n = 1, .step[0] = s[i], .channels = 1};
+        // A block's channels are neighbours: columns of a tile whose rows are pixels.
+        if (s[i].form == BNR_FORM_CHANNEL || s[i].form == BNR_FORM_ROW)
+            one->step[0].form = BNR_FORM_COLUMN;
+    }
+}
+
+// The remaining steps on one row of a tile, `pixels` wide, of one block.
+static void apply_rest(const struct job *j, float *dst, size_t image, size_t block, size_t pixel,
+                       size_t pixels) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t plane = volume(c->s.out) * c->lanes, channels = c->s.groups * c->s.cout;
+    const size_t blocks = ceil_div(channels, c->lanes), first = block * c->lanes;
+    struct bnr_eltwise_tile t = {.dst = dst, .src = dst};
+    t.place = (image * blocks + block) * plane + pixel * c->lanes;
+    for (int i = 0; i < j->n_rest; i++) {
+        const bool per_channel = j->form[i] == BNR_FORM_CHANNEL || j->form[i] == BNR_FORM_ROW;
+        t.ld = per_channel ? c->lanes : pixels * c->lanes;
+        t.rows = per_channel ? pixels : 1;
+        t.cols = per_channel ? min_size(c->lanes, channels - first) : t.ld;
+        t.col = first + (j->form[i] == BNR_FORM_ROW ? image * blocks * c->lanes : 0);
+        c->eltwise->tile(&j->rest[i], j->r->operands, &t);
+    }
+}
+
+// A tile, its first pixel at (row, col) of the band, for nb blocks from the group's `block` on.
+static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                     size_t image, size_t block, int nb, size_t row, int rows, size_t col,
+                     int cols) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t pixel =
+        ((k->band.z * s->out[1]) + k->band.row + row) * s->out[2] + k->band.col + col;
+    const size_t all_blocks = ceil_div(s->groups * s->cout, c->lanes);
+    block += k->band.group * c->out_blocks;
+    const size_t at = block * t->dst_block + pixel * c->lanes;
+    t->dst = j->r->dst + image * c->dst_image + at;
+    t->residual = j->residual ? j->residual + image * all_blocks * t->dst_block + at : NULL;
+    if (c->lanewise)
+        c->kernels->tile_lanes(t, nb, rows, cols);
+    else if (c->plain)
+        c->kernels->tile_plain(t, nb, rows, cols);
+    else
+        c->kernels->tile(t, nb, rows, cols);
+    for (int b = 0; b < nb && j->n_rest; b++) {
+        for (int r = 0; r < rows; r++)
+            apply_rest(j, t->dst + (size_t)b * t->dst_block + (size_t)r * t->dst_row, image,
+                       block + (size_t)b, pixel + (size_t)r * s->out[2], (size_t)cols);
+    }
+}
+
+// All pixels of a band for nb blocks of output.
+static void run_pixels(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                       const struct bnr_nchwc_view *v, size_t image, size_t block, int nb) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t most = c->kernels->pixels, pieces = ceil_div(k->band.cols, most);
+    t->src_block = v->src_block;
+    t->src_row = v->src_row;
+    for (size_t row = 0, rows; row < k->band.rows; row += rows) {
+        rows = k->band.cols * 2 <= most && k->band.rows - row > 1 ? 2 : 1;
+        for (size_t i = 0; i < pieces; i++) {
+            const size_t col = k->band.cols * i / pieces, end = k->band.cols * (i + 1) / pieces;
+            t->src = v->src + row * v->src_row + col * v->step;
+            run_tile(j, k, t, image, block, nb, row, (int)rows, col, (int)(end - col));
+        }
+    }
+}
+
+// The fields of a tile that follow from its blocks of output.
+static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, size_t group,
+                               size_t block, size_t nb) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t cout = c->lanewise ? c->s.groups * c->s.cout : c->s.cout;
+    const size_t last = (block + nb - 1) * c->lanes;
+    t->weights = c->weights + (group * c->out_blocks + block) * block_floats(c);
+    t->bias = j->r->bias ? j->r->bias + group * cout + block * c->lanes : NULL;
+    t->last_bias = (int)min_size(c->lanes, cout - last);
+}
+
+static void run_direct(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                       float *copy) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t step = c->copies ? c->copy_floats : c->src_image;
+    struct bnr_nchwc_view v;
+    for (size_t i = k->images; i-- > 0;)
+        bnr__nchwc_band_view(c, &k->band, j->r->src + (k->image + i) * c->src_image,
+                             copy + i * (c->copies ? step : 0), &v);
+    const float *first = v.src; // of the first image
+    for (size_t b = k->block, nb; b < k->block + k->blocks; b += nb) {
+        nb = min_size(BNR_NCHWC_NB, k->block + k->blocks - b);
+        set_blocks_of_tile(j, t, k->band.group, b, nb);
+        for (size_t i = 0; i < k->images; i++) {
+            v.src = first + i * step;
+            run_pixels(j, k, t, &v, k->image + i, b, (int)nb);
+        }
+    }
+}
+
+static void run_lanes(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                      float *copy) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct bnr_nchwc_view v;
+    for (size_t i = k->image; i < k->image + k->images; i++) {
+        for (size_t b = k->block; b < k->block + k->blocks; b++) {
+            bnr__nchwc_band_lanes(c, &k->band, j->r->src + i * c->src_image, b, copy, &v);
+            set_blocks_of_tile(j, t, 0, b, 1);
+            run_pixels(j, k, t, &v, i, b, 1);
+        }
+    }
+}
+
+static struct task find_task(const struct job *j, size_t index) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const struct bnr_conv_shape *s = &c->s;
+    struct task k;
+    k.block = index % j->block_parts * c->band_blocks;
+    k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
+    index /= j->block_parts;
+    k.band.col = index % j->col_parts * c->band_cols;
+    k.band.cols = min_size(c->band_cols, s->out[2] - k.band.col);
+    index /= j->col_parts;
+    k.band.row = index % j->row_parts * c->band_rows;
+    k.band.rows = min_size(c->band_rows, s->out[1] - k.band.row);
+    index /= j->row_parts;
+    k.band.z = index % s->out[0];
+    index /= s->out[0];
+    k.image = index % j->image_parts * c->band_images;
+    k.images = min_size(c->band_images, s->batch - k.image);
+    k.band.group = index / j->image_parts;
+    return k;
+}
+
+static void run_task(const struct job *j, size_t index, float *copy) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const struct task k = find_task(j, index);
+    struct bnr_nchwc_tile t = {
+        .offset = j->offset,
+        .taps = c->taps,
+        .blocks = c->lanewise ? c->s.cin : c->in_blocks,
+        .channels = c->plain ? 1 : c->lanes,
+        .dst_block = volume(c->s.out) * c->lanes,
+        .dst_row = c->s.out[2] * c->lanes,
+        .clamp = j->clamp,
+        .lo = j->lo,
+        .hi = j->hi,
+    };
+    t.last_channels = c->plain ? 1 : c->s.cin - (c->in_blocks - 1) * c->lanes;
+    if (c->lanewise)
+        run_lanes(j, &k, &t, copy);
+    else
+        run_direct(j, &k, &t, copy);
+}
+
+static void run_tasks(void *cx, size_t begin, size_t end) {
+    struct job *j = cx;
+    void *scratch = bnr__slots_take(&j->slots);
+    for (size_t t = begin; t < end; t++)
+        run_task(j, t, scratch);
+    bnr__slots_give(&j->slots, scratch);
+}
+
+void bnr__nchwc_conv_f32_run(const struct bnr_nchwc_conv_f32_run *r, struct bnr_pool *pool) {
+    const struct bnr_nchwc_conv_f32 *c = r->c;
+    struct job j = {.r = r, .offset = r->scratch};
+    bnr__nchwc_band_offsets(c, r->scratch);
+    finish_steps(&j);
+    j.image_parts = ceil_div(c->s.batch, c->band_images);
+    j.row_parts = ceil_div(c->s.out[1], c->band_rows);
+    j.col_parts = ceil_div(c->s.out[2], c->band_cols);
+    j.block_parts = ceil_div(c->out_blocks, c->band_blocks);
+    bnr__slots_init(&j.slots, (char *)r->scratch + c->table_bytes, c->slot_bytes, c->slots);
+    const size_t groups = c->lanewise ? 1 : c->s.groups;
+    const size_t tasks =
+        groups * j.image_parts * c->s.out[0] * j.row_parts * j.col_parts * j.block_parts;
+    bnr__parallel_for(pool, tasks, 1, run_tasks, &j);
+}

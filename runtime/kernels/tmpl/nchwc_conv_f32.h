@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template: the nchwc_conv_f32 kernels on the vectors of the file that includes it. Needs
+// ISA(name), ISA_NAME, PIXELS (of the largest tile, a literal: 14 or 6).
+#include "runtime/kernels/nchwc_conv_f32.h"
+
+#include "runtime/base/compiler.h"
+
+enum { NB = BNR_NCHWC_NB };
+
+// The tile stays in registers from the first statement to the last: nb, rows, cols and step are
+// constants in every instance, all loops over them are unrolled.
+BNR_INLINE void clear_tile(vf acc[NB][PIXELS], const int nb, const int pixels) {
+    BNR_UNROLL
+    for (int b = 0; b < nb; b++) {
+        BNR_UNROLL
+        for (int i = 0; i < pixels; i++)
+            acc[b][i] = v_set1(0);
+    }
+}
+
+BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], const int nb,
+                            const int rows, const int cols) {
+    const vf lo = v_set1(t->lo), hi = v_set1(t->hi);
+    BNR_UNROLL
+    for (int b = 0; b < nb; b++) {
+        const float *bias = t->bias + b * VW;
+        vf add = v_set1(0);
+        if (t->bias)
+            add = b < nb - 1 || t->last_bias == VW ? v_load(bias) : v_load_n(bias, t->last_bias);
+        BNR_UNROLL
+        for (int i = 0; i < rows * cols; i++)
+            acc[b][i] = v_add(acc[b][i], add);
+        const size_t at = (size_t)b * t->dst_block;
+        if (t->residual) {
+            BNR_UNROLL
+            for (int i = 0; i < rows * cols; i++)
+                acc[b][i] =
+                    v_add(acc[b][i], v_load(t->residual + at + (size_t)(i / cols) * t->dst_row +
+                                            i % cols * VW));
+        }
+        if (t->clamp) {
+            BNR_UNROLL
+            for (int i = 0; i < rows * cols; i++)
+                acc[b][i] = v_min(hi, v_max(lo, acc[b][i]));
+        }
+        BNR_UNROLL
+        for (int i = 0; i < rows * cols; i++)
+            v_store(t->dst + at + (size_t)(i / cols) * t->dst_row + i % cols * VW, acc[b][i]);
+    }
+}
+
+BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols,
+                     const int step) {
+    vf acc[NB][PIXELS];
+    clear_tile(acc, nb, rows * cols);
+    const float *w = t->weights, *block = t->src;
+    const size_t row = t->src_row;
+    for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
+        const size_t channels = b > 1 ? t->channels : t->last_channels;
+        for (size_t tap = 0; tap < t->taps; tap++) {
+            const float *x = block + t->offset[tap], *end = x + channels;
+            for (; x < end; x++, w += nb * VW) {
+                vf wv[NB];
+                BNR_UNROLL
+                for (int j = 0; j < nb; j++)
+                    wv[j] = v_load(w + j * VW);
+                BNR_UNROLL
+                for (int i = 0; i < rows * cols; i++) {
+                    const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
+                    BNR_UNROLL
+                    for (int j = 0; j < nb; j++)
+                        acc[j][i] = v_fma(wv[j], xv, acc[j][i]);
+                }
+            }
+        }
+    }
+    finish_tile(t, acc, nb, rows, cols);
+}
+
+BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, const int cols) {
+    vf acc[NB][PIXELS];
+    clear_tile(acc, 1, rows * cols);
+    const float *w = t->weights, *block = t->src;
+    const size_t row = t->src_row;
+    for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
+        for (size_t tap = 0; tap < t->taps; tap++, w += VW) {
+            const float *x = block + t->offset[tap];
+            const vf wv = v_load(w);
+            BNR_UNROLL
+            for (int i = 0; i < rows * cols; i++)
+                acc[0][i] =
+                    v_fma(wv, v_load(x + (size_t)(i / cols) * row + i % cols * VW), acc[0][i]);
+        }
+    }
+    finish_tile(t, acc, 1, rows, cols);
+}
+
+// ---- instances: one row of 1 .. PIXELS pixels, two rows of 1 .. PIXELS / 2
+// ---------------------
+
+#define TILE(rows, cols)                                                                           \
+    static void tile_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
+        tile(t, 1, rows, cols, VW);                                                                \
+    }                                                                                              \
+    static void tile_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
+        tile(t, 2, rows, cols, VW);                                                                \
+    }                                                                                              \
+    static void plain_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
+        tile(t, 1, rows, cols, 1);                                                                 \
+    }                                                                                              \
+    static void plain_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
+        tile(t, 2, rows, cols, 1);                                                                 \
+    }                                                                                              \
+    static void lanes_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
+        tile_of_lanes(t, rows, cols);                                                              \
+    }
+
+#if PIXELS == 14
+#define TILES(X)                                                                                   \
+    X(1, 1)                                                                                        \
+    X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12)     \
+        X(1, 13) X(1, 14) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
+#elif PIXELS == 6
+#define TILES(X) X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(2, 1) X(2, 2) X(2, 3)
+#endif
+
+TILES(TILE)
+
+typedef void tile_function(const struct bnr_nchwc_tile *);
+
+#define TILE_1(rows, cols) [rows - 1][cols - 1] = tile_1_##rows##_##cols,
+#define TILE_2(rows, cols) [rows - 1][cols - 1] = tile_2_##rows##_##cols,
+#define PLAIN_1(rows, cols) [rows - 1][cols - 1] = plain_1_##rows##_##cols,
+#define PLAIN_2(rows, cols) [rows - 1][cols - 1] = plain_2_##rows##_##cols,
+#define LANES_1(rows, cols) [rows - 1][cols - 1] = lanes_1_##rows##_##cols,
+
+static void any_tile(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
+    static tile_function *const tiles[NB][2][PIXELS] = {{TILES(TILE_1)}, {TILES(TILE_2)}};
+    tiles[nb - 1][rows - 1][cols - 1](t);
+}
+
+static void any_plain(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
+    static tile_function *const tiles[NB][2][PIXELS] = {{TILES(PLAIN_1)}, {TILES(PLAIN_2)}};
+    tiles[nb - 1][rows - 1][cols - 1](t);
+}
+
+static void any_lanes(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
+    static tile_function *const tiles[2][PIXELS] = {TILES(LANES_1)};
+    (void)nb;
+    tiles[rows - 1][cols - 1](t);
+}
+
+// ---- copying
+// ----------------------------------------------------------------------------------------
+
+static void copy(const struct bnr_nchwc_copy *c) {
+    const float *src = c->src;
+    float *dst = c->dst, *end = dst + c->n * VW;
+    const size_t step = c->step * VW;
+    if (!c->s && !c->clamp) {
+        for (; dst < end; dst += VW, src += step)
+            v_store(dst, v_load(src));
+        return;
+    }
+    const vf s = c->s ? v_load_n(c->s, c->lanes) : v_set1(1);
+    const vf t = c->s ? v_load_n(c->t, c->lanes) : v_set1(0);
+    const vf lo = v_set1(c->lo), hi = v_set1(c->hi);
+    for (; dst < end; dst += VW, src += step) {
+        vf v = v_load(src);
+        if (c->s)
+            v = v_fma(s, v, t);
+        if (c->clamp)
+            v = v_min(hi, v_max(lo, v));
+        v_store(dst, v);
+    }
+}
+
+const struct bnr_nchwc_conv_f32_kernels ISA(bnr__nchwc_conv_f32) = {
+    .isa = ISA_NAME,
+    .lanes = VW,
+    .pixels = PIXELS,
+    .tile = any_tile,
+    .tile_plain = any_plain,
+    .tile_lanes = any_lanes,
+    .copy = copy,
+};

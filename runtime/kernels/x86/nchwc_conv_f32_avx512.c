@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// nchwc_conv_f32's kernels for AVX-512.
+#include "runtime/kernels/x86/vec_avx512.h"
+
+#define ISA(name) name##_avx512
+#define ISA_NAME "avx512"
+#define PIXELS 14
+#include "runtime/kernels/tmpl/nchwc_conv_f32.h"

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// nchwc_conv_f32 at every level of this CPU against a plain loop in double: random shapes, strides,
+// paddings, dilations and groups in one to three axes, blocked and plain input, prologues,
+// epilogues, special values, NaN in all lanes that do not exist, and any number of threads.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/compiler.h"
+#include "runtime/kernels/nchwc_conv_f32.h"
+#include "tests/lib/kernel_test.h"
+
+static const char *const levels[] = {"generic", "avx2", "avx512", "neon"};
+
+struct conv_case {
+    const char *level;
+    uint64_t seed;
+    unsigned cpu;
+    struct bnr_conv_shape s;
+    enum values values;
+    enum bnr_nchwc_algorithm algorithm;
+    bool plain, prologue, clamp_in;
+    struct bnr_eltwise e;
+};
+
+// x, residual, y: plain; the others as the kernel wants them.
+struct buffers {
+    float *x, *w, *bias, *residual, *y, *s, *t;
+    size_t nx, nw, cin, cout, ny;
+    float *blocked_x, *blocked_residual, *blocked_y;
+    size_t blocked_nx, blocked_ny;
+};
+
+static size_t volume(const size_t v[BNR_CONV_AXES]) {
+    return v[0] * v[1] * v[2];
+}
+
+static size_t blocked_floats(size_t batch, size_t channels, size_t pixels, size_t lanes) {
+    return batch * ((channels + lanes - 1) / lanes) * lanes * pixels;
+}
+
+static size_t blocked_place(size_t i, size_t channels, size_t pixels, size_t lanes) {
+    const size_t pixel = i % pixels, channel = i / pixels % channels, image = i / pixels / channels;
+    const size_t blocks = (channels + lanes - 1) / lanes;
+    return ((image * blocks + channel / lanes) * pixels + pixel) * lanes + channel % lanes;
+}
+
+// Lanes that do not exist keep guard_floats' NaN.
+static float *to_blocked(const float *x, size_t batch, size_t channels, size_t pixels,
+                         size_t lanes) {
+    float *y = guard_floats(blocked_floats(batch, channels, pixels, lanes));
+    for (size_t i = 0; i < batch * channels * pixels; i++)
+        y[blocked_place(i, channels, pixels, lanes)] = x[i];
+    return y;
+}
+
+static void make_buffers(const struct conv_case *c, struct buffers *b) {
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t lanes = bnr__nchwc_lanes(c->cpu), in = volume(s->in), out = volume(s->out);
+    struct rng r = {c->seed};
+    b->cin = s->groups * s->cin;
+    b->cout = s->groups * s->cout;
+    b->nx = s->batch * b->cin * in;
+    b->nw = b->cout * s->cin * volume(s->kernel);
+    b->ny = s->batch * b->cout * out;
+    b->x = guard_floats(b->nx);
+    b->w = guard_floats(b->nw);
+    b->bias = guard_floats(b->cout);
+    b->s = guard_floats(b->cin);
+    b->t = guard_floats(b->cin);
+    b->residual = guard_floats(b->ny);
+    b->y = guard_floats(b->ny);
+    fill_values(&r, c->values, b->x, b->nx);
+    fill_values(&r, VALUES_RANDOM, b->w, b->nw);
+    fill_values(&r, VALUES_RANDOM, b->bias, b->cout);
+    fill_values(&r, VALUES_RANDOM, b->s, b->cin);
+    fill_values(&r, VALUES_RANDOM, b->t, b->cin);
+    fill_values(&r, VALUES_RANDOM, b->residual, b->ny);
+    b->blocked_nx = blocked_floats(s->batch, b->cin, in, c->plain ? 1 : lanes);
+    b->blocked_ny = blocked_floats(s->batch, b->cout, out, lanes);
+    b->blocked_x = to_blocked(b->x, s->batch, b->cin, in, c->plain ? 1 : lanes);
+    b->blocked_residual = to_blocked(b->residual, s->batch, b->cout, out, lanes);
+    b->blocked_y = guard_floats(b->blocked_ny);
+}
+
+static void free_buffers(struct buffers *b) {
+    guard_free(b->x, b->nx);
+    guard_free(b->w, b->nw);
+    guard_free(b->bias, b->cout);
+    guard_free(b->s, b->cin);
+    guard_free(b->t, b->cin);
+    guard_free(b->residual, b->ny);
+    guard_free(b->y, b->ny);
+    guard_free(b->blocked_x, b->blocked_nx);
+    guard_free(b->blocked_residual, b->blocked_ny);
+    guard_free(b->blocked_y, b->blocked_ny);
+}
+
+static bool init(struct bnr_nchwc_conv_f32 *conv, const struct conv_case *c, int threads) {
+    const struct bnr_nchwc_options o = {
+        .cpu = c->cpu,
+        .threads = threads,
+        .plain = c->plain,
+        .prologue = c->prologue,
+        .algorithm = c->algorithm,
+    };
+    return bnr__nchwc_conv_f32_init(conv, &c->s, &o);
+}
+
+// False where the algorithm does not apply.
+static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_pool *pool) {
+    struct bnr_nchwc_conv_f32 conv;
+    if (!init(&conv, c, bnr__pool_threads(pool)))
+        return false;
+    assert_true(conv.packed_bytes % sizeof(float) == 0 && conv.scratch_bytes % 64 == 0);
+    const size_t packed = conv.packed_bytes / sizeof(float),
+                 scratch = conv.scratch_bytes / sizeof(float);
+    float *p = guard_floats(packed), *q = guard_floats(scratch);
+    bnr__nchwc_conv_f32_pack(&conv, p, b->w);
+    conv.weights = p;
+    conv.e = c->e;
+    if (c->prologue)
+        conv.prologue = (struct bnr_nchwc_prologue){
+            .s = b->s, .t = b->t, .clamp = c->clamp_in, .lo = 0, .hi = 6};
+    const float *operands[] = {b->blocked_residual};
+    const struct bnr_nchwc_conv_f32_run run = {.c = &conv,
+                                               .dst = b->blocked_y,
+                                               .src = b->blocked_x,
+                                               .bias = b->bias,
+                                               .operands = operands,
+                                               .scratch = q};
+    bnr__nchwc_conv_f32_run(&run, pool);
+    for (size_t i = 0; i < b->ny; i++)
+        b->y[i] = b->blocked_y[blocked_place(i, b->cout, volume(c->s.out), conv.lanes)];
+    guard_free(p, packed);
+    guard_free(q, scratch);
+    return true;
+}
+
+// ---- the oracle
+// --------------------------------------------------------------------------------------
+
+static double input_at(const struct conv_case *c, const struct buffers *b, size_t channel,
+                       double x) {
+    if (!c->prologue)
+        return x;
+    x = x * (double)b->s[channel] + (double)b->t[channel];
+    return !c->clamp_in ? x : x < 0 ? 0 : x > 6 ? 6 : x;
+}
+
+// The output element at `at` before any epilogue, and the sum of its terms' sizes.
+static double sum_at(const struct conv_case *c, const struct buffers *b, size_t at, double *size) {
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t pixels = volume(s->out), taps = volume(s->kernel), plane = volume(s->in);
+    const size_t pixel = at % pixels, co = at / pixels % b->cout, image = at / pixels / b->cout;
+    const size_t o[3] = {pixel / s->out[2] / s->out[1], pixel / s->out[2] % s->out[1],
+                         pixel % s->out[2]};
+    const size_t first = co / s->cout * s->cin;
+    const float *x = b->x + (image * b->cin + first) * plane;
+    double sum = (double)b->bias[co];
+    *size = fabs(sum);
+    for (size_t tap = 0; tap < taps; tap++) {
+        const size_t k[3] = {tap / s->kernel[2] / s->kernel[1], tap / s->kernel[2] % s->kernel[1],
+                             tap % s->kernel[2]};
+        size_t in = 0;
+        bool inside = true;
+        for (int i = 0; i < 3; i++) {
+            const size_t p =
+                o[i] * s->stride[i] + k[i] * s->dilation[i] - s->pad[i]; // wraps below 0
+            inside = inside && p < s->in[i];
+            in = in * s->in[i] + p;
+        }
+        for (size_t ci = 0; ci < s->cin && inside; ci++) {
+            const double term = input_at(c, b, first + ci, (double)x[ci * plane + in]) *
+                                (double)b->w[(co * s->cin + ci) * taps + tap];
+            sum += term;
+            *size += fabs(term);
+            // The prologue rounds twice, before a clamp can hide how large its terms were.
+            if (c->prologue)
+                *size += 1 + fabs((double)x[ci * plane + in]);
+        }
+    }
+    return sum;
+}
+
+static double epilogue_at(const struct conv_case *c, const struct buffers *b, size_t at,
+                          double want, double *size) {
+    for (int i = 0; i < c->e.n; i++) {
+        if (c->e.step[i].kind == BNR_ELTWISE_ADD) {
+            want += (double)b->residual[at];
+            *size += fabs((double)b->residual[at]);
+        } else if (c->e.step[i].kind == BNR_ELTWISE_CLAMP) {
+            want = want < 0 ? 0 : want > 6 ? 6 : want;
+        } else if (c->e.step[i].kind == BNR_ELTWISE_PRELU) {
+            want = want < 0 ? want * (double)b->bias[at / volume(c->s.out) % b->cout] : want;
+        } else if (c->e.step[i].kind == BNR_ELTWISE_LEAKY_RELU) {
+            want = want < 0 ? want * (double)c->e.step[i].p : want;
+        }
+    }
+    return want;
+}
+
+static void describe(const struct conv_case *c, char *what, size_t n) {
+    const struct bnr_conv_shape *s = &c->s;
+    snprintf(what, n,
+             "%s seed %llu %s algorithm %d%s%s: batch %zu groups %zu cin %zu cout %zu in "
+             "%zux%zux%zu out %zux%zux%zu kernel %zux%zux%zu stride %zu,%zu,%zu dilation "
+             "%zu,%zu,%zu pad %zu,%zu,%zu steps %d",
+             c->level, (unsigned long long)c->seed, values_name[c->values], (int)c->algorithm,
+             c->plain ? " plain" : "", c->prologue ? " prologue" : "", s->batch, s->groups, s->cin,
+             s->cout, s->in[0], s->in[1], s->in[2], s->out[0], s->out[1], s->out[2], s->kernel[0],
+             s->kernel[1], s->kernel[2], s->stride[0], s->stride[1], s->stride[2], s->dilation[0],
+             s->dilation[1], s->dilation[2], s->pad[0], s->pad[1], s->pad[2], c->e.n);
+}
+
+static void check_conv(const struct conv_case *c, const struct buffers *b) {
+    char what[500];
+    describe(c, what, sizeof what);
+    const double terms = (double)(c->s.cin * volume(c->s.kernel));
+    for (size_t at = 0; at < b->ny; at++) {
+        double size, sum = sum_at(c, b, at, &size);
+        const double want = epilogue_at(c, b, at, sum, &size);
+        check_value(what, at, b->y[at], want, (2 * terms + 8) * (size * 0x1p-24 + 0x1p-149));
+    }
+}
+
+// ---- random cases
+// ------------------------------------------------------------------------------------
+
+// Steps as exporters make them: nothing, an activation, a residual add with one, and those that run
+// on the tile (one number for all, one per channel with the bias as slopes).
+static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct buffers *b) {
+    const uint64_t which = rng_next(r) % 12;
+    e->n = 0;
+    e->channels = b->cout;
+    if (which & 1)
+        e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_ADD, .form = BNR_FORM_SAME};
+    if (which & 2)
+        e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_CLAMP, .q = 6};
+    if (which & 4)
+        e->step[e->n++] = (struct bnr_eltwise_step){
+            .kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_CHANNEL, .s = b->bias};
+    if (which & 8)
+        e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_LEAKY_RELU, .p = 0.5f};
+    if (which == 9)
+        e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_ADD, .form = BNR_FORM_SAME};
+}
+
+static void random_channels(struct rng *r, struct bnr_conv_shape *s) {
+    static const size_t widths[] = {1, 2, 4, 8, 16, 24, 32};
+    s->groups = rng_next(r) % 3 ? 1 : rng_size(r, 2, 5);
+    s->cin = rng_size(r, 1, rng_next(r) % 4 ? 9 : 70);
+    s->cout = rng_size(r, 1, rng_next(r) % 4 ? 20 : 70);
+    if (s->groups > 1 && rng_next(r) % 2) {
+        s->cin = widths[rng_next(r) % BNR_COUNT(widths)];
+        s->cout = rng_next(r) % 2 ? s->cin : widths[rng_next(r) % BNR_COUNT(widths)];
+    }
+}
+
+static bool random_shape(struct rng *r, struct bnr_conv_shape *s) {
+    const size_t axes = rng_size(r, 1, 3), most[] = {0, 300, 25, 7};
+    const bool pointwise = rng_next(r) % 4 == 0;
+    *s = (struct bnr_conv_shape){.batch = rng_size(r, 1, 3)};
+    random_channels(r, s);
+    for (size_t i = 0; i < BNR_CONV_AXES; i++) {
+        const bool used = i + axes >= BNR_CONV_AXES;
+        s->in[i] = used ? rng_size(r, 1, most[axes]) : 1;
+        s->kernel[i] = used && !pointwise ? rng_size(r, 1, axes == 1 ? 9 : 5) : 1;
+        s->stride[i] = used && (!pointwise || rng_next(r) % 2) ? rng_size(r, 1, 3) : 1;
+        s->dilation[i] = used ? rng_size(r, 1, 3) : 1;
+        const size_t reach = (s->kernel[i] - 1) * s->dilation[i];
+        s->pad[i] = used ? rng_size(r, 0, reach) : 0;
+        const size_t padded = s->in[i] + s->pad[i] + (used ? rng_size(r, 0, reach) : 0);
+        if (padded <= reach)
+            return false;
+        s->out[i] = (padded - reach - 1) / s->stride[i] + 1;
+    }
+    return s->batch * s->groups * s->cout * s->cin * volume(s->kernel) * volume(s->out) < 3000000;
+}
+
+static void one_and_two_threads(struct conv_case *c, struct bnr_pool *pool, struct rng *r) {
+    struct buffers b;
+    make_buffers(c, &b);
+    random_epilogue(r, &c->e, &b);
+    assert_true(run_conv(c, &b, NULL));
+    check_conv(c, &b);
+    float *y = guard_floats(b.ny);
+    memcpy(y, b.y, b.ny * sizeof *y);
+    assert_true(run_conv(c, &b, pool));
+    // Which NaN of several comes out is the compiler's choice in each of the tiles' instances.
+    for (size_t i = 0; i < b.ny; i++) {
+        if (!(isnan(y[i]) && isnan(b.y[i])) && memcmp(&y[i], &b.y[i], sizeof *y) != 0)
+            fail_msg("%s seed %llu: two threads give other bits", c->level,
+                     (unsigned long long)c->seed);
+    }
+    guard_free(y, b.ny);
+    free_buffers(&b);
+}
+
+static void random_shapes(void **state) {
+    struct bnr_pool *pool = test_pool(2);
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        struct conv_case c = {.level = levels[level]};
+        if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
+            continue;
+        for (c.seed = 0; c.seed < 400; c.seed++) {
+            struct rng r = {c.seed * 1000};
+            if (!random_shape(&r, &c.s))
+                continue;
+            c.values = c.seed % 3 ? VALUES_RANDOM : (enum values)(rng_next(&r) % VALUES_KINDS);
+            c.plain = rng_next(&r) % 4 == 0;
+            c.prologue = rng_next(&r) % 3 == 0;
+            c.clamp_in = rng_next(&r) % 2 == 0;
+            one_and_two_threads(&c, pool, &r);
+        }
+    }
+    bnr__pool_free(pool);
+}
+
+static void sizes_that_overflow_are_refused(void **state) {
+    struct bnr_nchwc_conv_f32 c;
+    struct bnr_conv_shape s = {.batch = 1,
+                               .groups = 1,
+                               .cin = (size_t)1 << 40,
+                               .cout = (size_t)1 << 30,
+                               .in = {1, 1, 1},
+                               .out = {1, 1, 1},
+                               .kernel = {1, 1, 1},
+                               .stride = {1, 1, 1},
+                               .dilation = {1, 1, 1}};
+    assert_false(bnr__nchwc_conv_f32_init(&c, &s, &(struct bnr_nchwc_options){.threads = 1}));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_shapes),
+        cmocka_unit_test(sizes_that_overflow_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
