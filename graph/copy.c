@@ -150,9 +150,14 @@ static enum bnr_status copy_history(struct bnr_copy *c, struct bnr_node *to, con
         return bnr__no_memory(c->err);
     to->source = n->source;
     c->nodes[n->id] = to;
-    if (n->fused_into) // its head stands in front of it
-        to->fused_into = c->nodes[n->fused_into->id];
     return copy_origins(c, to, n);
+}
+
+// When all nodes are there: a head may stand in front of a member or behind it.
+static void copy_marks(const struct bnr_copy *c, const struct bnr_graph *from) {
+    for (const struct bnr_node *n = from->first; n && c->from; n = n->next)
+        if (n->fused_into)
+            c->nodes[n->id]->fused_into = c->nodes[n->fused_into->id];
 }
 
 enum bnr_status bnr__copy_node(struct bnr_copy *c, const struct bnr_copy_scope *scope,
@@ -193,6 +198,7 @@ enum bnr_status bnr__copy_graph(struct bnr_copy *c, const struct bnr_copy_scope 
         BNR_TRY(bnr__graph_add_input(to, scope.map[from->inputs[i]->slot], c->err));
     for (const struct bnr_node *n = from->first; n; n = n->next)
         BNR_TRY(bnr__copy_node(c, &scope, n, NULL));
+    copy_marks(c, from);
     for (size_t i = 0; i < from->n_outputs; i++)
         BNR_TRY(bnr__graph_add_output(to, scope.map[from->outputs[i]->slot], c->err));
     return BNR_OK;

@@ -17,6 +17,7 @@ enum bnr_op_flags {
                                  // (NonZero, Unique): ref allocates with bnr__out_alloc
     BNR_OP_ACTIVATION = 1 << 5,  // unary, element-wise: may join the step of the node in front
     BNR_OP_EPILOGUE = 1 << 6,    // its fast kernel takes activations / affine / residual as epilogue
+    BNR_OP_PROLOGUE = 1 << 8,    // its fast kernel takes affines and activations in front of input 0
     BNR_OP_ANY_KIND = 1 << 7,    // may take inputs that are no tensors, and checks their kinds itself. For
                                  // all others bnr__node_infer refuses sequences, optionals, ...
 };
@@ -103,7 +104,9 @@ enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
 
 // ---- fast path --------------------------------------------------------------------------------------
 // prepare() looks at a node with known shapes and constants and may choose a kernel. Leaving `run` NULL
-// means: use ref. It may take the first `fused_taken` of the members fused into the node.
+// means: use ref. It may take the first `fused_taken` of the members fused into the node, and the last
+// `before_taken` of those in front of it. A member in front has no operand but constants; zeros of a
+// convolution's padding are put in behind it.
 // a->in and a->out may lie in the caller's own memory: run() touches no byte behind their ends. Scratch and
 // packed constants are padded (BNR_TENSOR_PAD). It does not read a constant that it had packed: once
 // nothing else does, a session may give its elements back.
@@ -111,6 +114,8 @@ struct bnr_prepare {
     const struct bnr_node *node;
     const struct bnr_node *const *fused; // members in order; each one's first chained input is the
     int n_fused;                         // output of the one in front
+    const struct bnr_node *const *before; // members in front, in order: each one's input 0 is the output of
+    int n_before;                         // the one in front of it, the node's input 0 that of the last
     const struct bnr_info *const *in;    // infos of the node's inputs; tensor set for constants
     const struct bnr_info *const *out;   // infos of the node's own outputs
     // Infos of any value, for the members' other inputs.
@@ -127,6 +132,7 @@ struct bnr_prepare {
     size_t scratch;  // bytes a run needs
     int fused_taken; // members that run() performs. Their inputs other than the chained one follow the
                      // node's own in a->in, in order, member by member; a->out are the last one's
+    int before_taken; // a->in[0] is input 0 of the first one taken; their other inputs are not in a->in
     const char *kernel; // name for profiles: "conv_1x1_avx512"
     int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
                         // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuse_activation: what may run inside the step of a convolution or matrix product, or of an
+// fuse_activation: what may run inside the step of a convolution, matrix product or pooling, or of an
 // element-wise operator that is in none itself, is marked with node->fused_into. Nothing else
 // changes; each kernel takes as many of the members as it can.
 //
 //     Conv -> Affine -> Add(., r) -> Relu      one step with epilogue affine, residual, activation
-//     Concat -> Affine -> Relu                 one pass over the tensor for both
+//     Concat -> Affine -> Relu -> Conv         prologue: done while the convolution reads its input
+//     Concat -> Affine -> Relu -> Concat       one pass over the tensor for both
 //
-// Members are a chain in which every value has one reader: unary activations whose other inputs are
-// constants, and additions of another value. Where both sides of an addition end in such an
-// operator the later one takes it: the other side is computed by then.
+// Members are a chain in which every value has one reader: element-wise operators that leave the
+// shape as it is. Where both sides of an addition end in such an operator the later one takes it: the
+// other side is computed by then. In front of a convolution stand those whose other inputs are
+// constants, if nothing has them as its epilogue.
 #include <string.h>
 
 #include "graph/op.h"
@@ -32,19 +34,38 @@ static bool may_be_same_shape(const struct bnr_value *a, const struct bnr_value 
     return true;
 }
 
+static bool other_inputs_are_constant(const struct bnr_node *n, int index) {
+    for (int i = 0; i < n->n_in; i++)
+        if (i != index && n->in[i] && !bnr__value_is_constant(n->in[i]))
+            return false;
+    return true;
+}
+
 static bool can_join(const struct bnr_node *n, int index) {
     const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
     if (!n->op || n->fused_into || !y || !bnr__dtype_is_float(y->info.type.dtype) ||
         n->in[index]->info.type.dtype != y->info.type.dtype)
         return false;
-    if (is_addition(n))
+    if (is_addition(n) || n->op->step)
         return may_be_same_shape(n->in[index], y);
-    if (!(n->op->flags & BNR_OP_ACTIVATION) || index != 0)
-        return false;
-    for (int i = 1; i < n->n_in; i++)
-        if (n->in[i] && !bnr__value_is_constant(n->in[i]))
-            return false;
-    return true;
+    return (n->op->flags & BNR_OP_ACTIVATION) && index == 0 && other_inputs_are_constant(n, index);
+}
+
+static bool can_precede(const struct bnr_node *n) {
+    return n->n_out == 1 && n->n_in > 0 && n->in[0] && n->op && n->op->step &&
+           !bnr__value_is_constant(n->in[0]) && can_join(n, 0) && other_inputs_are_constant(n, 0);
+}
+
+static void mark_front(struct bnr_node *head) {
+    const struct bnr_node *n = head;
+    for (int i = 0; i < MAX_MEMBERS && n->n_in > 0 && n->in[0]; i++) {
+        struct bnr_node *front = n->in[0]->producer;
+        if (!front || front->graph != head->graph || !bnr__value_single_use(n->in[0]) ||
+            !can_precede(front))
+            return;
+        front->fused_into = head;
+        n = front;
+    }
 }
 
 // Chains are found anew each time: what was marked before may have been rewritten since.
@@ -72,6 +93,9 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
     for (struct bnr_node *n = g->last; n; n = n->prev)
         if (n->op && (n->op->flags & BNR_OP_EPILOGUE) && n->n_out > 0)
             mark_chain(cx, n);
+    for (struct bnr_node *n = g->first; n; n = n->next)
+        if (n->op && (n->op->flags & BNR_OP_PROLOGUE) && !n->fused_into)
+            mark_front(n);
     // What is in no such step can lead one of its own, the first of a chain all of it.
     for (struct bnr_node *n = g->first; n; n = n->next)
         if (n->op && n->op->step && !n->fused_into)

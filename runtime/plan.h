@@ -50,6 +50,8 @@ struct bnr_step {
     // The head and the members that run with it; `out` are the outputs of the last one.
     const struct bnr_node *const *nodes;
     int n_nodes;
+    const struct bnr_node *const *before; // members in front of the head, in order
+    int n_before;
     void (*run)(const struct bnr_args *a, const void *state); // NULL: node->op->ref
     const void *state;
     const char *kernel; // name for profiles

@@ -18,6 +18,7 @@ struct bnr_planner {
     int *node_index;     // [node id] -> position among the graph's nodes
     struct bnr_group *groups;
     size_t n_groups;
+    bool *grouped; // [node id]: in one of them
     int slots_capacity;
     int *last_use; // [slot]: last step that reads it, n_steps for graph outputs; -1: none
     int *block_of; // [slot] -> block, -1: none
@@ -29,6 +30,8 @@ struct bnr_planner {
 // A node with the members that run in its step; what becomes a step or an alias.
 struct bnr_group {
     const struct bnr_node *const *nodes; // [n], the head first
+    const struct bnr_node *const *before; // [n_before], what runs in front of the head
+    int n_before;
     int n, position;                     // of the last node, in the order of the graph
     bool view;                           // output 0 is input 0 with other dims: no step
     int overwrites;                      // the input whose memory output 0 may take, -1: none

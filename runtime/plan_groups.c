@@ -31,8 +31,26 @@ static const struct bnr_node *next_member(const struct bnr_planner *p, const str
         return NULL;
     const struct bnr_node *next = n->out[0]->uses[0].node;
     bool joins = next->fused_into == head && next->graph == n->graph &&
-                 p->node_index[next->id] >= 0 && can_prepare(p, next);
+                 p->node_index[next->id] >= 0 && !p->grouped[next->id] && can_prepare(p, next);
     return joins ? next : NULL;
+}
+
+// The members in front of `head`, in order.
+static int collect_before(const struct bnr_planner *p, const struct bnr_node *head,
+                          const struct bnr_node **before) {
+    const struct bnr_node *back[MAX_CHAIN];
+    int n = 0;
+    for (const struct bnr_node *m = head; n < MAX_CHAIN && m->n_in > 0 && m->in[0]; n++) {
+        const struct bnr_node *front = m->in[0]->producer;
+        if (!front || front->fused_into != head || front->out[0] != m->in[0] ||
+            !bnr__value_single_use(m->in[0]) || p->node_index[front->id] < 0 ||
+            !can_prepare(p, front))
+            break;
+        back[n] = m = front;
+    }
+    for (int i = 0; i < n; i++)
+        before[i] = back[n - 1 - i];
+    return n;
 }
 
 static int collect_chain(const struct bnr_planner *p, const struct bnr_node *first,
@@ -77,27 +95,36 @@ static bool was_packed(const struct bnr_packs *packs, const struct bnr_tensor *t
 
 // Weights are not held twice: once kernels have packed a constant for all nodes that read it, the
 // original is given back, where no later plan could want to pack it in another way.
-static enum bnr_status release_packed(struct bnr_planner *p, const struct bnr_group *g) {
-    for (int i = 0; i < g->n; i++)
-        for (int k = 0; k < g->nodes[i]->n_in; k++) {
-            struct bnr_value *v = g->nodes[i]->in[k];
-            if (!v || !bnr__value_is_constant(v) || v->graph != p->plan->graph ||
-                !was_packed(&p->request->session->packs, v->tensor))
-                continue;
-            if (++p->packed_uses[v->id] == v->n_uses && v->n_graph_outputs == 0 &&
-                v->tensor->nbytes >= WORTH_RELEASING)
-                BNR_TRY(hollow(p, v));
-        }
+static enum bnr_status release_of(struct bnr_planner *p, const struct bnr_node *n) {
+    for (int k = 0; k < n->n_in; k++) {
+        struct bnr_value *v = n->in[k];
+        if (!v || !bnr__value_is_constant(v) || v->graph != p->plan->graph ||
+            !was_packed(&p->request->session->packs, v->tensor))
+            continue;
+        if (++p->packed_uses[v->id] == v->n_uses && v->n_graph_outputs == 0 &&
+            v->tensor->nbytes >= WORTH_RELEASING)
+            BNR_TRY(hollow(p, v));
+    }
     return BNR_OK;
 }
 
-// Asks the operator for a kernel. Keeps in g->nodes the nodes that it takes.
+static enum bnr_status release_packed(struct bnr_planner *p, const struct bnr_group *g) {
+    for (int i = 0; i < g->n; i++)
+        BNR_TRY(release_of(p, g->nodes[i]));
+    for (int i = 0; i < g->n_before; i++)
+        BNR_TRY(release_of(p, g->before[i]));
+    return BNR_OK;
+}
+
+// Asks the operator for a kernel. Keeps in g->nodes and g->before the nodes that it takes.
 static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
     const struct bnr_node *n = g->nodes[0];
     struct bnr_session *s = p->request->session;
     struct bnr_prepare cx = {.node = n,
                              .fused = g->nodes + 1,
                              .n_fused = g->n - 1,
+                             .before = g->before,
+                             .n_before = g->n_before,
                              .in = infos_of(p, n->in, n->n_in),
                              .out = infos_of(p, n->out, n->n_out),
                              .info = info_in_table,
@@ -113,6 +140,8 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
     s->packs.n_asked = 0;
     BNR_TRY(n->op->prepare(&cx));
     g->n = 1;
+    g->before += g->n_before - cx.before_taken;
+    g->n_before = cx.run ? cx.before_taken : 0;
     if (!cx.run)
         return BNR_OK;
     g->n += cx.fused_taken;
@@ -124,19 +153,38 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
     return p->request->last ? release_packed(p, g) : BNR_OK;
 }
 
+static const struct bnr_node **keep_nodes(struct bnr_planner *p, const struct bnr_node **nodes,
+                                          int n) {
+    const struct bnr_node **kept =
+        BNR_NEW_ARRAY(&p->plan->storage, (size_t)n, const struct bnr_node *);
+    if (kept)
+        memcpy(kept, nodes, (size_t)n * sizeof nodes[0]);
+    return kept;
+}
+
 static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
-    const struct bnr_node *chain[MAX_CHAIN] = {first};
+    const struct bnr_node *chain[MAX_CHAIN] = {first}, *before[MAX_CHAIN];
     struct bnr_group *g = &p->groups[p->n_groups++];
     const bool fast = !p->plain && first->op->prepare && can_prepare(p, first);
     g->n = fast ? collect_chain(p, first, chain) : 1;
+    g->n_before = fast && !first->fused_into ? collect_before(p, first, before) : 0;
     g->overwrites = !p->plain && (first->op->flags & BNR_OP_INPLACE) ? 0 : -1;
-    const struct bnr_node **nodes =
-        BNR_NEW_ARRAY(&p->plan->storage, (size_t)g->n, const struct bnr_node *);
-    if (!nodes)
+    g->nodes = keep_nodes(p, chain, g->n);
+    g->before = keep_nodes(p, before, g->n_before);
+    if (!g->nodes || !g->before)
         return bnr__no_memory(p->err);
-    memcpy(nodes, chain, (size_t)g->n * sizeof nodes[0]);
-    g->nodes = nodes;
-    return fast ? prepare(p, g) : BNR_OK;
+    BNR_TRY(fast ? prepare(p, g) : BNR_OK);
+    for (int i = 0; i < g->n; i++)
+        p->grouped[g->nodes[i]->id] = true;
+    for (int i = 0; i < g->n_before; i++)
+        p->grouped[g->before[i]->id] = true;
+    g->position = p->node_index[g->nodes[g->n - 1]->id];
+    return BNR_OK;
+}
+
+// One that may run in front of its head waits for the head to say so.
+static bool waits(const struct bnr_planner *p, const struct bnr_node *n) {
+    return n->fused_into && p->node_index[n->fused_into->id] > p->node_index[n->id];
 }
 
 // A step runs where its last node stood: only there all inputs of its members have been made.
@@ -148,18 +196,13 @@ static int by_position(const void *pa, const void *pb) {
 enum bnr_status bnr__plan_groups(struct bnr_planner *p) {
     const struct bnr_graph *g = p->plan->graph;
     p->groups = BNR_NEW_ARRAY(&p->temp, g->n_nodes, struct bnr_group);
-    bool *taken = BNR_NEW_ARRAY(&p->temp, (size_t)g->model->next_node_id, bool);
-    if (!p->groups || !taken)
+    p->grouped = BNR_NEW_ARRAY(&p->temp, (size_t)g->model->next_node_id, bool);
+    if (!p->groups || !p->grouped)
         return bnr__no_memory(p->err);
-    for (const struct bnr_node *n = g->first; n; n = n->next) {
-        if (p->node_index[n->id] < 0 || taken[n->id])
-            continue;
-        BNR_TRY(group_new(p, n));
-        struct bnr_group *made = &p->groups[p->n_groups - 1];
-        for (int i = 0; i < made->n; i++)
-            taken[made->nodes[i]->id] = true;
-        made->position = p->node_index[made->nodes[made->n - 1]->id];
-    }
+    for (int round = 0; round < 2; round++) // the second for members that waited in vain
+        for (const struct bnr_node *n = g->first; n; n = n->next)
+            if (p->node_index[n->id] >= 0 && !p->grouped[n->id] && (round > 0 || !waits(p, n)))
+                BNR_TRY(group_new(p, n));
     qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
     return BNR_OK;
 }

@@ -138,6 +138,8 @@ static enum bnr_status read_slots(struct bnr_planner *p, struct bnr_group *g) {
             const struct bnr_value *v = g->nodes[i]->in[k];
             if (v && v == chained)
                 continue;
+            if (i == 0 && k == 0 && g->n_before > 0)
+                v = g->before[0]->in[0];
             int slot = -1;
             if (v)
                 BNR_TRY(slot_to_read(p, v, &slot));
@@ -231,6 +233,8 @@ static enum bnr_status complete_group(struct bnr_planner *p, struct bnr_group *g
     g->step.node = g->nodes[0];
     g->step.nodes = g->nodes;
     g->step.n_nodes = g->n;
+    g->step.before = g->before;
+    g->step.n_before = g->n_before;
     BNR_TRY(bodies_of(p, g));
     BNR_TRY(read_slots(p, g));
     BNR_TRY(write_slots(p, g));

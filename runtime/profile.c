@@ -106,6 +106,11 @@ static void print_event(struct bnr_text *text, const struct event *e) {
         bnr__text_add(text, i > 1 ? "," : "");
         bnr__text_json_string(text, st->nodes[i]->op_type);
     }
+    bnr__text_add(text, "],\"before\":[");
+    for (int i = 0; i < st->n_before; i++) {
+        bnr__text_add(text, i > 0 ? "," : "");
+        bnr__text_json_string(text, st->before[i]->op_type);
+    }
     bnr__text_add(text, "],\"inputs\":");
     print_types(text, e->plan, st->in, st->n_in);
     bnr__text_add(text, ",\"outputs\":");

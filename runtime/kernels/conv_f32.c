@@ -92,6 +92,34 @@ bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, 
     return set_sizes(c);
 }
 
+static bool usual_before(const struct bnr_eltwise *e, struct bnr_conv_before *u) {
+    int i = 0;
+    *u = (struct bnr_conv_before){.kind = BNR_ELTWISE_AFFINE};
+    if (e->n > 0 && e->step[0].kind == BNR_ELTWISE_AFFINE && e->step[0].form == BNR_FORM_ROW) {
+        u->s = e->step[0].s;
+        u->t = e->step[0].t;
+        i = 1;
+    }
+    if (i < e->n) {
+        const struct bnr_eltwise_step *a = &e->step[i++];
+        u->kind = a->kind;
+        u->p = a->p;
+        u->q = a->q;
+        u->slope = a->s;
+        if (a->kind != BNR_ELTWISE_CLAMP && a->kind != BNR_ELTWISE_LEAKY_RELU &&
+            (a->kind != BNR_ELTWISE_PRELU || a->form != BNR_FORM_ROW))
+            return false;
+    }
+    return i == e->n;
+}
+
+void bnr__conv_f32_set_before(struct bnr_conv_f32 *c, const struct bnr_eltwise *before) {
+    c->before = *before;
+    c->is_usual = before->n > 0 && usual_before(before, &c->usual);
+    if (before->n > 0)
+        c->direct = false;
+}
+
 // Where the weight of an output row, input channel and tap is in the model's tensor.
 struct weight_steps {
     size_t row, channel, tap;
@@ -208,25 +236,64 @@ static void add_run(struct bnr_conv_pack *p, const struct bnr_conv_shape *s, con
     };
 }
 
+// The same with `before` moved on to channel `first`.
+static const struct bnr_conv_before *before_from(const struct bnr_conv_f32 *c, size_t first,
+                                                 struct bnr_conv_before *moved) {
+    if (!c->is_usual)
+        return NULL;
+    *moved = c->usual;
+    if (moved->s) {
+        moved->s += first;
+        moved->t += first;
+    }
+    if (moved->kind == BNR_ELTWISE_PRELU)
+        moved->slope += first;
+    return moved;
+}
+
+// Unusual steps in front, on what a vector holds of the input.
+static void do_before(const struct bnr_conv_f32 *c, const struct bnr_conv_pack *p, size_t first) {
+    for (int i = 0; i < p->n; i++) {
+        float *dst = p->dst + p->run[i].first;
+        const struct bnr_eltwise_tile t = {.dst = dst,
+                                           .src = dst,
+                                           .ld = p->ld,
+                                           .rows = p->channels,
+                                           .cols = (size_t)(p->run[i].last - p->run[i].first),
+                                           .row = first};
+        c->eltwise->tile(&c->before, NULL, &t);
+    }
+}
+
+// One group's input, and the number of its first channel.
+struct source {
+    const float *x;
+    size_t channel;
+};
+
 // The panel of the patches' columns pixel .. pixel + cols - 1, rows k0 .. k1 - 1.
-static void pack_panel(const struct bnr_conv_f32 *c, float *dst, const float *src, size_t pixel,
-                       size_t cols, size_t k0, size_t k1) {
+static void pack_panel(const struct bnr_conv_f32 *c, float *dst, const struct source *src,
+                       size_t pixel, size_t cols, size_t k0, size_t k1) {
     const struct bnr_conv_shape *s = &c->s;
     const size_t lanes = c->kernels->lanes;
     struct pixel_panel rows;
+    struct bnr_conv_before moved;
     find_rows(s, pixel, cols, &rows);
     struct bnr_conv_pack p = {.ld = c->gemm->nr, .plane = volume(s->in), .stride = s->stride[2]};
     for (size_t k = k0; k < k1; k += p.channels, dst += p.channels * p.ld) {
         const size_t channel = k % s->cin;
         const struct tap t = find_tap(s, k / s->cin);
         p.channels = min_size(s->cin - channel, k1 - k);
-        p.src = src + channel * p.plane;
+        p.src = src->x + channel * p.plane;
+        p.before = before_from(c, src->channel + channel, &moved);
         for (size_t lane = 0; lane < cols; lane += lanes) {
             p.dst = dst + lane;
             p.n = 0;
             for (size_t i = 0; i < rows.n; i++)
                 add_run(&p, s, &t, &rows.row[i], (ptrdiff_t)lane, (ptrdiff_t)lanes);
             c->kernels->pack(&p);
+            if (c->before.n > 0 && !c->is_usual)
+                do_before(c, &p, src->channel + channel);
         }
     }
 }
@@ -243,8 +310,8 @@ struct job {
 };
 
 // One product's columns col .. col + cols - 1 over all blocks of K.
-static void run_columns(const struct job *j, struct bnr_gemm_block b, const float *src, size_t cols,
-                        float *scratch) {
+static void run_columns(const struct job *j, struct bnr_gemm_block b, const struct source *src,
+                        size_t cols, float *scratch) {
     const struct bnr_conv_f32 *c = j->r->c;
     const size_t nr = c->gemm->nr, col = b.col;
     const float *a = b.a;
@@ -314,7 +381,7 @@ static void run_task(const struct job *j, size_t task, float *scratch) {
         b.c += whole;
         cols -= whole;
     }
-    run_columns(j, b, src, cols, scratch);
+    run_columns(j, b, &(struct source){src, group * c->s.cin}, cols, scratch);
 }
 
 static void run_tasks(void *cx, size_t begin, size_t end) {

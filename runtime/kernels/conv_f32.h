@@ -20,6 +20,14 @@ struct bnr_conv_run {
     ptrdiff_t offset;
 };
 
+// s * x + t, then an activation, per input channel: the usual prologue.
+struct bnr_conv_before {
+    const float *s, *t; // NULL: no multiply-add
+    enum bnr_eltwise_kind kind; // AFFINE: nothing more. CLAMP, LEAKY_RELU by p and q, PRELU by slope
+    float p, q;
+    const float *slope;
+};
+
 // One vector of a panel for one tap, channel after channel; lanes in no run are zero.
 struct bnr_conv_pack {
     float *dst;       // channel c's vector at dst + c * ld
@@ -27,6 +35,7 @@ struct bnr_conv_pack {
     size_t ld, plane, channels, stride;
     int n; // runs
     struct bnr_conv_run run[BNR_CONV_LANES_MAX];
+    const struct bnr_conv_before *before; // of the first channel on; NULL: none
 };
 
 struct bnr_conv_f32_kernels {
@@ -54,6 +63,11 @@ struct bnr_conv_f32 {
     const struct bnr_eltwise_f32 *eltwise;
     const float *weights; // packed
     struct bnr_eltwise e; // what follows the bias
+    // What is done to the input in front, zeros of the padding excepted: steps without operands, whose
+    // arrays are by BNR_FORM_ROW the input channels' of all groups. `usual` where it says all of them.
+    struct bnr_eltwise before;
+    bool is_usual;
+    struct bnr_conv_before usual;
     // Derived
     size_t m, n, k;                // of one product
     size_t panel_rows, kc, nc, mc; // block sizes
@@ -63,9 +77,11 @@ struct bnr_conv_f32 {
     bool direct; // a 1x1 kernel over the plain input: no packing but at the edge
 };
 
-// Sets everything but `weights` and `e` from the shape. False when a size overflows.
+// Sets everything but `weights`, `e` and what is in front from the shape. False when a size overflows.
 bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, unsigned cpu,
                         int threads);
+// Steps to do on the input as it is packed.
+void bnr__conv_f32_set_before(struct bnr_conv_f32 *c, const struct bnr_eltwise *before);
 // Packs [groups * cout, cin, kernel...] into packed_bytes.
 void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *weights);
 // The same from [groups * cin, cout], for 1x1 kernels.

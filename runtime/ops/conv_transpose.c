@@ -24,7 +24,7 @@ BNR_DEFINE_OP(conv_transpose) = {
     .max_in = 3,
     .min_out = 1,
     .max_out = 1,
-    .flags = BNR_OP_EPILOGUE,
+    .flags = BNR_OP_EPILOGUE | BNR_OP_PROLOGUE,
     .attrs = "auto_pad:s dilations:I group:i kernel_shape:I output_padding:I output_shape:I pads:I "
              "strides:I",
     .infer = infer,

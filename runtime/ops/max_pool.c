@@ -91,6 +91,7 @@ BNR_DEFINE_OP(max_pool) = {
     .max_in = 1,
     .min_out = 1,
     .max_out = 2,
+    .flags = BNR_OP_EPILOGUE,
     .attrs = "auto_pad:s ceil_mode:i dilations:I kernel_shape:I! pads:I storage_order:i strides:I",
     .infer = infer,
     .ref = ref,

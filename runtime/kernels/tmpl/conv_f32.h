@@ -46,7 +46,65 @@ static void pack_strided(const struct bnr_conv_pack *p) {
     }
 }
 
-static void pack(const struct bnr_conv_pack *p) {
+// ---- the prologue, on the vectors just written
+// --------------------------------------------------------
+
+BNR_INLINE vf activate(const struct bnr_conv_before *b, size_t c, vf x, const enum bnr_eltwise_kind kind) {
+    switch (kind) {
+    case BNR_ELTWISE_CLAMP:
+        return v_min(v_set1(b->q), v_max(v_set1(b->p), x));
+    case BNR_ELTWISE_LEAKY_RELU:
+        return v_select(v_lt(x, v_set1(0)), v_mul(v_set1(b->p), x), x);
+    case BNR_ELTWISE_PRELU:
+        return v_select(v_lt(x, v_set1(0)), v_mul(v_set1(b->slope[c]), x), x);
+    default:
+        return x;
+    }
+}
+
+// inside: 1 in lanes that hold input, 0 in padding.
+BNR_INLINE void before_rows(const struct bnr_conv_pack *p, vf inside, const bool full,
+                            const enum bnr_eltwise_kind kind) {
+    const struct bnr_conv_before *b = p->before;
+    for (size_t c = 0; c < p->channels; c++) {
+        float *dst = p->dst + c * p->ld;
+        const vf v = v_load(dst), x = b->s ? v_fma(v_set1(b->s[c]), v, v_set1(b->t[c])) : v;
+        const vf y = activate(b, c, x, kind);
+        v_store(dst, full ? y : v_select(v_lt(v_set1(0), inside), y, v_set1(0)));
+    }
+}
+
+BNR_INLINE void before_kind(const struct bnr_conv_pack *p, const enum bnr_eltwise_kind kind) {
+    float ones[VW];
+    vf inside = v_set1(0);
+    v_store(ones, v_set1(1));
+    if (p->run[0].last - p->run[0].first == VW) {
+        before_rows(p, inside, true, kind);
+        return;
+    }
+    for (int i = 0; i < p->n; i++)
+        inside = v_load_range(ones, p->run[i].first, p->run[i].last, inside);
+    before_rows(p, inside, false, kind);
+}
+
+static void before(const struct bnr_conv_pack *p) {
+    switch (p->before->kind) {
+    case BNR_ELTWISE_CLAMP:
+        before_kind(p, BNR_ELTWISE_CLAMP);
+        break;
+    case BNR_ELTWISE_LEAKY_RELU:
+        before_kind(p, BNR_ELTWISE_LEAKY_RELU);
+        break;
+    case BNR_ELTWISE_PRELU:
+        before_kind(p, BNR_ELTWISE_PRELU);
+        break;
+    default:
+        before_kind(p, BNR_ELTWISE_AFFINE);
+        break;
+    }
+}
+
+static void pack_input(const struct bnr_conv_pack *p) {
     if (p->n == 0)
         pack_zeros(p);
     else if (p->stride == 1 && p->run[0].last - p->run[0].first == VW)
@@ -65,6 +123,12 @@ static void pack(const struct bnr_conv_pack *p) {
         pack_runs2(p, p->n);
     else
         pack_strided(p);
+}
+
+static void pack(const struct bnr_conv_pack *p) {
+    pack_input(p);
+    if (p->before && p->n > 0)
+        before(p);
 }
 
 const struct bnr_conv_f32_kernels ISA(bnr__conv_f32) = {.isa = ISA_NAME, .lanes = VW, .pack = pack};

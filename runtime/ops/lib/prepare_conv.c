@@ -122,6 +122,16 @@ static void pack(void *dst, const struct bnr_tensor *t, void *arg) {
     bnr__conv_f32_pack(arg, dst, t->f32);
 }
 
+// What is costly is not done once for every tap.
+static void set_before(struct bnr_prepare *cx, struct bnr_conv_f32 *c) {
+    const struct bnr_eltwise before = bnr__steps_before(cx), none = {.channels = 1};
+    bnr__conv_f32_set_before(c, &before);
+    if (before.n == 0 || c->is_usual || c->k == c->s.cin)
+        return;
+    cx->before_taken = 0;
+    bnr__conv_f32_set_before(c, &none);
+}
+
 static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_conv *c,
                                        const struct bnr_steps *steps) {
     struct bnr_tensor *w = cx->in[1]->tensor;
@@ -143,6 +153,7 @@ static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_
         return BNR_OK;
     }
     st->conv.e = steps->e;
+    set_before(cx, &st->conv);
     choose(cx, run_conv, st, "conv_f32", st->conv.gemm->isa);
     return BNR_OK;
 }
@@ -203,7 +214,7 @@ enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx) {
     if (c.window.rank > BNR_CONV_AXES || s.numel == 0 || c.group_in == 0 ||
         bnr__window_in_numel(&c.window) == 0)
         return BNR_OK;
-    if (covers_image(&c))
+    if (cx->n_before == 0 && covers_image(&c))
         return prepare_product(cx, &c, out->rank, dims);
     bnr__steps_take_members(&s);
     return is_depthwise(&c) ? prepare_depthwise(cx, &c, &s) : prepare_general(cx, &c, &s);

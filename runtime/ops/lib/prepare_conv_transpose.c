@@ -52,6 +52,8 @@ static enum bnr_status choose(struct bnr_prepare *cx, struct state *st, const st
         return BNR_OK;
     }
     st->conv.e = s->e;
+    const struct bnr_eltwise before = bnr__steps_before(cx);
+    bnr__conv_f32_set_before(&st->conv.product, &before);
     st->n_operands = s->n_operands;
     for (int i = 0; i < s->n_operands; i++)
         st->operand[i] = s->operand[i];

@@ -54,6 +54,54 @@ void bnr__steps_take_members(struct bnr_steps *s) {
     s->cx->fused_taken = s->taken;
 }
 
+// The steps work on one image at a time, whose rows are its channels.
+static bool by_channel(struct bnr_eltwise *e, const struct bnr_steps *s) {
+    for (int i = 0; i < e->n; i++) {
+        struct bnr_eltwise_step *step = &e->step[i];
+        const bool one_row = step->form == BNR_FORM_SAME && s->cols == 1;
+        if (!step->s || step->form == BNR_FORM_SCALAR)
+            continue;
+        if (step->form != BNR_FORM_CHANNEL &&
+            (s->dims[0] != 1 || (step->form != BNR_FORM_ROW && !one_row)))
+            return false;
+        step->form = BNR_FORM_ROW;
+    }
+    e->channels = 1;
+    return true;
+}
+
+static bool take_before(struct bnr_prepare *cx, int first, struct bnr_eltwise *e) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    struct bnr_steps s;
+    int64_t dims[BNR_MAX_RANK];
+    size_t cols = 1;
+    bnr__shape_numbers(x, dims);
+    for (int i = 2; i < x->rank; i++)
+        cols *= (size_t)dims[i];
+    bnr__steps_init(&s, cx, x->rank, dims, cols);
+    for (int i = first; i < cx->n_before; i++) {
+        const struct bnr_node *n = cx->before[i];
+        if (n->n_out != 1 || !n->op || !n->op->step || !same_dims(&s, cx->info(cx, n->in[0])) ||
+            !same_dims(&s, cx->info(cx, n->out[0])) || !n->op->step(&s, n))
+            return false;
+    }
+    *e = s.e;
+    return s.n_operands == 0 && by_channel(e, &s);
+}
+
+struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx) {
+    struct bnr_eltwise e = {.channels = 1};
+    cx->before_taken = 0;
+    if (cx->in[0]->type.shape.rank < 2)
+        return e;
+    for (int first = 0; first < cx->n_before; first++)
+        if (take_before(cx, first, &e)) {
+            cx->before_taken = cx->n_before - first;
+            return e;
+        }
+    return (struct bnr_eltwise){.channels = 1};
+}
+
 void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
                          const float *out[BNR_ELTWISE_MAX]) {
     for (int i = 0; i < n; i++)

@@ -33,6 +33,10 @@ void bnr__steps_init(struct bnr_steps *s, struct bnr_prepare *cx, int rank, cons
                      size_t cols);
 // Adds the members of cx in order as far as they go. Sets cx->fused_taken.
 void bnr__steps_take_members(struct bnr_steps *s);
+// Steps that the head does on its input 0 as it reads it: as many of cx->before, from the last one
+// forwards, as have no operand and treat every image alike. Sets cx->before_taken. Their arrays have
+// one form, BNR_FORM_ROW: element c belongs to channel c of an image [C, ...], whatever the batch.
+struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx);
 // The operands for a run.
 void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
                          const float *out[BNR_ELTWISE_MAX]);
