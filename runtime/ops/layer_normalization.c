@@ -6,6 +6,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
@@ -88,5 +89,6 @@ BNR_DEFINE_OP(layer_normalization) = {
     .attrs = "axis:i epsilon:f stash_type:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_layer_norm,
     .affine = &bnr__affine_layer_norm,
 };

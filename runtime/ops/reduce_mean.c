@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceMean: the mean over axes; integers are truncated. Over an empty set NaN, or 0 for integers.
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/reduce.h"
 
 BNR_REDUCE_LOOPS(sum_f64, double, x, a + b)
@@ -19,9 +20,14 @@ static const struct bnr_reduce reduce = {
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    return bnr__prepare_reduce_mean(cx, &reduce);
+}
+
 BNR_DEFINE_OP(reduce_mean) = {
     .name = "ReduceMean",
     .since = {1, 11, 13, 18},
     BNR_REDUCE_OP,
+    .prepare = prepare,
     .affine = &bnr__affine_reduce_mean,
 };

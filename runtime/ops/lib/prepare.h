@@ -6,6 +6,8 @@
 
 #include "graph/op.h"
 
+struct bnr_reduce; // runtime/ops/lib/reduce.h
+
 enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_conv_transpose(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_gemm(struct bnr_prepare *cx);
@@ -15,6 +17,11 @@ enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_max_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_batch_norm(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx);
+// Over the last axes.
+enum bnr_status bnr__prepare_reduce_mean(struct bnr_prepare *cx, const struct bnr_reduce *op);
+enum bnr_status bnr__prepare_reduce_sum(struct bnr_prepare *cx, const struct bnr_reduce *op);
 // Any operator with `step`.
 enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx);
 

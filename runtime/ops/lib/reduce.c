@@ -35,6 +35,23 @@ static bool axes_are_input(const struct bnr_node *n, const struct bnr_reduce *op
     return n->since >= op->axes_input;
 }
 
+bool bnr__reduce_known_axes(const struct bnr_prepare *cx, const struct bnr_reduce *op,
+                            bool reduced[BNR_MAX_RANK]) {
+    const struct bnr_node *n = cx->node;
+    const int64_t *axes = NULL;
+    size_t count = 0;
+    if (!axes_are_input(n, op)) {
+        axes = bnr__attr_ints(n, "axes", &count);
+    } else if (n->n_in > 1 && cx->in[1]) {
+        const struct bnr_tensor *t = cx->in[1]->tensor;
+        if (!t)
+            return false;
+        axes = t->i64;
+        count = t->numel;
+    }
+    return mark_axes(n, axes, count, cx->in[0]->type.shape.rank, reduced, cx->err) == BNR_OK;
+}
+
 // ---- inference ----------------------------------------------------------------------------------
 
 // *known false: the axes are data that nobody knows yet.

@@ -40,6 +40,9 @@ struct bnr_reduce {
 
 enum bnr_status bnr__reduce_infer(struct bnr_infer *cx, const struct bnr_reduce *op);
 enum bnr_status bnr__reduce_run(const struct bnr_args *a, const struct bnr_reduce *op);
+// Which axes of input 0 go. False where they are not known before the run, or wrong.
+bool bnr__reduce_known_axes(const struct bnr_prepare *cx, const struct bnr_reduce *op,
+                            bool reduced[BNR_MAX_RANK]);
 
 // In `map`: the element x and m[j]; in `combine`: a and b.
 #define BNR_REDUCE_LOOPS(name, A, map, combine)                                                    \

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is done to each row of a float32 matrix by all of its elements: softmax, normalization to
+// zero mean and unit variance, sums. A row stays in cache between its passes.
+//
+// Accuracy: sums run in float in lanes over a few thousand elements, and such blocks are added in
+// double, so that the relative error of a sum of n terms of one sign is below 2^-16 for any n; a
+// sum of a block that leaves the range of float is infinite. Softmax: 2^-20 relative and 2^-126.
+// Normalization: two passes, the mean first.
+#ifndef BNR_KERNELS_ROWS_F32_H
+#define BNR_KERNELS_ROWS_F32_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/base/pool.h"
+#include "runtime/kernels/cpu.h"
+
+// One instruction set's kernels, each for one row (dst may be src) or a strip of columns.
+struct bnr_rows_f32_kernels {
+    const char *isa;
+    double (*sum)(const float *src, size_t n);
+    void (*softmax)(float *dst, const float *src, size_t n);
+    // Of every column: n elements, `ld` apart.
+    void (*softmax_columns)(float *dst, const float *src, size_t n, size_t ld, size_t cols);
+    // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
+    void (*normalize)(float *dst, const float *src, size_t n, double epsilon, const float *scale,
+                      const float *bias);
+};
+
+#define BNR_KERNEL(isa, needs) extern const struct bnr_rows_f32_kernels bnr__rows_f32_##isa;
+#include "runtime/kernels/rows_f32.inc"
+#undef BNR_KERNEL
+
+const struct bnr_rows_f32_kernels *bnr__rows_f32_select(unsigned cpu);
+
+enum bnr_rows_kind { BNR_ROWS_SOFTMAX, BNR_ROWS_NORMALIZE, BNR_ROWS_SUM };
+
+struct bnr_rows_f32 {
+    enum bnr_rows_kind kind;
+    const struct bnr_rows_f32_kernels *kernels;
+    size_t rows, n;
+    size_t inner;   // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
+    double epsilon; // NORMALIZE
+    double factor;  // SUM: of the result
+};
+
+struct bnr_rows_f32_run {
+    const struct bnr_rows_f32 *r;
+    float *dst; // like src; SUM: [rows]
+    const float *src;
+    const float *scale, *bias; // NORMALIZE: [n]; bias may be NULL
+};
+
+void bnr__rows_f32_run(const struct bnr_rows_f32_run *run, struct bnr_pool *pool);
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softmax, LayerNormalization, and sums over the last axes, by rows_f32.
+#include "runtime/kernels/rows_f32.h"
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/reduce.h"
+
+static void run(const struct bnr_args *a, const void *state) {
+    const struct bnr_rows_f32 *st = state;
+    struct bnr_rows_f32_run r = {.r = st, .dst = a->out[0]->f32, .src = a->in[0]->f32};
+    if (st->kind == BNR_ROWS_NORMALIZE) {
+        r.scale = a->in[1]->f32;
+        r.bias = a->n_in > 2 && a->in[2] ? a->in[2]->f32 : NULL;
+    }
+    bnr__rows_f32_run(&r, a->pool);
+}
+
+static bool is_float(const struct bnr_info *info) {
+    return info->type.kind == BNR_KIND_TENSOR && info->type.dtype == BNR_FLOAT;
+}
+
+// The product of dims first .. last - 1.
+static size_t product(const struct bnr_shape *s, int first, int last) {
+    size_t n = 1;
+    for (int i = first; i < last; i++)
+        n *= (size_t)s->dims[i].n;
+    return n;
+}
+
+static enum bnr_status take(struct bnr_prepare *cx, struct bnr_rows_f32 r, const char *name) {
+    if (r.rows == 0 || r.n == 0 || r.inner == 0)
+        return BNR_OK;
+    struct bnr_rows_f32 *st = BNR_NEW(cx->arena, struct bnr_rows_f32);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    r.kernels = bnr__rows_f32_select(cx->cpu);
+    *st = r;
+    cx->kernel = bnr__arena_printf(cx->arena, "%s_f32_%s", name, r.kernels->isa);
+    cx->overwrites = r.kind == BNR_ROWS_SUM ? -1 : 0;
+    cx->state = st;
+    cx->run = run;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    const int64_t attr = bnr__attr_int(cx->node, "axis", cx->node->since >= 13 ? -1 : 1);
+    const int axis = (int)(attr < 0 ? attr + x->rank : attr);
+    if (!is_float(cx->in[0]) || x->rank == 0 || axis >= x->rank)
+        return BNR_OK;
+    const bool matrix = cx->node->since < 13; // of the axes before and from `axis` on
+    const int end = matrix ? x->rank : axis + 1;
+    struct bnr_rows_f32 r = {.kind = BNR_ROWS_SOFTMAX,
+                             .rows = product(x, 0, axis),
+                             .n = product(x, axis, end),
+                             .inner = product(x, end, x->rank)};
+    return take(cx, r, "softmax");
+}
+
+// A float vector of n elements, whatever leading dims of 1 it has.
+static bool is_row(const struct bnr_info *info, size_t n) {
+    const struct bnr_shape *s = &info->type.shape;
+    return is_float(info) && s->rank >= 1 && product(s, 0, s->rank) == n &&
+           (size_t)s->dims[s->rank - 1].n == n;
+}
+
+enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
+    const struct bnr_node *n = cx->node;
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    const int64_t attr = bnr__attr_int(n, "axis", -1);
+    const bool has_bias = n->n_in > 2 && cx->in[2];
+    if (!is_float(cx->in[0]) || x->rank == 0 || (attr != -1 && attr != x->rank - 1))
+        return BNR_OK;
+    for (int i = 1; i < n->n_out; i++)
+        if (n->out[i])
+            return BNR_OK;
+    const size_t cols = (size_t)x->dims[x->rank - 1].n;
+    if (!is_row(cx->in[1], cols) || (has_bias && !is_row(cx->in[2], cols)))
+        return BNR_OK;
+    struct bnr_rows_f32 r = {.kind = BNR_ROWS_NORMALIZE,
+                             .rows = product(x, 0, x->rank - 1),
+                             .n = cols,
+                             .inner = 1,
+                             .epsilon = (double)bnr__attr_float(n, "epsilon", 1e-5f)};
+    return take(cx, r, "layer_norm");
+}
+
+static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_reduce *op,
+                                   bool mean) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    bool reduced[BNR_MAX_RANK];
+    int axis = 0;
+    if (!is_float(cx->in[0]) || !bnr__reduce_known_axes(cx, op, reduced))
+        return BNR_OK;
+    while (axis < x->rank && !reduced[axis])
+        axis++;
+    for (int i = axis; i < x->rank; i++)
+        if (!reduced[i])
+            return BNR_OK;
+    if (axis == x->rank)
+        return BNR_OK;
+    struct bnr_rows_f32 r = {.kind = BNR_ROWS_SUM,
+                             .rows = product(x, 0, axis),
+                             .n = product(x, axis, x->rank),
+                             .inner = 1,
+                             .factor = 1};
+    if (mean && r.n > 0)
+        r.factor = 1 / (double)r.n;
+    return take(cx, r, mean ? "mean" : "sum");
+}
+
+enum bnr_status bnr__prepare_reduce_mean(struct bnr_prepare *cx, const struct bnr_reduce *op) {
+    return prepare_sum(cx, op, true);
+}
+
+enum bnr_status bnr__prepare_reduce_sum(struct bnr_prepare *cx, const struct bnr_reduce *op) {
+    return prepare_sum(cx, op, false);
+}
