@@ -106,11 +106,8 @@ static void run_case(const struct rows_case *c) {
     fill_values(&rng, VALUES_RANDOM, bias, r->n);
     if (in_place)
         memcpy(y, x, numel * sizeof *x);
-    const struct bnr_rows_f32_run run = {.r = r,
-                                         .dst = y,
-                                         .src = in_place ? y : x,
-                                         .scale = scale,
-                                         .bias = c->bias ? bias : NULL};
+    const struct bnr_rows_f32_run run = {
+        .r = r, .dst = y, .src = in_place ? y : x, .scale = scale, .bias = c->bias ? bias : NULL};
     bnr__rows_f32_run(&run, NULL);
     snprintf(what, sizeof what, "%s kind %d %zux%zux%zu %s seed %llu", r->kernels->isa,
              (int)r->kind, r->rows, r->n, r->inner, values_name[c->values],
@@ -186,8 +183,8 @@ static void threads_do_not_matter(void **state) {
     fill_values(&rng, VALUES_RANDOM, scale, N);
     for (int kind = 0; kind < 4; kind++) {
         const bool columns = kind == 3;
-        const struct bnr_rows_f32 r = {.kind = columns ? BNR_ROWS_SOFTMAX
-                                                       : (enum bnr_rows_kind)kind,
+        const struct bnr_rows_f32 r = {.kind =
+                                           columns ? BNR_ROWS_SOFTMAX : (enum bnr_rows_kind)kind,
                                        .kernels = bnr__rows_f32_select(bnr__cpu_detect()),
                                        .rows = columns ? 5 : ROWS,
                                        .n = columns ? 10 : N,
@@ -196,10 +193,10 @@ static void threads_do_not_matter(void **state) {
                                        .factor = 1};
         memset(one, 0, sizeof one);
         memset(two, 0, sizeof two);
-        bnr__rows_f32_run(
-            &(struct bnr_rows_f32_run){.r = &r, .dst = one, .src = x, .scale = scale}, NULL);
-        bnr__rows_f32_run(
-            &(struct bnr_rows_f32_run){.r = &r, .dst = two, .src = x, .scale = scale}, pool);
+        bnr__rows_f32_run(&(struct bnr_rows_f32_run){.r = &r, .dst = one, .src = x, .scale = scale},
+                          NULL);
+        bnr__rows_f32_run(&(struct bnr_rows_f32_run){.r = &r, .dst = two, .src = x, .scale = scale},
+                          pool);
         assert_memory_equal(one, two, sizeof one);
     }
     bnr__pool_free(pool);

@@ -249,6 +249,41 @@ static void gathered(void **state) {
     }
 }
 
+// LayerNormalization spelled out, its scale and shift included; then spellings of something else.
+static void gathered_layer_norm(void **state) {
+    enum { POW, MUL, OTHER_AXIS, NO_KEEPDIMS, CUBE, ANOTHER_READER, CASES };
+    for (int k = 0; k < CASES; k++) {
+        struct net t;
+        net_begin(&t, k == MUL ? 11 : 13);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(6, 6, 6)), *d, *v;
+        const int64_t axis = k == OTHER_AXIS ? 1 : k == MUL ? 2 : -1;
+        v = net_op(&t, "ReduceMean", "mean", NET_IN(x));
+        net_attr_ints(&t, "axes", NET_INTS(axis));
+        d = net_op(&t, "Sub", "sub", NET_IN(x, v));
+        if (k == MUL)
+            v = net_op(&t, "Mul", "square", NET_IN(d, d));
+        else
+            v = net_op(&t, "Pow", "square", NET_IN(d, number(&t, "two", k == CUBE ? 3 : 2)));
+        if (k == ANOTHER_READER)
+            net_output(&t, net_op(&t, "Exp", "exp", NET_IN(d)));
+        v = net_op(&t, "ReduceMean", "variance", NET_IN(v));
+        net_attr_ints(&t, "axes", NET_INTS(axis));
+        if (k == NO_KEEPDIMS) // broadcast along another axis
+            net_attr_int(&t, "keepdims", 0);
+        v = net_op(&t, "Add", "add", NET_IN(v, number(&t, "epsilon", 30)));
+        v = net_op(&t, "Div", "div", NET_IN(d, net_op(&t, "Sqrt", "root", NET_IN(v))));
+        v = net_op(&t, "Mul", "scale", NET_IN(v, net_weight(&t, "gamma", NET_DIMS(6))));
+        net_output(&t, net_op(&t, "Add", "shift", NET_IN(v, net_weight(&t, "beta", NET_DIMS(6)))));
+        net_fold(&t, ALL);
+        if (k <= MUL)
+            net_expect(&t, "LayerNormalization");
+        else
+            for (const struct bnr_node *n = t.folded->graph->first; n; n = n->next)
+                assert_string_not_equal(n->op_type, "LayerNormalization");
+        net_end(&t);
+    }
+}
+
 // ---- promotion
 // --------------------------------------------------------------------------------------
 
@@ -317,6 +352,7 @@ int main(void) {
         cmocka_unit_test(stop_after),   cmocka_unit_test(printing),
         cmocka_unit_test(epilogues),    cmocka_unit_test(two_branches),
         cmocka_unit_test(lowered),      cmocka_unit_test(gathered),
+        cmocka_unit_test(gathered_layer_norm),
         cmocka_unit_test(promotion),    cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,8 +84,7 @@ enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
     return take(cx, r, "layer_norm");
 }
 
-static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_reduce *op,
-                                   bool mean) {
+static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_reduce *op, bool mean) {
     const struct bnr_shape *x = &cx->in[0]->type.shape;
     bool reduced[BNR_MAX_RANK];
     int axis = 0;
