@@ -13,12 +13,28 @@
 #include "runtime/base/checked.h"
 
 static const size_t GROWTH_MAX = (size_t)1 << 30;
+enum { MAX_CHAIN = 8 }; // operators between quantized weights and who reads them
+
+// Whether a node is, or rearranges the result of, a DequantizeLinear that a file keeps.
+static bool stays_quantized(const struct bnr_pass_cx *cx, const struct bnr_node *n) {
+    if (cx->groups & BNR_PASS_FUSE)
+        return false;
+    for (int i = 0; n && i < MAX_CHAIN; i++) {
+        const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
+        if (!y || !bnr__dtype_is_float(y->info.type.dtype))
+            return false;
+        if (bnr__node_is(n, "", "DequantizeLinear"))
+            return true;
+        n = n->n_in > 0 && n->in[0] ? n->in[0]->producer : NULL;
+    }
+    return false;
+}
 
 static bool is_candidate(const struct bnr_pass_cx *cx, const struct bnr_node *n) {
     if (!n->op || (n->op->flags & BNR_OP_RANDOM) || bnr__node_has_subgraphs(n))
         return false;
-    if (bnr__node_is(n, "", "DequantizeLinear"))
-        return cx->groups & BNR_PASS_FUSE;
+    if (stays_quantized(cx, n))
+        return false;
     // For a file raise_constants makes them at the end.
     return !(cx->settled && (cx->groups & BNR_PASS_RAISE) &&
              bnr__node_is(n, "", "ConstantOfShape"));

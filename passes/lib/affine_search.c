@@ -192,6 +192,18 @@ static bool pass_back(struct bnr_way *way, struct bnr_node *p, int index,
     return true;
 }
 
+// An operator that cannot take it in for itself, but its inputs perhaps: weights that are computed.
+static bool into_inputs(struct bnr_way *way, struct bnr_node *p, int index, const struct bnr_affine *a,
+                        int depth) {
+    const char *why = way->why;
+    const int mark = way->n_steps;
+    if (pass_back(way, p, index, a, depth))
+        return true;
+    way->n_steps = mark;
+    way->why = way->why ? way->why : why;
+    return false;
+}
+
 // From input `index` of `user` to whoever makes its value.
 static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
                     const struct bnr_affine *a, int depth) {
@@ -208,8 +220,12 @@ static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
     if (v->producer_index == 0 && bnr__affine_view(p, way->cx->temp, &view, &why))
         return join_back(way, p, &view, a, depth);
     const struct bnr_affine_rules *rules = p->op ? p->op->affine : NULL;
-    if (rules && rules->absorb_after)
-        return absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a);
+    if (rules && rules->absorb_after) {
+        if (absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a))
+            return true;
+        return rules->backward && !find_step(way, BNR_WAY_BEFORE, p, -1) &&
+               into_inputs(way, p, v->producer_index, a, depth);
+    }
     if (rules && rules->backward)
         return pass_back(way, p, v->producer_index, a, depth);
     return no_way(way, "the %s '%s' neither takes it in nor lets it pass", p->op_type, p->label);

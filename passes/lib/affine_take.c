@@ -10,6 +10,14 @@ static bool is_end(const struct bnr_way_step *s) {
     return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN;
 }
 
+// The node that an end is part of: dequantized weights belong to the one that reads them.
+static struct bnr_node *home(const struct bnr_way_step *s) {
+    struct bnr_node *n = s->node;
+    const bool weights = s->kind == BNR_WAY_AFTER && bnr__node_is(n, "", "DequantizeLinear") &&
+                         bnr__value_is_constant(n->in[0]) && n->out[0]->n_uses == 1;
+    return weights ? n->out[0]->uses[0].node : n;
+}
+
 // A part of the way: where one of the affines on it went.
 struct part {
     const struct bnr_way *way;
@@ -32,14 +40,16 @@ static const char *describe(const struct part *part, const char **into) {
         *into = "";
         return "nothing depends on it";
     }
-    *into = first->node->label;
+    const struct bnr_node *node = home(first);
+    *into = node->label;
+    passed -= node != first->node;
     const char *more = ends > 1 ? bnr__arena_printf(arena, " and %d more", ends - 1) : "";
     const char *past = passed > 0 ? bnr__arena_printf(arena, ", past %d operator%s", passed,
                                                       passed == 1 ? "" : "s")
                                   : "";
     if (!more || !past)
         return NULL;
-    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", first->node->op_type, *into, more,
+    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", node->op_type, *into, more,
                              part->way->forward ? "behind it" : "in front of it", past);
 }
 
@@ -54,7 +64,7 @@ static enum bnr_status settle(const struct part *part, const struct bnr_node *n)
         n->origins[i]->reason = reason;
     }
     for (int i = part->from; i < part->until; i++)
-        if (is_end(&way->steps[i]) && bnr__node_add_origins(way->steps[i].node, n) != BNR_OK)
+        if (is_end(&way->steps[i]) && bnr__node_add_origins(home(&way->steps[i]), n) != BNR_OK)
             return bnr__no_memory(way->cx->err);
     return BNR_OK;
 }

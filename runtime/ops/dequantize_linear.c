@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DequantizeLinear (ai.onnx 10, 13, 19, 21, 23, 24, 25): (x - x_zero_point) * x_scale, with scales
 // as in QuantizeLinear.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/quantize.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
@@ -54,4 +55,5 @@ BNR_DEFINE_OP(dequantize_linear) = {
     .attrs = "axis:i block_size:i output_dtype:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_dequantize,
 };

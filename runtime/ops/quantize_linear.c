@@ -2,6 +2,7 @@
 // QuantizeLinear (ai.onnx 10, 13, 19, 21, 23, 24, 25): saturate(round(x / y_scale) + y_zero_point),
 // one scale for all of x, for each index of an axis, or for each block of it. The quotient is
 // rounded to the scale's type (or that of attribute `precision`) first.
+#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/quantize.h"
 
 #define X_TYPES (BNR_TYPES_FLOAT | BNR_TYPE(INT32))
@@ -77,4 +78,5 @@ BNR_DEFINE_OP(quantize_linear) = {
     .attrs = "axis:i block_size:i output_dtype:i precision:i saturate:i",
     .infer = infer,
     .ref = ref,
+    .affine = &bnr__affine_quantize,
 };

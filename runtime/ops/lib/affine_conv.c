@@ -2,6 +2,9 @@
 // Affines around Conv and ConvTranspose, any number of spatial axes and groups.
 //     conv(x) -> (s, t):   W' = s[o]*W, b' = s[o]*b + t[o]
 //     (s, t) -> conv(x):   W' = W*s[c], b' = b + sum over c and k of W*t[c]
+// Where W is no constant but dequantized from constants, what comes behind goes on to W as an affine
+// of its own, and the bias takes the shift in floating point: as int32 it would be rounded to the
+// product of the scales.
 // A shift in front needs every output to see all taps of the kernel on data: no padding (zeros
 // would have to be -t/s), and for ConvTranspose one tap an output.
 #include <string.h>
@@ -37,14 +40,15 @@ static bool load_bias(const struct bnr_linear *l, double **bias) {
         return bnr__affine_no(l->site, "out of memory");
     if (!bnr__affine_input(n, B))
         return true;
-    const struct bnr_tensor *b = bnr__affine_constant(n->in[B]);
+    struct bnr_tensor *b = bnr__affine_numbers(n->in[B]);
     if (!b)
         return bnr__affine_no(l->site, "the bias of '%s' is not constant", n->label);
-    if (b->rank != 1 || b->numel != outputs || !bnr__dtype_is_float(b->dtype))
-        return bnr__affine_no(l->site, "the bias of '%s' does not have one number a channel",
-                              n->label);
-    bnr__load_f64(*bias, b->dtype, b->data, outputs);
-    return true;
+    const bool fits = b->rank == 1 && b->numel == outputs && bnr__dtype_is_float(b->dtype);
+    if (fits)
+        bnr__load_f64(*bias, b->dtype, b->data, outputs);
+    bnr__tensor_unref(b);
+    return fits || bnr__affine_no(l->site, "the bias of '%s' does not have one number a channel",
+                                  n->label);
 }
 
 static bool store_bias(const struct bnr_linear *l, const double *bias, bool apply,
@@ -60,7 +64,7 @@ static bool store_bias(const struct bnr_linear *l, const double *bias, bool appl
     const char *hint = old ? old->name : bnr__arena_printf(l->site->temp, "%s_bias", n->label);
     if (!hint)
         return bnr__affine_no(l->site, "out of memory");
-    return bnr__linear_store(l->site, B, hint, l->w->tensor->dtype, 1, &outputs, bias, apply, err);
+    return bnr__linear_store(l->site, B, hint, bnr__linear_dtype(l), 1, &outputs, bias, apply, err);
 }
 
 static bool absorb_after(struct bnr_affine_site *site, bool transposed, bool apply,
@@ -128,6 +132,70 @@ static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool ap
            (!apply || store_bias(&l, bias, true, err));
 }
 
+// ---- dequantized weights
+// ------------------------------------------------------------------------------
+
+// The sides of W by its shape alone.
+static bool describe_shape(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
+    const struct bnr_node *n = site->node;
+    const int64_t groups = bnr__attr_int(n, "group", 1);
+    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
+    const int64_t first = bnr__affine_dim(l->w, 0), second = bnr__affine_dim(l->w, 1);
+    if (first < 1 || second < 1 || groups < 1 || first % groups != 0)
+        return bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
+    l->g = groups;
+    l->a = first / groups;
+    l->b = second;
+    l->out_is_a = !transposed;
+    return true;
+}
+
+// s in terms of W's axes: [O, 1, ...], or [1, O, ...] and [I, O/g, ...] for transposed ones.
+static bool on_weights(const struct bnr_linear *l, const double *s, struct bnr_affine *out) {
+    int64_t dims[BNR_MAX_RANK];
+    const int rank = bnr__affine_shape(l->w).rank;
+    for (int i = 0; i < rank; i++)
+        dims[i] = 1;
+    if (l->out_is_a || l->g > 1)
+        dims[0] = l->g * l->a;
+    if (!l->out_is_a)
+        dims[1] = l->b;
+    double *t, *scale = bnr__affine_alloc(out, rank, dims, &t, l->site->temp);
+    if (!scale)
+        return bnr__affine_no(l->site, "out of memory");
+    for (size_t i = 0; i < out->n; i++) {
+        const size_t row = i / (size_t)dims[1], column = i % (size_t)dims[1];
+        scale[i] = s[l->out_is_a ? row : row / (size_t)l->a * (size_t)l->b + column];
+    }
+    return true;
+}
+
+static bool backward(struct bnr_affine_site *site, bool transposed, struct bnr_affine *out, bool apply,
+                     struct bnr_error *err) {
+    struct bnr_linear l;
+    const double *s, *t;
+    double *bias;
+    if (!bnr__affine_dequantized(bnr__affine_input(site->node, W)))
+        return false; // absorb_after has said why not
+    if (!describe_shape(site, transposed, &l) ||
+        !bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_bias(&l, &bias))
+        return false;
+    for (int64_t o = 0; o < bnr__linear_outputs(&l); o++)
+        bias[o] = s[o] * bias[o] + t[o];
+    if (bnr__affine_has_scale(&site->affine) && !on_weights(&l, s, &out[W]))
+        return false;
+    return store_bias(&l, bias, apply, err);
+}
+
+static bool conv_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
+                          struct bnr_error *err) {
+    return backward(site, false, out, apply, err);
+}
+static bool transposed_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
+                                struct bnr_error *err) {
+    return backward(site, true, out, apply, err);
+}
+
 static bool conv_after(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
     return absorb_after(site, false, apply, err);
 }
@@ -141,7 +209,8 @@ static bool transposed_before(struct bnr_affine_site *site, bool apply, struct b
     return absorb_before(site, true, apply, err);
 }
 
-const struct bnr_affine_rules bnr__affine_conv = {.absorb_after = conv_after,
-                                                  .absorb_before = conv_before};
+const struct bnr_affine_rules bnr__affine_conv = {
+    .absorb_after = conv_after, .absorb_before = conv_before, .backward = conv_backward};
 const struct bnr_affine_rules bnr__affine_conv_transpose = {.absorb_after = transposed_after,
-                                                            .absorb_before = transposed_before};
+                                                            .absorb_before = transposed_before,
+                                                            .backward = transposed_backward};

@@ -4,6 +4,7 @@
 //     (s, t) -> Gemm:                B' = s[k]*B, C' = beta*C + alpha * sum over k of t[k]*B, beta'
 //     = 1
 // MatMul is Gemm without C: a shift stays behind it as an addition.
+// Dequantized weights (lib/affine_conv.c): the scale goes on to them.
 #include "runtime/ops/lib/affine_rules.h"
 
 enum { A, B, C };
@@ -38,13 +39,9 @@ struct gemm_c {
     size_t n;
 };
 
-// Loads beta*C so that element i belongs to column i % columns.
-static bool load_c(const struct bnr_linear *l, struct gemm_c *c) {
+static bool fill_c(const struct bnr_linear *l, const struct bnr_tensor *old, struct gemm_c *c) {
     const struct bnr_node *n = l->site->node;
     const int64_t columns = bnr__linear_outputs(l);
-    const struct bnr_tensor *old = bnr__affine_constant(bnr__affine_input(n, C));
-    if (!old && bnr__affine_input(n, C))
-        return bnr__affine_no(l->site, "the C of '%s' is not constant", n->label);
     if (old && (old->rank > 2 || !bnr__dtype_is_float(old->dtype) || old->numel == 0))
         return bnr__affine_no(l->site, "the C of '%s' is no matrix", n->label);
     const bool one = !old || old->numel == 1;
@@ -65,6 +62,17 @@ static bool load_c(const struct bnr_linear *l, struct gemm_c *c) {
     return true;
 }
 
+// Loads beta*C so that element i belongs to column i % columns.
+static bool load_c(const struct bnr_linear *l, struct gemm_c *c) {
+    const struct bnr_node *n = l->site->node;
+    struct bnr_tensor *old = bnr__affine_numbers(bnr__affine_input(n, C));
+    if (!old && bnr__affine_input(n, C))
+        return bnr__affine_no(l->site, "the C of '%s' is not constant", n->label);
+    const bool ok = fill_c(l, old, c);
+    bnr__tensor_unref(old);
+    return ok;
+}
+
 static bool store_c(const struct bnr_linear *l, const struct gemm_c *c, bool apply,
                     struct bnr_error *err) {
     struct bnr_node *n = l->site->node;
@@ -72,7 +80,7 @@ static bool store_c(const struct bnr_linear *l, const struct gemm_c *c, bool app
     const char *hint = old ? old->name : bnr__arena_printf(l->site->temp, "%s_bias", n->label);
     if (!hint)
         return bnr__affine_no(l->site, "out of memory");
-    if (!bnr__linear_store(l->site, C, hint, l->w->tensor->dtype, c->rank, c->dims, c->v, apply,
+    if (!bnr__linear_store(l->site, C, hint, bnr__linear_dtype(l), c->rank, c->dims, c->v, apply,
                            err))
         return false;
     if (!apply)
@@ -127,8 +135,47 @@ static bool gemm_before(struct bnr_affine_site *site, bool apply, struct bnr_err
            (!apply || store_c(&l, &c, true, err));
 }
 
-const struct bnr_affine_rules bnr__affine_gemm = {.absorb_after = gemm_after,
-                                                  .absorb_before = gemm_before};
+// s in terms of the weights' axes: along `axis` alone.
+static bool on_weights(struct bnr_affine_site *site, const struct bnr_value *w, int axis, int64_t count,
+                       const double *s, struct bnr_affine *out) {
+    int64_t dims[BNR_MAX_RANK];
+    const int rank = bnr__affine_shape(w).rank;
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == axis ? count : 1;
+    double *t, *scale = bnr__affine_alloc(out, rank, dims, &t, site->temp);
+    for (int64_t i = 0; scale && i < count; i++)
+        scale[i] = s[i];
+    return scale || bnr__affine_no(site, "out of memory");
+}
+
+// Dequantized weights: the scale goes on to where they come from.
+static bool gemm_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
+                          struct bnr_error *err) {
+    struct bnr_linear l = {.site = site, .w = bnr__affine_input(site->node, B), .w_index = B};
+    struct gemm_c c;
+    const double *s, *t;
+    if (!bnr__affine_dequantized(l.w))
+        return false; // absorb_after has said why not
+    const int axis = bnr__attr_int(site->node, "transB", 0) ? 0 : 1;
+    l.g = l.k = 1;
+    l.a = bnr__affine_dim(l.w, 0);
+    l.b = bnr__affine_dim(l.w, 1);
+    l.out_is_a = axis == 0;
+    if (l.a < 1 || l.b < 1)
+        return bnr__affine_no(site, "the weights of '%s' are no matrix", site->node->label);
+    if (!bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_c(&l, &c))
+        return false;
+    const size_t columns = (size_t)bnr__linear_outputs(&l);
+    for (size_t i = 0; i < c.n; i++)
+        c.v[i] = s[i % columns] * c.v[i] + t[i % columns];
+    if (bnr__affine_has_scale(&site->affine) &&
+        !on_weights(site, l.w, axis, (int64_t)columns, s, &out[B]))
+        return false;
+    return store_c(&l, &c, apply, err);
+}
+
+const struct bnr_affine_rules bnr__affine_gemm = {
+    .absorb_after = gemm_after, .absorb_before = gemm_before, .backward = gemm_backward};
 
 // ---- MatMul
 // -------------------------------------------------------------------------------------------
@@ -201,5 +248,26 @@ static bool matmul_before(struct bnr_affine_site *site, bool apply, struct bnr_e
     return bnr__linear_scale(&l, s, false, apply, err);
 }
 
-const struct bnr_affine_rules bnr__affine_matmul = {.absorb_after = matmul_after,
-                                                    .absorb_before = matmul_before};
+static bool matmul_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
+                            struct bnr_error *err) {
+    const struct bnr_node *n = site->node;
+    const double *s, *t;
+    const int w = bnr__affine_dequantized(n->in[1]) ? 1 : 0;
+    const int rank = bnr__affine_shape(n->out[0]).rank, w_rank = bnr__affine_shape(n->in[w]).rank;
+    if (!bnr__affine_dequantized(n->in[w]) || !bnr__affine_has_scale(&site->affine))
+        return false; // absorb_after has said why not
+    if (rank < 2 || w_rank < 2)
+        return bnr__affine_no(site, "the rank of '%s' is not known, or it is a vector", n->label);
+    const int axis = w == 1 ? rank - 1 : rank - 2, w_axis = w == 1 ? w_rank - 1 : w_rank - 2;
+    const int64_t count = bnr__affine_dim(n->in[w], w_axis);
+    if (count < 1)
+        return bnr__affine_no(site, "the number of channels of '%s' is not known", n->label);
+    if (!bnr__affine_along(site, axis, count, &s, &t))
+        return false;
+    if (bnr__affine_has_shift(&site->affine) && !leave_rest(site, axis, count, t))
+        return false;
+    return on_weights(site, n->in[w], w_axis, count, s, &out[w]);
+}
+
+const struct bnr_affine_rules bnr__affine_matmul = {
+    .absorb_after = matmul_after, .absorb_before = matmul_before, .backward = matmul_backward};

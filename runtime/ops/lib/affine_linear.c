@@ -6,12 +6,49 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/op.h"
 #include "runtime/ops/lib/affine_rules.h"
 
 enum { CHUNK = 512 };
 
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v) {
     return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
+}
+
+struct bnr_tensor *bnr__affine_numbers(const struct bnr_value *v) {
+    const struct bnr_tensor *t = bnr__affine_constant(v);
+    const struct bnr_node *p = v ? v->producer : NULL;
+    struct bnr_tensor *in[3] = {NULL}, *made = NULL;
+    struct bnr_error err;
+    if (t)
+        return bnr__tensor_ref((struct bnr_tensor *)(uintptr_t)t);
+    if (!p || !bnr__node_is(p, "", "DequantizeLinear") || p->n_in > 3)
+        return NULL;
+    for (int i = 0; i < p->n_in; i++) {
+        const struct bnr_tensor *c = bnr__affine_constant(p->in[i]);
+        if (p->in[i] && !c)
+            return NULL;
+        in[i] = (struct bnr_tensor *)(uintptr_t)c;
+    }
+    const bool ok = bnr__node_eval(p, in, &made, v->graph->model->allocator, &err) == BNR_OK;
+    return ok ? made : NULL;
+}
+
+bool bnr__affine_dequantized(const struct bnr_value *v) {
+    enum { MAX_CHAIN = 8 };
+    for (int i = 0; v && v->producer && i < MAX_CHAIN; i++) {
+        const struct bnr_node *p = v->producer;
+        if (bnr__node_is(p, "", "DequantizeLinear"))
+            return bnr__affine_constant(p->in[0]) != NULL;
+        if (!p->op || !p->op->affine || !p->op->affine->backward || p->n_in < 1)
+            return false;
+        v = p->in[0];
+    }
+    return false;
+}
+
+enum bnr_dtype bnr__linear_dtype(const struct bnr_linear *l) {
+    return l->w->tensor ? l->w->tensor->dtype : l->w->info.type.dtype;
 }
 
 struct bnr_value *bnr__affine_input(const struct bnr_node *n, int index) {

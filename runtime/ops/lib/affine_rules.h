@@ -12,6 +12,9 @@ extern const struct bnr_affine_rules bnr__affine_conv, bnr__affine_conv_transpos
 // Operators that normalize and then scale and shift by constants: they take in what comes behind.
 extern const struct bnr_affine_rules bnr__affine_instance_norm, bnr__affine_layer_norm;
 
+// DequantizeLinear takes in what comes behind, QuantizeLinear what comes in front.
+extern const struct bnr_affine_rules bnr__affine_dequantize, bnr__affine_quantize;
+
 // Element for element: Identity, Dropout in inference.
 extern const struct bnr_affine_rules bnr__affine_identity;
 // f(s*x) = s*f(x) for s > 0: Relu, LeakyRelu, PRelu.
@@ -42,6 +45,12 @@ extern const struct bnr_affine_rules bnr__affine_average_pool, bnr__affine_max_p
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v);
 // Input `index` of a node, or NULL where it is omitted or not there.
 struct bnr_value *bnr__affine_input(const struct bnr_node *n, int index);
+// The numbers of a constant, or of what a DequantizeLinear makes of constants (evaluated), as a new
+// reference; NULL: neither, or out of memory.
+struct bnr_tensor *bnr__affine_numbers(const struct bnr_value *v);
+// Whether a value comes from a DequantizeLinear of constants, perhaps through operators that only
+// rearrange it: weights that cannot be scaled in place, but where they come from.
+bool bnr__affine_dequantized(const struct bnr_value *v);
 // What inference knows of a value's shape; rank -1 for NULL.
 struct bnr_shape bnr__affine_shape(const struct bnr_value *v);
 // A numeric dim of a value; -1 when not known.
@@ -67,6 +76,7 @@ struct bnr_linear {
     bool out_is_a;
 };
 int64_t bnr__linear_outputs(const struct bnr_linear *l);
+enum bnr_dtype bnr__linear_dtype(const struct bnr_linear *l); // of the weights
 int64_t bnr__linear_inputs(const struct bnr_linear *l);
 // Scales the weights by f, one factor for each output (or input) channel: a new constant takes
 // their place. apply false: only says whether all results are finite and copying is allowed.
