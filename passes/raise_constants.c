@@ -6,7 +6,7 @@
 //     0.02} -> w
 //
 // Needs: opset 9; the constant is neither an initializer of the file nor an input or output of the
-// graph.
+// graph, nor a parameter of a BatchNormalization, which other tools want to see as numbers.
 #include <string.h>
 
 #include "graph/op.h"
@@ -32,11 +32,18 @@ static bool is_uniform(const struct bnr_tensor *t) {
     return memcmp(t->u8, t->u8 + size, t->nbytes - size) == 0;
 }
 
-// `name` again where it is free, though it was in use before: a file that is rewritten again keeps
-// it. Not beside nested graphs, whose names must differ, too.
+static bool is_free(const struct bnr_model *m, const char *name) {
+    for (const struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
+        if (bnr__value_find(g, name))
+            return false;
+    return true;
+}
+
+// `name` again where it is free in all graphs, though it was in use before: a file that is rewritten
+// again keeps it.
 static enum bnr_status make_named(struct bnr_pass_cx *cx, struct bnr_graph *g, const char *name,
                                   struct bnr_tensor *t, struct bnr_value **out) {
-    if (bnr__value_find(g, name) || cx->model->made_graphs != g || g->next_made)
+    if (!is_free(cx->model, name))
         return bnr__value_constant(out, g, name, t, cx->err);
     enum bnr_status st = bnr__value_new(out, g, name, cx->err);
     if (st == BNR_OK)
@@ -88,7 +95,7 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
     if (bnr__model_opset(cx->model, "") < 9)
         return BNR_OK;
     for (struct bnr_node *n = g->first; n; n = n->next)
-        for (int i = 0; i < n->n_in; i++) {
+        for (int i = 0; i < n->n_in && !bnr__node_is(n, "", "BatchNormalization"); i++) {
             struct bnr_value *v = n->in[i];
             if (v && v->graph == g && is_candidate(v) && is_uniform(v->tensor) &&
                 bnr__pass_may_rewrite(cx))

@@ -90,6 +90,10 @@ say "the same under the sanitizers"
 run_ctest sanitized
 run_ctest clang -L unit
 
+say "random networks, folded and not, for a minute"
+check fuzz_fold env BNR_SECONDS=60 "$build/gcc/tests/fuzz_test_fuzz_fold"
+tail -n 4 "$log/fuzz_fold.log" | grep seeds
+
 say "command line"
 counted cli /usr/bin/python3 tests/cli/test_cli.py "$build/gcc/bnrun"
 counted cli_sanitized /usr/bin/python3 tests/cli/test_cli.py "$build/sanitized/bnrun"

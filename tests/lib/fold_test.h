@@ -17,6 +17,7 @@ struct net {
     bool constant_nodes;  // constants are made as Constant nodes with an Identity behind
     uint64_t seed;
     double tolerance;      // of net_fold; 0: what rounding a weight in `dtype` can do
+    bool sensitive;        // net_fold allows more where roundings weigh more: net_sensitivity
     struct bnr_node *node; // the one made last, for attributes
     struct bnr_tensor *data[NET_MAX_INPUTS]; // for the graph's inputs, in order
     struct bnr_error err;
@@ -46,6 +47,11 @@ struct bnr_value *net_weight(struct net *t, const char *name, int rank, const in
 struct bnr_value *net_const(struct net *t, const char *name, int rank, const int64_t *dims,
                             const double *values);
 struct bnr_value *net_ints(struct net *t, const char *name, const int64_t *values, size_t n);
+// The next input is one truth value.
+struct bnr_value *net_condition(struct net *t, const char *name, bool value);
+// A body of the node made last: nodes go there until net_leave gives it to the node's attribute.
+void net_enter(struct net *t, struct net *outer);
+void net_leave(struct net *t, const struct net *outer, const char *attr, struct bnr_value *result);
 // Output 0 of a new node at the end.
 struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, int n_in,
                          struct bnr_value *const *in);
@@ -84,6 +90,12 @@ void net_expect_bn(const struct net *t, const char *name, enum bnr_verdict verdi
 double net_error(struct net *t);
 // Largest difference itself, of a network with one output, and the largest magnitude.
 double net_largest_error(struct net *t, double *magnitude);
+// How much the outputs depend on roundings: all constants are moved by a unit in the last place of
+// t->dtype, up or down, a few times; largest change of an output over its largest magnitude.
+double net_sensitivity(struct net *t);
+// t->folded is written to a file and read back, which must give the same outputs, bit for bit.
+// Rewriting what was read with `groups` gives the same file, byte for byte.
+void net_reload(struct net *t, unsigned groups);
 struct bnr_value *net_folded_value(const struct net *t, const char *name);
 
 #endif

@@ -110,6 +110,41 @@ static void large_constants_for_files(void **state) {
     }
 }
 
+// Two BatchNormalizations that become one: its mean of zeros and variance of ones stay numbers.
+static void large_parameters_for_files(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 1100));
+    x = net_bn(&t, "a", net_op(&t, "Sigmoid", NULL, NET_IN(x)), 1100);
+    net_output(&t, net_op(&t, "Sigmoid", NULL, NET_IN(net_bn(&t, "b", x, 1100))));
+    net_fold(&t, CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE);
+    net_expect(&t, "Sigmoid BatchNormalization Sigmoid");
+    net_reload(&t, CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE);
+    net_end(&t);
+}
+
+// What is made anew when a file is folded again has the same name, beside nested graphs as well.
+static void large_constants_beside_bodies(void **state) {
+    static const char *const branches[] = {"then_branch", "else_branch"};
+    struct net t, outer;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(40, 40));
+    struct bnr_value *w = net_op(&t, "ConstantOfShape", NULL,
+                                 NET_IN(net_ints(&t, "shape", NET_INTS(40, 40))));
+    net_attr_tensor(&t, "value", 0.25);
+    x = net_op(&t, "MatMul", NULL, NET_IN(x, w));
+    struct bnr_value *y = net_op(&t, "If", NULL, NET_IN(net_condition(&t, "condition", true)));
+    for (int i = 0; i < 2; i++) {
+        net_enter(&t, &outer);
+        net_leave(&t, &outer, branches[i], net_op(&t, i ? "Relu" : "Abs", NULL, NET_IN(x)));
+    }
+    net_output(&t, y);
+    net_fold(&t, CLEAN | BNR_PASS_RAISE);
+    net_expect(&t, "ConstantOfShape MatMul If");
+    net_reload(&t, CLEAN | BNR_PASS_RAISE);
+    net_end(&t);
+}
+
 // A BatchNormalization of a constant is gone, and the report says so.
 static void batch_norm_of_constant(void **state) {
     struct net t;
@@ -310,6 +345,8 @@ int main(void) {
         cmocka_unit_test(random_stays),
         cmocka_unit_test(no_blow_up),
         cmocka_unit_test(large_constants_for_files),
+        cmocka_unit_test(large_parameters_for_files),
+        cmocka_unit_test(large_constants_beside_bodies),
         cmocka_unit_test(batch_norm_of_constant),
         cmocka_unit_test(dead_code),
         cmocka_unit_test(unread_outputs),
