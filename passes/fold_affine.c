@@ -10,8 +10,9 @@
 // What passes, absorbs and refuses is the operators' own knowledge (graph/affine.h); the search for
 // a way is in lib/affine_search.c. An affine goes backward when it can, since nothing is lost at
 // borders there; else forward; else it merges with another affine. It never goes where it would
-// cost more than it did: a way ends in constants, or in an affine that is executed anyway. What
-// finds no way stays as it was.
+// cost more than it did: a way ends in constants, or in an affine that is executed anyway. Where an
+// operator joins several values, all but one of which end so, a smaller affine stays in front of it
+// if another step takes it along. What finds no way stays as it was.
 #include "graph/op.h"
 #include "passes/lib/affine_search.h"
 #include "passes/lib/bn_report.h"
@@ -30,9 +31,13 @@ static enum bnr_status keep(struct bnr_pass_cx *cx, struct bnr_node *n, const ch
 }
 
 static enum bnr_status try_node(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way) {
-    static const struct {
-        bool forward, merge;
-    } tries[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+    static const struct bnr_way_rules tries[] = {
+        {.forward = false},
+        {.forward = true},
+        {.forward = false, .may_merge = true},
+        {.forward = true, .may_merge = true},
+        {.forward = false, .may_leave = 1},
+    };
     struct bnr_affine_view view;
     const char *why, *reasons[2] = {NULL, NULL};
     bnr__bn_measure(n);
@@ -43,9 +48,11 @@ static enum bnr_status try_node(struct bnr_pass_cx *cx, struct bnr_node *n, stru
     if (!bnr__affine_view(n, cx->temp, &view, &why))
         return why ? keep(cx, n, why) : BNR_OK;
     for (size_t i = 0; i < BNR_COUNT(tries); i++) {
-        if (bnr__way_find(way, cx, n, &view, tries[i].forward, tries[i].merge))
+        if (tries[i].may_leave > 0 && n->n_origins == 0)
+            continue;
+        if (bnr__way_find(way, cx, n, &view, &tries[i]))
             return bnr__pass_may_rewrite(cx) ? bnr__way_take(way) : BNR_OK;
-        if (!tries[i].merge)
+        if (i < 2)
             reasons[tries[i].forward] = way->why;
     }
     const char *reason =

@@ -9,6 +9,7 @@
 #include "runtime/bound.h"
 #include "runtime/fold_file.h"
 #include "runtime/session.h"
+#include "runtime/verdicts.h"
 
 #define STRINGIFY(x) #x
 #define VERSION_TEXT(major, minor, patch) STRINGIFY(major) "." STRINGIFY(minor) "." STRINGIFY(patch)
@@ -152,6 +153,8 @@ enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_m
     bnr__statistics_free(&kept);
     if (st == BNR_OK)
         st = bnr__model_write_file(copy, origin, path, err);
+    if (st == BNR_OK && report && !(options->flags & BNR_NO_FOLD) && !options->passes)
+        bnr__verdicts_try(copy, options);
     if (st == BNR_OK && report)
         tell(copy, report, user);
     return st;

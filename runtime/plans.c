@@ -2,8 +2,8 @@
 // The plans of a graph: found by the types of what is given, made where missing, a few kept.
 #include <string.h>
 
-#include "graph/affine.h"
 #include "runtime/exec.h"
+#include "runtime/verdicts.h"
 
 enum bnr_status bnr__plans_init(struct bnr_plans *plans, struct bnr_graph *g,
                                 struct bnr_arena *arena, struct bnr_error *err) {
@@ -71,59 +71,15 @@ static struct bnr_plan *take_oldest(struct bnr_plans *plans) {
     return plan;
 }
 
-static bool is_affine(const struct bnr_node *n) {
-    return bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine") ||
-           bnr__node_is(n, "", "BatchNormalization");
-}
-
-// The node whose pass over memory a step is: its head, or the first that is no affine. NULL: the step
-// is nothing but affines.
-static const struct bnr_node *host_of(const struct bnr_step *st) {
-    for (int i = 0; i < st->n_nodes; i++)
-        if (!is_affine(st->nodes[i]))
-            return st->nodes[i];
-    return NULL;
-}
-
-static void note_node(const struct bnr_node *n, const struct bnr_node *host, const char *reason) {
-    for (size_t i = 0; i < n->n_origins && is_affine(n); i++) {
-        struct bnr_bn *bn = n->origins[i];
-        if (bn->verdict == BNR_BN_FOLDED || (host && bn->verdict == BNR_BN_FUSED))
-            continue;
-        if (bn->verdict == BNR_BN_KEPT && !host)
-            continue;
-        bn->verdict = host ? BNR_BN_FUSED : BNR_BN_KEPT;
-        bn->into = host ? host->label : NULL;
-        bn->reason = reason;
-    }
-}
-
-// A BatchNormalization that runs inside of another node's step, everywhere, costs no pass over memory
-// of its own.
-static void note_fused(const struct bnr_plan *plan) {
-    for (int own = 0; own < 2; own++)
-        for (int i = 0; i < plan->n_steps; i++) {
-            const struct bnr_step *st = &plan->steps[i];
-            const struct bnr_node *host = host_of(st);
-            if ((host == NULL) != (own == 1))
-                continue;
-            for (int m = 0; m < st->n_nodes; m++)
-                note_node(st->nodes[m], host,
-                          host ? "runs inside of its step" : "runs as a step of its own");
-            for (int m = 0; m < st->n_before; m++)
-                note_node(st->before[m], host, "done while its input is read");
-        }
-}
-
 static void count(struct bnr_session *s, const struct bnr_plan *plan) {
     s->stats.plans++;
     s->stats.packed_bytes = s->packs.bytes;
+    bnr__verdicts_of_plan(plan);
     if (plan->graph != s->model->graph)
         return;
     s->stats.steps = (size_t)plan->n_steps;
     s->stats.arena_bytes = plan->arena_bytes;
     s->stats.arena_lower_bound = plan->arena_lower_bound;
-    note_fused(plan);
 }
 
 static enum bnr_status make(struct bnr_plan **out, struct bnr_session *s, struct bnr_plans *plans,

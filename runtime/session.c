@@ -9,6 +9,7 @@
 #include "runtime/base/pool.h"
 #include "runtime/kernels/cpu.h"
 #include "runtime/profile.h"
+#include "runtime/verdicts.h"
 
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
@@ -187,6 +188,8 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
                             const struct bnr_options *o, struct bnr_error *err) {
     BNR_TRY(set_options(s, o, err));
     BNR_TRY(set_model(s, model, o, err));
+    if (!(s->flags & BNR_REFERENCE))
+        bnr__verdicts_expected(s->model);
     BNR_TRY(set_plans(s, err));
     return plan_ahead(s, err);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // bnrun fold: write the folded model as standard ONNX.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +20,49 @@ struct fold_report {
     bool explain;
 };
 
-static void print_row(const struct bnr_bn_report *bn) {
-    printf("%-32s %-7s %-32s %10.4g %12.4g %11.3g  %s\n", bn->name, verdict_name(bn->verdict),
-           bn->into ? bn->into : "-", bn->max_scale, bn->min_var_eps, bn->error_bound,
-           bn->reason ? bn->reason : "");
-}
-
 static void on_bn(void *user, const struct bnr_bn_report *bn) {
     struct fold_report *r = user;
     json_array_append_new(r->entries, bn_json(bn));
     r->counts[bn->verdict]++;
-    if (r->explain) {
-        if (json_array_size(r->entries) == 1)
-            printf("%-32s %-7s %-32s %10s %12s %11s  %s\n", "batch normalization", "verdict", "into",
-                   "max |s|", "min var+eps", "error bound", "why");
-        print_row(bn);
+}
+
+// ---- the table of --explain
+// --------------------------------------------------------------------------
+
+static const char *text_of(const json_t *entry, const char *key) {
+    const char *s = json_string_value(json_object_get(entry, key));
+    return s ? s : "-";
+}
+
+static int widest(const json_t *entries, const char *key, const char *title) {
+    size_t i, most = strlen(title);
+    const json_t *entry;
+    json_array_foreach(entries, i, entry) {
+        const size_t n = strlen(text_of(entry, key));
+        most = n > most ? n : most;
+    }
+    return (int)(most < 1000 ? most : 1000);
+}
+
+static double number_of(const json_t *entry, const char *key) {
+    const json_t *v = json_object_get(entry, key);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+static void print_table(const json_t *entries) {
+    const char *const name = "batch normalization", *const into = "into";
+    const int name_width = widest(entries, "name", name), into_width = widest(entries, "into", into);
+    const json_t *entry;
+    size_t i;
+    if (json_array_size(entries) == 0)
+        return;
+    printf("%-*s %-7s %-*s %10s %11s %11s  %s\n", name_width, name, "verdict", into_width, into,
+           "max |s|", "min var+eps", "error bound", "why");
+    json_array_foreach(entries, i, entry) {
+        printf("%-*s %-7s %-*s %10.4g %11.4g %11.3g  %s\n", name_width, text_of(entry, "name"),
+               text_of(entry, "verdict"), into_width, text_of(entry, "into"),
+               number_of(entry, "max_scale"), number_of(entry, "min_var_eps"),
+               number_of(entry, "error_bound"), text_of(entry, "reason"));
     }
 }
 
@@ -53,9 +82,11 @@ static int fold(const struct strings *args, const struct common *c, struct fold_
         json_object_set(doc, "batch_norms", r->entries);
         return json_print(doc);
     }
-    printf("%s: %zu batch normalizations: %zu folded, %zu kept\n", args->items[1],
-           json_array_size(r->entries), r->counts[BNR_VERDICT_FOLDED],
-           r->counts[BNR_VERDICT_KEPT] + r->counts[BNR_VERDICT_FUSED]);
+    if (r->explain)
+        print_table(r->entries);
+    printf("%s: %zu batch normalizations: %zu folded, %zu fused, %zu kept\n", args->items[1],
+           json_array_size(r->entries), r->counts[BNR_VERDICT_FOLDED], r->counts[BNR_VERDICT_FUSED],
+           r->counts[BNR_VERDICT_KEPT]);
     return fflush(stdout) == 0 ? EXIT_DONE : fail(EXIT_BAD, "standard output: cannot be written");
 }
 

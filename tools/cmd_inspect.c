@@ -107,10 +107,15 @@ static void print_bns(json_t *bns) {
     }
     printf("%-10s %zu: %zu folded, %zu fused, %zu kept\n", "batch norm", json_array_size(bns),
            counts[BNR_VERDICT_FOLDED], counts[BNR_VERDICT_FUSED], counts[BNR_VERDICT_KEPT]);
+    int width = 0;
+    json_array_foreach(bns, i, bn) {
+        const size_t n = strlen(json_string_value(json_object_get(bn, "name")));
+        width = n > (size_t)width && n < 1000 ? (int)n : width;
+    }
     json_array_foreach(bns, i, bn) {
         const char *into = json_string_value(json_object_get(bn, "into"));
         const char *reason = json_string_value(json_object_get(bn, "reason"));
-        printf("  %-28s %-7s%s%s%s%s\n", json_string_value(json_object_get(bn, "name")),
+        printf("  %-*s %-6s%s%s%s%s\n", width, json_string_value(json_object_get(bn, "name")),
                json_string_value(json_object_get(bn, "verdict")), into ? " into " : "", into ? into : "",
                reason ? ": " : "", reason ? reason : "");
     }

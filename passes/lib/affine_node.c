@@ -53,9 +53,10 @@ static enum bnr_status take_place(struct bnr_pass_cx *cx, struct bnr_node *n,
     return bnr__node_infer(with, NULL, cx->err);
 }
 
-enum bnr_status bnr__affine_replace_node(struct bnr_pass_cx *cx, struct bnr_node *n,
-                                         struct bnr_value *x, const struct bnr_affine *affine,
-                                         struct bnr_node **out) {
+// A new node in front of `before` that reads x, without output. `n`: whose name is given to constants.
+static enum bnr_status make_affine(struct bnr_pass_cx *cx, struct bnr_node *before, struct bnr_node *n,
+                                   struct bnr_value *x, const struct bnr_affine *affine,
+                                   struct bnr_node **out) {
     int axis;
     int64_t channels;
     *out = NULL;
@@ -71,14 +72,32 @@ enum bnr_status bnr__affine_replace_node(struct bnr_pass_cx *cx, struct bnr_node
         BNR_TRY(make_constant(cx, n->graph, hint_for(cx, n, k ? "shift" : "scale"), BNR_DOUBLE, 1,
                               &channels, v, &in[k + 1]));
     }
-    struct bnr_node *with;
-    BNR_TRY(bnr__node_new(&with, n->graph, n, BNR_INTERNAL_DOMAIN, "Affine",
-                          n->name[0] ? n->name : NULL, 3, in, 1, cx->err));
-    with->label = n->label; // also where the file gave no name
-    if (bnr__node_set_attr_int(with, "axis", axis) != BNR_OK)
+    BNR_TRY(bnr__node_new(out, n->graph, before, BNR_INTERNAL_DOMAIN, "Affine",
+                          before == n && n->name[0] ? n->name : NULL, 3, in, 1, cx->err));
+    if (before == n)
+        (*out)->label = n->label; // also where the file gave no name
+    return bnr__node_set_attr_int(*out, "axis", axis) == BNR_OK ? BNR_OK : bnr__no_memory(cx->err);
+}
+
+enum bnr_status bnr__affine_replace_node(struct bnr_pass_cx *cx, struct bnr_node *n,
+                                         struct bnr_value *x, const struct bnr_affine *affine,
+                                         struct bnr_node **out) {
+    BNR_TRY(make_affine(cx, n, n, x, affine, out));
+    return take_place(cx, n, *out);
+}
+
+enum bnr_status bnr__affine_put_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
+                                       const struct bnr_affine *affine, struct bnr_node **out) {
+    struct bnr_node *p = v->producer;
+    struct bnr_value *y;
+    BNR_TRY(make_affine(cx, p->next, p, p->in[0], affine, out));
+    BNR_TRY(bnr__value_new(&y, p->graph, NULL, cx->err));
+    bnr__node_set_output(*out, 0, y);
+    // It reads v only after all who read v have been sent to its output.
+    BNR_TRY(bnr__value_replace(v, y));
+    if (bnr__node_set_input(*out, 0, v) != BNR_OK)
         return bnr__no_memory(cx->err);
-    *out = with;
-    return take_place(cx, n, with);
+    return bnr__node_infer(*out, NULL, cx->err);
 }
 
 // ---- standard ONNX

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "graph/op.h"
+#include "passes/lib/hosts.h"
 
 enum { MAX_VISITS = 2000, MAX_DEPTH = 100 };
 
@@ -81,6 +82,7 @@ static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind,
     }
     if (same) {
         same->affine = both;
+        way->changed = true;
         return true;
     }
     return add_step(way, kind, n, index, a);
@@ -111,6 +113,20 @@ static bool is_one_node(const struct bnr_way *way, const struct bnr_node *n,
     const int axis = bnr__affine_axis(a), rank = n->out[0]->info.type.shape.rank;
     return (carries_bn(n) || carries_bn(way->node)) && rank >= 2 &&
            (axis == 1 || axis == BNR_AFFINE_UNIFORM) && bnr__model_opset(way->cx->model, "") >= 7;
+}
+
+// Ends with an affine of its own behind v, which only one node reads, if some step takes it along there.
+static bool leave(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a, int mark) {
+    struct bnr_node *p = v->producer;
+    if (way->leaves >= way->may_leave || way->changed || p == way->node ||
+        v->uses[0].node == way->node || !bnr__affine_has_node(p, a) ||
+        (!way->cx->settled && !is_one_node(way, p, a)) ||
+        (!bnr__hosted_behind(v) && !bnr__hosted_in_front(v)) ||
+        find_step(way, BNR_WAY_LEAVE, p, v->producer_index))
+        return false;
+    way->n_steps = mark;
+    way->leaves++;
+    return add_step(way, BNR_WAY_LEAVE, p, v->producer_index, a);
 }
 
 // ---- backward
@@ -144,6 +160,7 @@ static bool join_again(struct bnr_way *way, struct bnr_node *p, int data,
     if (!bnr__affine_compose(&all, &merge->affine, a, way->cx->temp) || !is_one_node(way, p, &all))
         return no_way(way, "it cannot be combined with '%s'", p->label);
     merge->affine = all;
+    way->changed = true;
     return true;
 }
 
@@ -204,18 +221,11 @@ static bool into_inputs(struct bnr_way *way, struct bnr_node *p, int index, cons
     return false;
 }
 
-// From input `index` of `user` to whoever makes its value.
-static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
-                    const struct bnr_affine *a, int depth) {
-    struct bnr_value *v = user->in[index];
+// Into or past whoever makes v.
+static bool into_producer(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
+                          int depth) {
     struct bnr_affine_view view;
     const char *why;
-    if (exhausted(way, depth))
-        return false;
-    if (bnr__value_is_constant(v))
-        return takes_constant(way, user, index, a);
-    if (!only_reader(way, v))
-        return false;
     struct bnr_node *p = v->producer;
     if (v->producer_index == 0 && bnr__affine_view(p, way->cx->temp, &view, &why))
         return join_back(way, p, &view, a, depth);
@@ -229,6 +239,23 @@ static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
     if (rules && rules->backward)
         return pass_back(way, p, v->producer_index, a, depth);
     return no_way(way, "the %s '%s' neither takes it in nor lets it pass", p->op_type, p->label);
+}
+
+// From input `index` of `user` to whoever makes its value.
+static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
+                    const struct bnr_affine *a, int depth) {
+    struct bnr_value *v = user->in[index];
+    const int mark = way->n_steps, leaves = way->leaves;
+    if (exhausted(way, depth))
+        return false;
+    if (bnr__value_is_constant(v))
+        return takes_constant(way, user, index, a);
+    if (!only_reader(way, v))
+        return false;
+    if (into_producer(way, v, a, depth))
+        return true;
+    way->leaves = leaves;
+    return leave(way, v, a, mark);
 }
 
 // ---- forward
@@ -293,12 +320,8 @@ static bool into_reader(struct bnr_way *way, struct bnr_node *n, int index,
     return no_way(way, "the %s '%s' neither takes it in nor lets it pass", n->op_type, n->label);
 }
 
-static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
-                     int depth) {
-    if (exhausted(way, depth))
-        return false;
-    if (v->n_graph_outputs > 0)
-        return no_way(way, "'%s' is an output of the graph", v->name);
+static bool into_readers(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
+                         int depth) {
     for (size_t i = 0; i < v->n_uses; i++) {
         struct bnr_node *n = v->uses[i].node;
         if (n->graph != v->graph)
@@ -309,20 +332,44 @@ static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_
     return true;
 }
 
+static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
+                     int depth) {
+    const int mark = way->n_steps, leaves = way->leaves;
+    if (exhausted(way, depth))
+        return false;
+    if (v->n_graph_outputs > 0)
+        return no_way(way, "'%s' is an output of the graph", v->name);
+    if (into_readers(way, v, a, depth))
+        return true;
+    way->leaves = leaves;
+    return bnr__value_single_use(v) && leave(way, v, a, mark);
+}
+
+// Something of it is gone for good, not only split up.
+static bool is_worth_it(struct bnr_way *way) {
+    if (way->leaves == 0 || way->cx->settled)
+        return true;
+    for (int i = 0; i < way->n_steps; i++)
+        if (way->steps[i].kind == BNR_WAY_AFTER || way->steps[i].kind == BNR_WAY_BEFORE)
+            return true;
+    return no_way(way, "no operator takes a part of it in");
+}
+
 bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node *node,
-                   const struct bnr_affine_view *view, bool forward, bool may_merge) {
+                   const struct bnr_affine_view *view, const struct bnr_way_rules *rules) {
     *way = (struct bnr_way){.cx = cx,
                             .node = node,
                             .data = view->data,
                             .may_copy = carries_bn(node),
-                            .may_merge = may_merge,
-                            .forward = forward};
+                            .may_merge = rules->may_merge,
+                            .may_leave = rules->may_leave,
+                            .forward = rules->forward};
     struct bnr_value *x = node->in[view->data], *y = node->out[0];
     if (bnr__value_is_constant(x))
         return no_way(way, "its input '%s' is constant", x->name);
-    if (forward)
-        return go_forth(way, y, &view->affine, 0);
-    if (!go_back(way, node, view->data, &view->affine, 0))
+    if (rules->forward)
+        return go_forth(way, y, &view->affine, 0) && is_worth_it(way);
+    if (!go_back(way, node, view->data, &view->affine, 0) || !is_worth_it(way))
         return false;
     return bnr__value_replaceable(y, x) ||
            no_way(way, "the graph's output '%s' cannot be '%s'", y->name, x->name);

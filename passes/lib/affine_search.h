@@ -14,6 +14,8 @@ enum bnr_way_kind {
     BNR_WAY_JOIN,     // node, an affine itself, was composed into it and goes
     BNR_WAY_CONSTANT, // input `index` of node is a constant that it is applied to
     BNR_WAY_MERGE,    // node, an affine itself, becomes the composition: the one that stays
+    BNR_WAY_LEAVE,    // an affine of its own is put behind output `index` of node, where a step takes it
+                      // along
 };
 
 struct bnr_way_step {
@@ -21,6 +23,7 @@ struct bnr_way_step {
     struct bnr_node *node;
     int index;
     struct bnr_affine affine; // in terms of that input's or output's axes; MERGE: the composition
+    struct bnr_node *made;    // LEAVE: the affine
     int until;                // JOIN: where it went are the steps behind this one, up to here
 };
 
@@ -33,14 +36,23 @@ struct bnr_way {
     bool may_copy;         // it carries a BatchNormalization: shared weights may be copied
     bool may_merge;        // ending in another affine is good enough
     bool forward;
+    int may_leave, leaves; // how many affines of their own may be left on the way, and are
+    bool changed;          // a step found before was changed: there is no way back behind it
     struct bnr_way_step steps[BNR_WAY_STEPS];
     int n_steps, visits;
     const char *why; // in cx->temp, when there is no way
 };
 
-// Looks for a way from cx->node against (forward false) or with the flow of data. `view` is node's.
+// Where a search may end beside constants.
+struct bnr_way_rules {
+    bool forward;  // with the flow of data, else against it
+    bool may_merge; // in another affine
+    int may_leave;  // in so many affines of their own, which some other step takes along
+};
+
+// Looks for a way from `node`. `view` is node's.
 bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node *node,
-                   const struct bnr_affine_view *view, bool forward, bool may_merge);
+                   const struct bnr_affine_view *view, const struct bnr_way_rules *rules);
 // Takes the steps of a found way; node is gone afterwards. Origins go where the affine went.
 enum bnr_status bnr__way_take(struct bnr_way *way);
 

@@ -7,7 +7,8 @@
 // ---------------------------------------------------------------------------------------
 
 static bool is_end(const struct bnr_way_step *s) {
-    return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN;
+    return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN &&
+           s->kind != BNR_WAY_LEAVE;
 }
 
 // The node that an end is part of: dequantized weights belong to the one that reads them.
@@ -53,18 +54,26 @@ static const char *describe(const struct part *part, const char **into) {
                              part->way->forward ? "behind it" : "in front of it", past);
 }
 
+static bool leaves_some(const struct part *part) {
+    for (int i = part->from; i < part->until; i++)
+        if (part->way->steps[i].kind == BNR_WAY_LEAVE)
+            return true;
+    return false;
+}
+
 static enum bnr_status settle(const struct part *part, const struct bnr_node *n) {
     const struct bnr_way *way = part->way;
     const char *into, *reason = describe(part, &into);
     if (!reason)
         return bnr__no_memory(way->cx->err);
-    for (size_t i = 0; i < n->n_origins; i++) {
+    for (size_t i = 0; i < n->n_origins && !leaves_some(part); i++) {
         n->origins[i]->verdict = BNR_BN_FOLDED;
         n->origins[i]->into = into;
         n->origins[i]->reason = reason;
     }
     for (int i = part->from; i < part->until; i++)
-        if (is_end(&way->steps[i]) && bnr__node_add_origins(home(&way->steps[i]), n) != BNR_OK)
+        if ((is_end(&way->steps[i]) && bnr__node_add_origins(home(&way->steps[i]), n) != BNR_OK) ||
+            (way->steps[i].made && bnr__node_add_origins(way->steps[i].made, n) != BNR_OK))
             return bnr__no_memory(way->cx->err);
     return BNR_OK;
 }
@@ -159,9 +168,20 @@ static enum bnr_status apply_rule(struct bnr_way *way, const struct bnr_way_step
     return site.rest.n > 0 ? bnr__affine_add_behind(cx, n->out[0], &site.rest) : BNR_OK;
 }
 
+static enum bnr_status put_affines(struct bnr_way *way) {
+    for (int i = 0; i < way->n_steps; i++) {
+        struct bnr_way_step *s = &way->steps[i];
+        if (s->kind == BNR_WAY_LEAVE)
+            BNR_TRY(bnr__affine_put_behind(way->cx, s->node->out[s->index], &s->affine, &s->made));
+    }
+    return BNR_OK;
+}
+
 static enum bnr_status take_step(struct bnr_way *way, const struct bnr_way_step *s) {
     struct bnr_node *made;
     switch (s->kind) {
+    case BNR_WAY_LEAVE:
+        return BNR_OK;
     case BNR_WAY_JOIN:
         return unlink_affine(way, s->node, s->index);
     case BNR_WAY_CONSTANT:
@@ -174,6 +194,7 @@ static enum bnr_status take_step(struct bnr_way *way, const struct bnr_way_step 
 }
 
 enum bnr_status bnr__way_take(struct bnr_way *way) {
+    BNR_TRY(put_affines(way));
     BNR_TRY(settle_all(way));
     BNR_TRY(unlink_affine(way, way->node, way->data));
     for (int i = 0; i < way->n_steps; i++)

@@ -41,6 +41,9 @@ enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *
 // axis 1.
 enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_node *n,
                                              struct bnr_value *x, const struct bnr_affine *affine);
+// v, which a node produces, gets `bnrun.Affine` behind it: every use of v reads that instead.
+enum bnr_status bnr__affine_put_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
+                                       const struct bnr_affine *affine, struct bnr_node **out);
 // v, which a node produces, gets an Add of affine->t behind it: every use of v reads the sum.
 enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine);
