@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/compiler.h"
+
 static const struct {
     const char *name;
     uint8_t size, bits;
@@ -257,7 +259,8 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
     CASE(BNR_UINT2, uint8_t)                                                                       \
     CASE(BNR_INT2, int8_t)
 
-// The loads into the three compute types differ in the type only.
+// The loads into the three compute types differ in the type only. Constants in a mapped file may lie at
+// any address.
 #define DEFINE_LOAD(name, T)                                                                       \
     void name(T *dst, enum bnr_dtype d, const void *src, size_t n) {                               \
         switch ((int)d) {                                                                          \
@@ -282,7 +285,8 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
     }
 #define LOAD_AS(dtype, S, expression)                                                              \
     case dtype: {                                                                                  \
-        const S *s = src;                                                                          \
+        typedef S source BNR_ANY_ADDRESS;                                                          \
+        const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
             dst[i] = FROM_FLOAT(expression);                                                       \
         break;                                                                                     \
@@ -303,7 +307,8 @@ static uint64_t to_u64(double v) {
 
 #define LOAD_NATIVE(dtype, S)                                                                      \
     case dtype: {                                                                                  \
-        const S *s = src;                                                                          \
+        typedef S source BNR_ANY_ADDRESS;                                                          \
+        const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
             dst[i] = (float)s[i];                                                                  \
         break;                                                                                     \
@@ -315,7 +320,8 @@ DEFINE_LOAD(bnr__load_f32, float)
 
 #define LOAD_NATIVE(dtype, S)                                                                      \
     case dtype: {                                                                                  \
-        const S *s = src;                                                                          \
+        typedef S source BNR_ANY_ADDRESS;                                                          \
+        const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
             dst[i] = (double)s[i];                                                                 \
         break;                                                                                     \
@@ -328,7 +334,8 @@ DEFINE_LOAD(bnr__load_f64, double)
 // Integers by value, floating point through to_i64 (chosen by type, so that int64 keeps every bit).
 #define LOAD_NATIVE(dtype, S)                                                                      \
     case dtype: {                                                                                  \
-        const S *s = src;                                                                          \
+        typedef S source BNR_ANY_ADDRESS;                                                          \
+        const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
             dst[i] = _Generic(s[i], float: to_i64((double)s[i]), double: to_i64((double)s[i]),     \
                               default: (int64_t)s[i]);                                             \

@@ -10,6 +10,7 @@ struct eval {
     struct bnr_arena temp, strings;
     struct bnr_info *in_infos, *out_infos;
     struct bnr_tensor *nothing; // what stands in an output slot of unknown shape
+    struct bnr_tensor **aligned; // [node->n_in]: references on the inputs
     struct bnr_tensor **outs;
     struct bnr_error *err;
 };
@@ -73,6 +74,19 @@ static bool has_strings(const struct bnr_tensor *t) {
     return t->kind == BNR_KIND_TENSOR && t->dtype == BNR_STRING;
 }
 
+// Reference code reads elements in place.
+static enum bnr_status align_inputs(struct eval *e, struct bnr_tensor *const *in,
+                                    struct bnr_tensor ***out) {
+    e->aligned = BNR_NEW_ARRAY(&e->temp, (size_t)e->node->n_in, struct bnr_tensor *);
+    if (!e->aligned)
+        return bnr__no_memory(e->err);
+    for (int i = 0; i < e->node->n_in; i++)
+        if (in[i])
+            BNR_TRY(bnr__tensor_align(&e->aligned[i], in[i], e->err));
+    *out = e->aligned;
+    return BNR_OK;
+}
+
 // Results must not point into the arenas of this evaluation.
 static enum bnr_status finish_outputs(struct eval *e) {
     for (int i = 0; i < e->node->n_out; i++) {
@@ -88,7 +102,9 @@ static enum bnr_status finish_outputs(struct eval *e) {
     return BNR_OK;
 }
 
-static enum bnr_status run(struct eval *e, struct bnr_tensor *const *in) {
+static enum bnr_status run(struct eval *e, struct bnr_tensor *const *given) {
+    struct bnr_tensor **in = NULL;
+    BNR_TRY(align_inputs(e, given, &in));
     BNR_TRY(infer_outputs(e, in));
     BNR_TRY(allocate_outputs(e));
     struct bnr_arena temp;
@@ -123,6 +139,8 @@ enum bnr_status bnr__node_eval(const struct bnr_node *n, struct bnr_tensor *cons
             outs[i] = NULL;
         }
     bnr__tensor_unref(e.nothing);
+    for (int i = 0; e.aligned && i < n->n_in; i++)
+        bnr__tensor_unref(e.aligned[i]);
     bnr__arena_free(&e.strings);
     bnr__arena_free(&e.temp);
     return st;

@@ -207,6 +207,7 @@ struct bnr_meta {
 };
 
 struct bnr_model {
+    atomic_int refs;
     struct bnr_arena arena;
     const struct bnr_allocator *allocator;
     const char *path; // for messages: the file's name, or "<memory>"
@@ -243,6 +244,10 @@ struct bnr_model {
 
 // Without graph: the maker sets m->graph = bnr__graph_new(m, NULL).
 struct bnr_model *bnr__model_new(const struct bnr_allocator *a);
+static inline struct bnr_model *bnr__model_unconst(const struct bnr_model *m) {
+    return (struct bnr_model *)(uintptr_t)m; // to count owners
+}
+struct bnr_model *bnr__model_ref(struct bnr_model *m); // one more owner, that calls bnr__model_free
 void bnr__model_free(struct bnr_model *m); // NULL is fine
 // A deep copy of the IR that shares all tensors; functions must be inlined before. The copy has no model
 // `source`, but its nodes and values point at the same sources as the original's, so that the saver can

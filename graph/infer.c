@@ -143,7 +143,7 @@ static bool inputs_evaluable(const struct bnr_infer *cx) {
         if (!cx->in[i])
             continue;
         const struct bnr_tensor *t = cx->in[i]->tensor;
-        if (!t || t->kind != BNR_KIND_TENSOR || t->numel > EVAL_MAX_INPUT - total)
+        if (!t || t->kind != BNR_KIND_TENSOR || bnr__tensor_is_hollow(t) || t->numel > EVAL_MAX_INPUT - total)
             return false;
         total += t->numel;
     }

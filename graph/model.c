@@ -8,6 +8,7 @@ struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
     struct bnr_model *m = bnr__calloc(a, 1, sizeof *m);
     if (!m)
         return NULL;
+    atomic_init(&m->refs, 1);
     m->allocator = a;
     m->path = "<memory>";
     m->producer_name = m->producer_version = m->domain = m->doc = "";
@@ -17,8 +18,13 @@ struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
     return m;
 }
 
+struct bnr_model *bnr__model_ref(struct bnr_model *m) {
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
 void bnr__model_free(struct bnr_model *m) {
-    if (!m)
+    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
         for (size_t i = 0; i < g->n_values; i++)

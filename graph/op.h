@@ -145,6 +145,21 @@ const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const ch
                           size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
                           void *arg);
 
+// The same in parts that several threads pack at once, straight from a mapped file. Parts are made of
+// neighbouring elements and fill different bytes. Prefer it for weights: what lies in the file at an address
+// that does not fit is copied by the part, not as a whole.
+struct bnr_pack_format {
+    const char *key;
+    uint64_t variant;
+    size_t size;
+    size_t parts, part_elems; // part i: of elements [i * part_elems, (i + 1) * part_elems), the last of fewer
+    // dst: of the whole; src: the first element of the part.
+    void (*pack)(void *dst, const void *src, size_t part, const void *arg);
+    const void *arg;
+};
+const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
+                                const struct bnr_pack_format *f);
+
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
 struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does
 

@@ -254,6 +254,28 @@ enum bnr_status bnr__tensor_cast(struct bnr_tensor **out, const struct bnr_alloc
     return BNR_OK;
 }
 
+// ---- alignment --------------------------------------------------------------------------------------
+
+static size_t alignment(enum bnr_dtype dtype) {
+    const size_t size = bnr__dtype_size(dtype);
+    return dtype == BNR_COMPLEX64 ? 4 : size > 8 ? 8 : size;
+}
+
+bool bnr__tensor_is_aligned(const struct bnr_tensor *t) {
+    return t->kind != BNR_KIND_TENSOR || (uintptr_t)t->data % alignment(t->dtype) == 0;
+}
+
+enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
+                                  struct bnr_error *err) {
+    if (bnr__tensor_is_aligned(t)) {
+        *out = bnr__tensor_ref(t);
+        return BNR_OK;
+    }
+    BNR_TRY(bnr__tensor_clone(out, t->allocator, t, err));
+    bnr__tensor_drop_pages(t);
+    return BNR_OK;
+}
+
 // ---- questions --------------------------------------------------------------------------------------
 
 double bnr__tensor_f64(const struct bnr_tensor *t, size_t i) {

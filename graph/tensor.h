@@ -47,6 +47,8 @@ struct bnr_tensor {
     const struct bnr_allocator *allocator; // of this struct and of items
     void (*release)(struct bnr_tensor *t); // frees what `data` points at; NULL: not owned
     void *owner;                           // for release: a mapping, a parent tensor, ...
+    // Data in a mapped file: these bytes will hardly be read again, their pages need not stay in memory.
+    void (*drop)(const struct bnr_tensor *t, size_t begin, size_t bytes); // NULL: nothing to gain
 };
 
 // Product of dims; BNR_SHAPE "... overflows" or "negative dim", naming `what`.
@@ -83,6 +85,9 @@ enum bnr_status bnr__tensor_cast(struct bnr_tensor **out, const struct bnr_alloc
 struct bnr_tensor *bnr__tensor_ref(struct bnr_tensor *t); // returns t; NULL stays NULL
 void bnr__tensor_unref(struct bnr_tensor *t);             // NULL is fine
 
+static inline struct bnr_tensor *bnr__tensor_unconst(const struct bnr_tensor *t) {
+    return (struct bnr_tensor *)(uintptr_t)t; // to count owners, which does not change the tensor
+}
 // A new reference through a pointer to const: counting owners does not change the tensor, and what is
 // shared is immutable by rule.
 static inline struct bnr_tensor *bnr__tensor_share(const struct bnr_tensor *t) {
@@ -100,6 +105,22 @@ static inline enum bnr_status bnr__tensor_keep(struct bnr_tensor **out, const st
     if (st == BNR_OK && t->nbytes > 0)
         memcpy((*out)->data, t->data, t->nbytes);
     return st;
+}
+
+// Constants in a mapped file may lie at any address. What reads them in place as other than bytes, or by
+// bnr__load_* and bnr__tensor_f64/i64, takes an aligned one.
+bool bnr__tensor_is_aligned(const struct bnr_tensor *t);
+// A new reference: on t itself, or on an aligned copy (whose original's pages are dropped).
+enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t, struct bnr_error *err);
+// The elements will hardly be read again: where they are in a mapped file, their pages go.
+static inline void bnr__tensor_drop_pages(const struct bnr_tensor *t) {
+    if (t->drop)
+        t->drop(t, 0, t->nbytes);
+}
+
+// A tensor that has its dims, but no elements any more (a session gave them back).
+static inline bool bnr__tensor_is_hollow(const struct bnr_tensor *t) {
+    return t->kind == BNR_KIND_TENSOR && !t->data && t->nbytes > 0;
 }
 
 // Points an existing tensor header at other dims/data (numel and nbytes recomputed by the caller's

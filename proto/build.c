@@ -65,6 +65,11 @@ static enum bnr_status set_initializer(struct build *b, struct scope *s, const c
     v->source = mark;
     if (v->is_input && v->declared.dtype == BNR_UNDEFINED)
         v->declared.dtype = t->dtype;
+    if (!bnr__value_is_constant(v)) { // a default that runs are given as it is
+        BNR_TRY(bnr__tensor_align(&v->tensor, t, b->err));
+        bnr__tensor_unref(t);
+        t = v->tensor;
+    }
     if (bnr__value_is_constant(v) && bnr__info_of_tensor(&v->info, t, &b->m->arena) != BNR_OK)
         return bnr__no_memory(b->err);
     return BNR_OK;
@@ -75,7 +80,10 @@ static enum bnr_status add_initializers(struct build *b, struct scope *s, const 
     struct bnr_tensor *t;
     for (size_t i = 0; i < p->n_initializer; i++) {
         const Onnx__TensorProto *proto = p->initializer[i];
-        BNR_TRY(bnr__tensor_from_proto(b->reader, proto, &t, b->err));
+        b->reader->loose = true;
+        const enum bnr_status st = bnr__tensor_from_proto(b->reader, proto, &t, b->err);
+        b->reader->loose = false;
+        BNR_TRY(st);
         BNR_TRY(set_initializer(b, s, text_of(proto->name), t, bnr__mark_of(skeleton, &proto->base)));
     }
     for (size_t i = 0; i < p->n_sparse_initializer; i++) {

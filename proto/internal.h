@@ -63,6 +63,7 @@ struct bnr_tensor_reader {
     struct bnr_external *external; // NULL: external data is not reachable
     struct bnr_arena *temp;
     size_t dense_bytes; // made of sparse tensors so far
+    bool loose;         // tensors may lie at any address in the mapping (bnr__tensor_is_aligned)
 };
 
 // Errors name the tensor. The new tensor is also kept as the message's mark's.

@@ -15,9 +15,6 @@ enum bnr_status bnr__model_read_file(struct bnr_model **out, const char *path,
 // The same from memory; copies `data`.
 enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data, size_t size,
                                        const struct bnr_allocator *a, struct bnr_error *err);
-// Lets go of the memory behind a tensor that lies in a mapped file, to be read from there again when it is
-// needed. Nothing happens to other tensors.
-void bnr__tensor_drop_pages(const struct bnr_tensor *t);
 // Writes the graph as ONNX. `origin`: the model as it was loaded (its `source` gives everything that the
 // graph does not hold: docs, metadata, value_info, annotations, training info, untouched nodes), or NULL. What
 // is as it was in the file is written as it was there, byte for byte. Where the file would pass 2 GB, or when

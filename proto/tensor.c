@@ -83,16 +83,10 @@ static void copy_raw(struct bnr_tensor *t, const uint8_t *src) {
         memcpy(t->data, src, t->nbytes);
 }
 
-static size_t alignment(enum bnr_dtype dtype) {
-    size_t size = bnr__dtype_size(dtype);
-    return dtype == BNR_COMPLEX64 ? 4 : size > 8 ? 8 : size;
-}
-
-// Whether a tensor may point into the mapping: whole elements in memory order, aligned, and readable as
-// far behind the end as kernels read.
+// Whether a tensor may point into the mapping: whole elements in memory order, and readable as far behind
+// the end as kernels read. Most weights lie at addresses that fit their type by chance only.
 static bool can_share(const struct bnr_mapping *m, const struct shape *s, const uint8_t *data) {
     return m && bnr__raw_is_memory(s->dtype) && s->dtype != BNR_BOOL && s->raw_size >= SHARE_FROM &&
-           (uintptr_t)data % alignment(s->dtype) == 0 &&
            m->readable - (size_t)(data - m->bytes.data) >= s->raw_size + BNR_TENSOR_PAD;
 }
 
@@ -100,9 +94,14 @@ static void release_mapping(struct bnr_tensor *t) {
     bnr__mapping_unref(t->owner);
 }
 
-void bnr__tensor_drop_pages(const struct bnr_tensor *t) {
-    if (t->release == release_mapping)
-        bnr__mapping_drop(t->owner, (struct bnr_bytes){t->data, t->nbytes});
+static void drop_pages(const struct bnr_tensor *t, size_t begin, size_t bytes) {
+    bnr__mapping_drop(t->owner, (struct bnr_bytes){t->u8 + begin, bytes});
+}
+
+// Only the floats of initializers stay at addresses that do not fit: those are what a network is made of,
+// and what kernels pack.
+static bool may_lie_anywhere(const struct bnr_tensor_reader *r, const struct bnr_tensor *t) {
+    return bnr__tensor_is_aligned(t) || (r->loose && bnr__dtype_is_float(t->dtype));
 }
 
 static enum bnr_status from_raw(const struct bnr_tensor_reader *r, const struct shape *s,
@@ -118,7 +117,10 @@ static enum bnr_status from_raw(const struct bnr_tensor_reader *r, const struct 
         BNR_TRY(bnr__tensor_wrap(out, r->allocator, s->dtype, s->rank, s->dims, bnr__unconst(raw.data),
                                  release_mapping, m, err));
         bnr__mapping_ref(m);
-        return BNR_OK;
+        (*out)->drop = drop_pages;
+        if (may_lie_anywhere(r, *out))
+            return BNR_OK;
+        bnr__tensor_unref(*out);
     }
     BNR_TRY(bnr__tensor_new(out, r->allocator, s->dtype, s->rank, s->dims, err));
     copy_raw(*out, raw.data);

@@ -7,19 +7,37 @@
 
 enum { BNR_MAX_ASKED = 8 };
 
+// Memory that one thread packs from when the constant itself cannot be read in place.
+struct bnr_pack_buffer {
+    void *data;
+    size_t size;
+};
+
 struct bnr_packs {
     struct bnr_arena arena; // of the table
+    struct bnr_pool *pool;  // that packs
+    // The elements of a tensor that bnr__packs_replace left hollow: a tensor that stays until the
+    // plan is made, or NULL. NULL where nothing is ever hollow.
+    const struct bnr_tensor *(*restore)(void *user, const struct bnr_tensor *t);
+    void *user;
     // What was asked for since the caller set n_asked to 0; beyond the maximum nothing is noted.
     const struct bnr_tensor *asked[BNR_MAX_ASKED];
     int n_asked;
     struct bnr_pack **slots; // hash table, open addressing; [n_slots], a power of two or 0
     size_t n_slots, count;
     size_t bytes; // of all packs
+    struct bnr_slab *slabs; // that packs lie in
+    struct bnr_pack_buffer *buffers; // one per thread, between plans none
+    size_t n_buffers;
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a);
 void bnr__packs_free(struct bnr_packs *packs);
-// Drops the reference that packs hold on t; they are not found any more.
-void bnr__packs_forget(struct bnr_packs *packs, const struct bnr_tensor *t);
+// What packing needed beside the packs; to be called when a plan is made.
+void bnr__packs_rest(struct bnr_packs *packs);
+// What was packed of `old` is from now on found under `t`, a hollow tensor in its place. Drops the
+// references on `old`.
+enum bnr_status bnr__packs_replace(struct bnr_packs *packs, const struct bnr_tensor *old,
+                                   struct bnr_tensor *t);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef BNR_PLAN_BUILD_H
 #define BNR_PLAN_BUILD_H
 
+#include "runtime/packs.h"
 #include "runtime/place.h"
 #include "runtime/plan.h"
 
@@ -36,6 +37,8 @@ struct bnr_group {
     bool view;                           // output 0 is input 0 with other dims: no step
     int overwrites;                      // the input whose memory output 0 may take, -1: none
     size_t scratch_bytes;
+    struct bnr_value *packed[BNR_MAX_ASKED]; // constants that the kernel packed and does not read
+    int n_packed;
     struct bnr_step step;
 };
 

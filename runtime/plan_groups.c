@@ -8,8 +8,9 @@
 #include "runtime/session.h"
 
 enum {
-    MAX_CHAIN = 16,         // nodes offered to one kernel
-    WORTH_RELEASING = 4096, // bytes of a constant
+    MAX_CHAIN = 16,            // nodes offered to one kernel
+    WORTH_RELEASING = 4096,    // bytes of a constant
+    WORTH_RESTORING = 1 << 16, // the same where it may have to be made again
 };
 
 static bool all_known(const struct bnr_planner *p, struct bnr_value *const *values, int n) {
@@ -75,12 +76,16 @@ static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value 
     return infos;
 }
 
-// A tensor that has its dims, but no elements any more.
+// Puts a tensor without elements in the place of v's. Its owner is the value, by which a session finds
+// the elements again.
 static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
     struct bnr_tensor *t = v->tensor, *empty;
-    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, NULL,
+    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, v,
                              p->err));
-    bnr__packs_forget(&p->request->session->packs, t);
+    if (bnr__packs_replace(&p->request->session->packs, t, empty) != BNR_OK) {
+        bnr__tensor_unref(empty);
+        return bnr__no_memory(p->err);
+    }
     v->tensor = p->table.infos[v->id].tensor = empty;
     bnr__tensor_unref(t);
     return BNR_OK;
@@ -93,26 +98,52 @@ static bool was_packed(const struct bnr_packs *packs, const struct bnr_tensor *t
     return false;
 }
 
-// Weights are not held twice: once kernels have packed a constant for all nodes that read it, the
-// original is given back, where no later plan could want to pack it in another way.
-static enum bnr_status release_of(struct bnr_planner *p, const struct bnr_node *n) {
-    for (int k = 0; k < n->n_in; k++) {
-        struct bnr_value *v = n->in[k];
-        if (!v || !bnr__value_is_constant(v) || v->graph != p->plan->graph ||
-            !was_packed(&p->request->session->packs, v->tensor))
-            continue;
-        if (++p->packed_uses[v->id] == v->n_uses && v->n_graph_outputs == 0 &&
-            v->tensor->nbytes >= WORTH_RELEASING)
-            BNR_TRY(hollow(p, v));
-    }
-    return BNR_OK;
+static int uses_in(const struct bnr_node *n, const struct bnr_tensor *t) {
+    int uses = 0;
+    for (int k = 0; k < n->n_in; k++)
+        uses += n->in[k] && n->in[k]->tensor == t;
+    return uses;
 }
 
-static enum bnr_status release_packed(struct bnr_planner *p, const struct bnr_group *g) {
+// A constant that two inputs of a group share may be packed for one and read by the other.
+static bool is_shared(const struct bnr_group *g, const struct bnr_tensor *t) {
+    int uses = 0;
     for (int i = 0; i < g->n; i++)
-        BNR_TRY(release_of(p, g->nodes[i]));
+        uses += uses_in(g->nodes[i], t);
     for (int i = 0; i < g->n_before; i++)
-        BNR_TRY(release_of(p, g->before[i]));
+        uses += uses_in(g->before[i], t);
+    return uses > 1;
+}
+
+static void note_packed(const struct bnr_planner *p, struct bnr_group *g,
+                        const struct bnr_node *n) {
+    for (int k = 0; k < n->n_in && g->n_packed < BNR_MAX_ASKED; k++) {
+        struct bnr_value *v = n->in[k];
+        if (v && bnr__value_is_constant(v) &&
+            was_packed(&p->request->session->packs, v->tensor) && !is_shared(g, v->tensor))
+            g->packed[g->n_packed++] = v;
+    }
+}
+
+static bool may_release(const struct bnr_planner *p, const struct bnr_value *v) {
+    if (v->graph != p->plan->graph || v->n_graph_outputs > 0 || bnr__tensor_is_hollow(v->tensor))
+        return false;
+    if (p->request->last)
+        return v->tensor->nbytes >= WORTH_RELEASING;
+    return p->request->session->origin && v->tensor->nbytes >= WORTH_RESTORING;
+}
+
+// Weights are not held twice: once kernels have packed a constant for all nodes that read it, the
+// original is given back. A later plan that wants it in another way has it made again.
+static enum bnr_status release_packed(struct bnr_planner *p, struct bnr_group *g) {
+    for (int i = 0; i < g->n; i++)
+        note_packed(p, g, g->nodes[i]);
+    for (int i = 0; i < g->n_before; i++)
+        note_packed(p, g, g->before[i]);
+    for (int i = 0; i < g->n_packed; i++)
+        if (++p->packed_uses[g->packed[i]->id] == g->packed[i]->n_uses &&
+            may_release(p, g->packed[i]))
+            BNR_TRY(hollow(p, g->packed[i]));
     return BNR_OK;
 }
 
@@ -150,7 +181,7 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
     g->step.kernel = cx.kernel;
     g->scratch_bytes = cx.scratch;
     g->overwrites = cx.overwrites;
-    return p->request->last ? release_packed(p, g) : BNR_OK;
+    return release_packed(p, g);
 }
 
 static const struct bnr_node **keep_nodes(struct bnr_planner *p, const struct bnr_node **nodes,

@@ -40,9 +40,23 @@ static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v
     return keep_items(&plan->slots[*slot].type, &plan->storage) ? BNR_OK : bnr__no_memory(p->err);
 }
 
-// The slot that a step reads v from. Whatever a node makes has one already, as producers come
-// first.
-static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
+// The elements of a CONST slot's tensor, in a session where they may be hollow or lie at any address.
+static enum bnr_status make_readable(struct bnr_planner *p, struct bnr_slot *s) {
+    const struct bnr_packs *packs = &p->request->session->packs;
+    struct bnr_tensor *t = s->tensor, *readable;
+    if (bnr__tensor_is_hollow(t))
+        t = packs->restore ? bnr__tensor_unconst(packs->restore(packs->user, t)) : NULL;
+    if (!t)
+        return bnr__fail(p->err, BNR_INTERNAL, "the elements of '%s' are gone", s->value->name);
+    BNR_TRY(bnr__tensor_align(&readable, t, p->err));
+    bnr__tensor_unref(s->tensor);
+    s->tensor = readable;
+    return BNR_OK;
+}
+
+// The slot of v, for a kernel that does not read it. Whatever a node makes has one already, as
+// producers come first.
+static enum bnr_status slot_of_packed(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
     *slot = p->slot_of[v->id];
     if (*slot >= 0)
         return BNR_OK;
@@ -57,6 +71,13 @@ static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_valu
         return bnr__no_memory(p->err);
     p->plan->slots[*slot].type = info.type;
     return BNR_OK;
+}
+
+// The slot that a step reads v from.
+static enum bnr_status slot_to_read(struct bnr_planner *p, const struct bnr_value *v, int *slot) {
+    BNR_TRY(slot_of_packed(p, v, slot));
+    struct bnr_slot *s = &p->plan->slots[*slot];
+    return s->kind == BNR_SLOT_CONST ? make_readable(p, s) : BNR_OK;
 }
 
 bool bnr__type_placeable(const struct bnr_type *type) {
@@ -123,6 +144,13 @@ static void find_running_nodes(struct bnr_planner *p) {
 
 // ---- steps: groups with slots -------------------------------------------------------------------
 
+static bool is_packed(const struct bnr_group *g, const struct bnr_value *v) {
+    for (int i = 0; i < g->n_packed; i++)
+        if (g->packed[i] == v)
+            return true;
+    return false;
+}
+
 // The inputs of a group: the head's own, then those of its members but for the chained one.
 static enum bnr_status read_slots(struct bnr_planner *p, struct bnr_group *g) {
     struct bnr_step *st = &g->step;
@@ -141,7 +169,9 @@ static enum bnr_status read_slots(struct bnr_planner *p, struct bnr_group *g) {
             if (i == 0 && k == 0 && g->n_before > 0)
                 v = g->before[0]->in[0];
             int slot = -1;
-            if (v)
+            if (v && is_packed(g, v))
+                BNR_TRY(slot_of_packed(p, v, &slot));
+            else if (v)
                 BNR_TRY(slot_to_read(p, v, &slot));
             st->in[st->n_in++] = slot;
         }

@@ -2,6 +2,7 @@
 // The plans of a graph: found by the types of what is given, made where missing, a few kept.
 #include <string.h>
 
+#include "runtime/base/pool.h"
 #include "runtime/exec.h"
 #include "runtime/verdicts.h"
 
@@ -86,7 +87,11 @@ static enum bnr_status make(struct bnr_plan **out, struct bnr_session *s, struct
                             struct bnr_tensor *const *given, struct bnr_error *err) {
     const struct bnr_plan_request request = {
         .session = s, .plans = plans, .given = given, .last = s->fixed && plans == &s->plans[0]};
-    BNR_TRY(bnr__plan_new(out, &request, err));
+    bnr__pool_begin(s->pool);
+    const enum bnr_status st = bnr__plan_new(out, &request, err);
+    bnr__pool_end(s->pool);
+    bnr__session_planned(s);
+    BNR_TRY(st);
     pthread_mutex_lock(&s->lock);
     (*out)->users = 1;
     (*out)->next = plans->first;

@@ -92,27 +92,34 @@ static size_t count_nodes(struct bnr_model *m) {
     return n;
 }
 
-static enum bnr_status optimize(struct bnr_session *s, const struct bnr_options *o,
-                                struct bnr_error *err) {
+static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m,
+                                const struct bnr_options *o, struct bnr_error *err) {
     if (s->flags & BNR_REFERENCE)
         return BNR_OK;
     unsigned groups = BNR_PASS_CLEAN | BNR_PASS_FUSE;
     if (!(s->flags & BNR_NO_FOLD))
         groups |= BNR_PASS_FOLD;
-    return bnr__passes_run(s->model, o, groups, err);
+    return bnr__passes_run(m, o, groups, err);
+}
+
+// A copy of the model with what the flags ask for; not yet optimized.
+static enum bnr_status copy_model(const struct bnr_session *s, struct bnr_model **out,
+                                  const struct bnr_model *model, struct bnr_error *err) {
+    size_t missing;
+    BNR_TRY(bnr__model_clone(out, model, err));
+    BNR_TRY(bnr__model_resolve(*out, &missing, err));
+    if (missing > 0)
+        return missing_operators(*out, err);
+    if (s->flags & BNR_TRAINING)
+        BNR_TRY(bnr__model_each_graph(*out, train_graph, err));
+    if (s->flags & BNR_PROMOTE_DOUBLE)
+        BNR_TRY(bnr__promote_f64(*out, err));
+    return BNR_OK;
 }
 
 static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *model,
                                  const struct bnr_options *o, struct bnr_error *err) {
-    size_t missing;
-    BNR_TRY(bnr__model_clone(&s->model, model, err));
-    BNR_TRY(bnr__model_resolve(s->model, &missing, err));
-    if (missing > 0)
-        return missing_operators(s->model, err);
-    if (s->flags & BNR_TRAINING)
-        BNR_TRY(bnr__model_each_graph(s->model, train_graph, err));
-    if (s->flags & BNR_PROMOTE_DOUBLE)
-        BNR_TRY(bnr__promote_f64(s->model, err));
+    BNR_TRY(copy_model(s, &s->model, model, err));
     // Described before inputs are frozen: the caller counts them as the model does.
     s->face = bnr__interface_new(s->model);
     if (!s->face)
@@ -120,9 +127,67 @@ static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *
     s->model->freeze_initializers = s->flags & BNR_FREEZE_INITIALIZERS;
     BNR_TRY(bnr__model_infer(s->model, err));
     s->stats.nodes_before = count_nodes(s->model);
-    BNR_TRY(optimize(s, o, err));
+    BNR_TRY(optimize(s, s->model, o, err));
     s->stats.nodes_after = count_nodes(s->model);
     return BNR_OK;
+}
+
+// ---- constants made again -----------------------------------------------------------------------
+
+static char *keep_text(struct bnr_arena *arena, const char *text) {
+    return text ? bnr__arena_strdup(arena, text) : NULL;
+}
+
+// What it takes to optimize the model once more, silently.
+static enum bnr_status keep_origin(struct bnr_session *s, const struct bnr_model *model,
+                                   const struct bnr_options *o, struct bnr_error *err) {
+    bnr_options_init(&s->again_options);
+    s->again_options.stop_after = o->stop_after;
+    s->again_options.passes = keep_text(&s->arena, o->passes);
+    s->again_options.keep = keep_text(&s->arena, o->keep);
+    if ((o->passes && !s->again_options.passes) || (o->keep && !s->again_options.keep))
+        return bnr__no_memory(err);
+    s->origin = bnr__model_ref(bnr__model_unconst(model));
+    return BNR_OK;
+}
+
+static enum bnr_status optimize_again(struct bnr_session *s) {
+    struct bnr_error err;
+    BNR_TRY(copy_model(s, &s->again, s->origin, &err));
+    s->again->freeze_initializers = s->flags & BNR_FREEZE_INITIALIZERS;
+    BNR_TRY(bnr__model_infer(s->again, &err));
+    return optimize(s, s->again, &s->again_options, &err);
+}
+
+struct search {
+    const struct bnr_value *wanted, *found;
+};
+
+static enum bnr_status find_value(struct bnr_graph *g, void *cx) {
+    struct search *search = cx;
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->id == search->wanted->id)
+            search->found = g->values[i];
+    return BNR_OK;
+}
+
+// Optimizing is deterministic: the value of the same id is the same constant.
+static const struct bnr_tensor *restore(void *user, const struct bnr_tensor *t) {
+    struct bnr_session *s = user;
+    struct search search = {.wanted = t->owner};
+    if (!s->origin || (!s->again && optimize_again(s) != BNR_OK))
+        return NULL;
+    bnr__model_each_graph(s->again, find_value, &search);
+    const struct bnr_tensor *full = search.found ? search.found->tensor : NULL;
+    const bool same = full && full->nbytes == t->nbytes && full->dtype == t->dtype &&
+                      !bnr__tensor_is_hollow(full);
+    return same ? full : NULL;
+}
+
+void bnr__session_planned(struct bnr_session *s) {
+    bnr__model_free(s->again);
+    s->again = NULL;
+    bnr__packs_rest(&s->packs);
 }
 
 // ---- plans --------------------------------------------------------------------------------------
@@ -191,7 +256,11 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
     if (!(s->flags & BNR_REFERENCE))
         bnr__verdicts_expected(s->model);
     BNR_TRY(set_plans(s, err));
-    return plan_ahead(s, err);
+    s->packs.pool = s->pool;
+    s->packs.restore = restore;
+    s->packs.user = s;
+    BNR_TRY(plan_ahead(s, err));
+    return s->fixed ? BNR_OK : keep_origin(s, model, o, err);
 }
 
 enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
@@ -230,6 +299,8 @@ void bnr_session_free(bnr_session *s) {
     bnr__profile_free(s->profile);
     bnr__pool_free(s->pool);
     bnr__model_free(s->model);
+    bnr__model_free(s->again);
+    bnr__model_free(s->origin);
     pthread_mutex_destroy(&s->planning);
     pthread_mutex_destroy(&s->lock);
     bnr__arena_free(&s->arena);

@@ -38,6 +38,10 @@ struct bnr_session {
     unsigned flags, cpu; // enum bnr_flags, enum bnr_cpu_features
     int threads;
     struct bnr_model *model;
+    // Where plans for other shapes may come: what `model` was made of, to make constants again whose
+    // elements were given back. `again`: the same once more, while a plan is made.
+    struct bnr_model *origin, *again;
+    struct bnr_options again_options;
     const struct bnr_interface *face; // of the model before optimization
     bool fixed; // the main graph has one plan for ever: all dims of its inputs are numbers
     struct bnr_pool *pool;
@@ -51,6 +55,8 @@ struct bnr_session {
     struct bnr_profile *profile; // NULL without BNR_PROFILE
 };
 
+// After a plan was made: frees what only planning needs. Under `planning`.
+void bnr__session_planned(struct bnr_session *s);
 struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct bnr_graph *graph);
 
 enum bnr_status bnr__options_check(const struct bnr_options *options, struct bnr_error *err);

@@ -9,12 +9,14 @@
 #define BNR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define BNR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define BNR_INLINE static inline __attribute__((always_inline))
+#define BNR_ANY_ADDRESS __attribute__((aligned(1))) // on a typedef: for what may lie anywhere in memory
 #else
 #define BNR_PRINTF(fmt, first)
 #define BNR_NODISCARD
 #define BNR_LIKELY(x) (x)
 #define BNR_UNLIKELY(x) (x)
 #define BNR_INLINE static inline
+#define BNR_ANY_ADDRESS
 #endif
 
 // In front of a loop of at most 32 turns, their number a constant: no loop is left, so that arrays indexed

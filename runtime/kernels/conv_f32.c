@@ -125,20 +125,24 @@ struct weight_steps {
     size_t row, channel, tap;
 };
 
-// One group's panels, the order of K being tap, then input channel.
-static void pack_group(const struct bnr_conv_f32 *c, float *dst, const float *w,
+// A panel of `rows` rows, the order of K being tap, then input channel.
+static void pack_weights(const struct bnr_conv_f32 *c, float *dst, const float *w, size_t rows,
                        const struct weight_steps *at) {
     const size_t taps = volume(c->s.kernel), mr = c->panel_rows;
-    for (size_t i = 0; i < c->m; i += mr) {
-        const size_t rows = min_size(mr, c->m - i);
-        for (size_t t = 0; t < taps; t++) {
-            for (size_t ci = 0; ci < c->s.cin; ci++, dst += mr) {
-                const float *src = w + i * at->row + ci * at->channel + t * at->tap;
-                for (size_t r = 0; r < mr; r++)
-                    dst[r] = r < rows ? src[r * at->row] : 0;
-            }
+    for (size_t t = 0; t < taps; t++) {
+        for (size_t ci = 0; ci < c->s.cin; ci++, dst += mr) {
+            const float *src = w + ci * at->channel + t * at->tap;
+            for (size_t r = 0; r < mr; r++)
+                dst[r] = r < rows ? src[r * at->row] : 0;
         }
     }
+}
+
+static void pack_group(const struct bnr_conv_f32 *c, float *dst, const float *w,
+                       const struct weight_steps *at) {
+    const size_t mr = c->panel_rows;
+    for (size_t i = 0; i < c->m; i += mr, dst += mr * c->k)
+        pack_weights(c, dst, w + i * at->row, min_size(mr, c->m - i), at);
 }
 
 static size_t group_floats(const struct bnr_conv_f32 *c) {
@@ -155,6 +159,24 @@ void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *w
     const size_t taps = volume(c->s.kernel);
     pack_groups(c, dst, weights,
                 &(struct weight_steps){.row = c->s.cin * taps, .channel = taps, .tap = 1});
+}
+
+// A part is a panel, or a group where there are several.
+struct bnr_conv_parts bnr__conv_f32_parts(const struct bnr_conv_f32 *c) {
+    if (c->s.groups > 1)
+        return (struct bnr_conv_parts){c->s.groups, c->m * c->k};
+    return (struct bnr_conv_parts){ceil_div(c->m, c->panel_rows), c->panel_rows * c->k};
+}
+
+void bnr__conv_f32_pack_part(const struct bnr_conv_f32 *c, float *dst, const float *src,
+                             size_t part) {
+    const size_t taps = volume(c->s.kernel);
+    const struct weight_steps at = {.row = c->s.cin * taps, .channel = taps, .tap = 1};
+    if (c->s.groups > 1)
+        pack_group(c, dst + part * group_floats(c), src, &at);
+    else
+        pack_weights(c, dst + part * c->panel_rows * c->k, src,
+                   min_size(c->panel_rows, c->m - part * c->panel_rows), &at);
 }
 
 void bnr__conv_f32_pack_transposed(const struct bnr_conv_f32 *c, float *dst, const float *weights) {

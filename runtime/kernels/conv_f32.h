@@ -82,6 +82,13 @@ bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, 
                         int threads);
 // Steps to do on the input as it is packed.
 void bnr__conv_f32_set_before(struct bnr_conv_f32 *c, const struct bnr_eltwise *before);
+// Packing in parts that may be packed at once: each is made of `elems` neighbouring weights (the last one of
+// fewer), the first of which is *src.
+struct bnr_conv_parts {
+    size_t n, elems;
+};
+struct bnr_conv_parts bnr__conv_f32_parts(const struct bnr_conv_f32 *c);
+void bnr__conv_f32_pack_part(const struct bnr_conv_f32 *c, float *dst, const float *src, size_t part);
 // Packs [groups * cout, cin, kernel...] into packed_bytes.
 void bnr__conv_f32_pack(const struct bnr_conv_f32 *c, float *dst, const float *weights);
 // The same from [groups * cin, cout], for 1x1 kernels.

@@ -11,6 +11,7 @@
 // A block of A [ROWS, KC] and one of B [KC, COLUMNS] share L2. A task has up to TASK_COLUMNS
 // columns, so that packing A for it is worth little beside the product.
 enum { ROWS = 140, COLUMNS = 256, TASK_COLUMNS = 1024 };
+enum { PART = 1 << 17 }; // elements of a plain B that are packed in one go
 
 static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
@@ -76,7 +77,7 @@ static void pack_across(const struct panel *p) {
 }
 
 static void pack_along(const struct panel *p) {
-    enum { STRIP = 8 }; // reads parts of cache lines, writes neighbouring ones
+    enum { STRIP = 16 }; // reads whole cache lines, writes neighbouring ones
     for (size_t k0 = 0; k0 < p->k; k0 += STRIP) {
         const size_t k1 = min_size(k0 + STRIP, p->k);
         for (size_t i = 0; i < p->count; i++) {
@@ -115,11 +116,43 @@ static void pack_b(const struct bnr_matmul_f32 *c, float *dst, const float *b, s
     }
 }
 
+// A part of a transposed B is a panel, one of a plain B some rows.
+struct bnr_matmul_parts bnr__matmul_f32_parts(const struct bnr_matmul_f32 *c) {
+    const struct bnr_product_shape *s = &c->s;
+    if (s->trans_b)
+        return (struct bnr_matmul_parts){ceil_div(s->n, c->gemm->nr), c->gemm->nr * s->k};
+    const size_t rows = min_size(max_size(PART / s->n, 1), s->k);
+    return (struct bnr_matmul_parts){ceil_div(s->k, rows), rows * s->n};
+}
+
+static void scale_panels(float *dst, size_t panels, size_t step, size_t n, float scale) {
+    for (size_t p = 0; scale != 1.0f && p < panels; p++)
+        for (size_t i = 0; i < n; i++)
+            dst[p * step + i] *= scale;
+}
+
+void bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst, const float *src,
+                               size_t part, float scale) {
+    const struct bnr_product_shape *s = &c->s;
+    const size_t nr = c->gemm->nr, step = nr * s->k;
+    if (s->trans_b) {
+        const size_t cols = min_size(nr, s->n - part * nr);
+        dst += part * step;
+        pack_b(c, dst, src, 0, cols, 0, s->k, step);
+        scale_panels(dst, 1, step, step, scale);
+        return;
+    }
+    const size_t rows = bnr__matmul_f32_parts(c).elems / s->n, k0 = part * rows;
+    const size_t k = min_size(rows, s->k - k0);
+    dst += k0 * nr;
+    pack_b(c, dst, src, 0, s->n, 0, k, step);
+    scale_panels(dst, ceil_div(s->n, nr), step, k * nr, scale);
+}
+
 void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale) {
-    pack_b(c, dst, b, 0, c->s.n, 0, c->s.k, c->gemm->nr * c->s.k);
-    const size_t n = columns_packed(c) * c->s.k;
-    for (size_t i = 0; scale != 1.0f && i < n; i++)
-        dst[i] *= scale;
+    const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(c);
+    for (size_t i = 0; i < parts.n; i++)
+        bnr__matmul_f32_pack_part(c, dst, b + i * parts.elems, i, scale);
 }
 
 // Rows row .. row + rows - 1 of A in panels.

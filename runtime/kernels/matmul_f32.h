@@ -35,6 +35,14 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
                           int threads);
 // Packs scale * B into packed_bytes.
 void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale);
+// The same in parts that may be packed at once. A part is made of `elems` neighbouring elements of B (the
+// last one of fewer), the first of which is *src.
+struct bnr_matmul_parts {
+    size_t n, elems;
+};
+struct bnr_matmul_parts bnr__matmul_f32_parts(const struct bnr_matmul_f32 *c);
+void bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst, const float *src,
+                               size_t part, float scale);
 
 struct bnr_matmul_f32_run {
     const struct bnr_matmul_f32 *c;

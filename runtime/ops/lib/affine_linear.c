@@ -103,15 +103,17 @@ static bool scale_any(enum bnr_dtype dtype, void *dst, const void *src, size_t n
     return finite;
 }
 
+typedef float any_float BNR_ANY_ADDRESS; // weights in a mapped file
+
 // The loops over float32 are simple enough for the compiler's vectors: folding takes as long as they do.
-static void scale_f32(float *dst, const float *src, size_t n, double f) {
+static void scale_f32(float *dst, const any_float *src, size_t n, double f) {
     for (size_t i = 0; i < n; i++) {
         const float y = (float)((double)src[i] * f);
         dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
     }
 }
 
-static void scale_each_f32(float *dst, const float *src, size_t n, const double *f) {
+static void scale_each_f32(float *dst, const any_float *src, size_t n, const double *f) {
     for (size_t i = 0; i < n; i++) {
         const float y = (float)((double)src[i] * f[i]);
         dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
@@ -119,7 +121,7 @@ static void scale_each_f32(float *dst, const float *src, size_t n, const double 
 }
 
 // The largest magnitude; NaN or infinity where there is one. Magnitudes order like their bits.
-static double largest_f32(const float *src, size_t n) {
+static double largest_f32(const any_float *src, size_t n) {
     int32_t most = 0;
     for (size_t i = 0; i < n; i++) {
         int32_t bits;
@@ -132,7 +134,7 @@ static double largest_f32(const float *src, size_t n) {
     return (double)f;
 }
 
-static bool fits_f32(const float *src, size_t n, const double *f, size_t step) {
+static bool fits_f32(const any_float *src, size_t n, const double *f, size_t step) {
     if (step == 0)
         return fabs((double)(float)(largest_f32(src, n) * f[0])) <= (double)FLT_MAX;
     int bad = 0;
@@ -213,6 +215,7 @@ bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs
     if (bnr__tensor_new(&t, a, w->dtype, w->rank, w->dims, err) != BNR_OK)
         return false;
     scale_all(l, w, t->data, f, on_a);
+    bnr__tensor_drop_pages(w);
     return replace_input(l->site, l->w_index, l->w->name, t, err);
 }
 

@@ -118,8 +118,8 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     return BNR_OK;
 }
 
-static void pack(void *dst, const struct bnr_tensor *t, void *arg) {
-    bnr__conv_f32_pack(arg, dst, t->f32);
+static void pack(void *dst, const void *src, size_t part, const void *arg) {
+    bnr__conv_f32_pack_part(arg, dst, src, part);
 }
 
 // What is costly is not done once for every tap.
@@ -144,9 +144,15 @@ static enum bnr_status prepare_general(struct bnr_prepare *cx, const struct bnr_
         return BNR_OK;
     cx->scratch = st->conv.scratch_bytes;
     if (w) {
-        const uint64_t variant = (uint64_t)s.groups << 8 | st->conv.panel_rows;
-        st->conv.weights =
-            bnr__pack_get(cx, w, "conv_f32", variant, st->conv.packed_bytes, pack, &st->conv);
+        const struct bnr_conv_parts parts = bnr__conv_f32_parts(&st->conv);
+        const struct bnr_pack_format f = {.key = "conv_f32",
+                                          .variant = (uint64_t)s.groups << 8 | st->conv.panel_rows,
+                                          .size = st->conv.packed_bytes,
+                                          .parts = parts.n,
+                                          .part_elems = parts.elems,
+                                          .pack = pack,
+                                          .arg = &st->conv};
+        st->conv.weights = bnr__pack_get_parts(cx, w, &f);
         if (!st->conv.weights)
             return bnr__no_memory(cx->err);
     } else if (!bnr__size_add(cx->scratch, st->conv.packed_bytes, &cx->scratch)) {

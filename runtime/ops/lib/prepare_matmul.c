@@ -34,9 +34,9 @@ struct packing {
     float scale;
 };
 
-static void pack(void *dst, const struct bnr_tensor *t, void *arg) {
+static void pack(void *dst, const void *src, size_t part, const void *arg) {
     const struct packing *p = arg;
-    bnr__matmul_f32_pack(p->m, dst, t->f32, p->scale);
+    bnr__matmul_f32_pack_part(p->m, dst, src, part, p->scale);
 }
 
 // Everything that the packed form depends on beside the tensor.
@@ -56,8 +56,15 @@ enum bnr_status bnr__prepare_product(struct bnr_prepare *cx, const struct bnr_pr
         return BNR_OK;
     if (p->shape.constant_b) {
         struct packing packing = {.m = &st->m, .scale = p->scale};
-        st->m.packed_b = bnr__pack_get(cx, b, "matmul_f32", pack_variant(&st->m, p->scale),
-                                       st->m.packed_bytes, pack, &packing);
+        const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(&st->m);
+        const struct bnr_pack_format f = {.key = "matmul_f32",
+                                          .variant = pack_variant(&st->m, p->scale),
+                                          .size = st->m.packed_bytes,
+                                          .parts = parts.n,
+                                          .part_elems = parts.elems,
+                                          .pack = pack,
+                                          .arg = &packing};
+        st->m.packed_b = bnr__pack_get_parts(cx, b, &f);
         if (!st->m.packed_b)
             return bnr__no_memory(cx->err);
     }

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packed constants: parts packed by several threads from any address, and originals that a session
+// gave back and makes again for another plan.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/pool.h"
+#include "runtime/session.h"
+#include "tests/lib/model_builder.h"
+
+#define DIMS(...)                                                                                  \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]) {                 \
+        __VA_ARGS__                                                                                \
+    }
+
+// ---- parts --------------------------------------------------------------------------------------
+
+enum { N = 100000, PART = 1234, PARTS = (N + PART - 1) / PART };
+
+static void pack_negated(void *dst, const void *src, size_t part, const void *arg) {
+    const float *from = src;
+    float *to = dst;
+    const size_t begin = part * PART, end = begin + PART < N ? begin + PART : N;
+    (void)arg;
+    for (size_t i = begin; i < end; i++)
+        to[i] = -from[i - begin];
+}
+
+static void pack_whole(void *dst, const struct bnr_tensor *t, void *arg) {
+    (void)arg;
+    memcpy(dst, t->f32, t->nbytes);
+}
+
+// Elements 0, 1, 2, ... `shift` bytes behind an aligned address.
+static void check_parts(int threads, size_t shift) {
+    unsigned char *memory = malloc(N * sizeof(float) + shift);
+    struct bnr_tensor *t;
+    struct bnr_packs packs;
+    struct bnr_prepare cx = {.packs = &packs};
+    const struct bnr_pack_format f = {.key = "negated",
+                                      .size = N * sizeof(float),
+                                      .parts = PARTS,
+                                      .part_elems = PART,
+                                      .pack = pack_negated};
+    assert_non_null(memory);
+    for (size_t i = 0; i < N; i++) {
+        const float v = (float)i;
+        memcpy(memory + shift + i * sizeof v, &v, sizeof v);
+    }
+    assert_int_equal(bnr__tensor_wrap(&t, NULL, BNR_FLOAT, DIMS(N), memory + shift, NULL, NULL, NULL),
+                     BNR_OK);
+    assert_int_equal(bnr__tensor_is_aligned(t), shift % 4 == 0);
+    bnr__packs_init(&packs, NULL);
+    assert_int_equal(bnr__pool_new(&packs.pool, threads, NULL), BNR_OK);
+    const float *packed = bnr__pack_get_parts(&cx, t, &f);
+    assert_non_null(packed);
+    assert_int_equal((uintptr_t)packed % BNR_TENSOR_ALIGN, 0);
+    for (size_t i = 0; i < N; i++)
+        assert_true(packed[i] == -(float)i);
+    assert_ptr_equal(bnr__pack_get_parts(&cx, t, &f), packed);
+    const float *whole = bnr__pack_get(&cx, t, "whole", 0, t->nbytes, pack_whole, NULL);
+    assert_non_null(whole);
+    assert_true(whole[0] == 0 && whole[N - 1] == N - 1);
+    assert_int_equal(packs.bytes, 2 * N * sizeof(float));
+    bnr__packs_free(&packs);
+    bnr__pool_free(packs.pool);
+    bnr__tensor_unref(t);
+    free(memory);
+}
+
+static void test_parts(void **state) {
+    (void)state;
+    for (size_t shift = 0; shift < 5; shift++) {
+        check_parts(1, shift);
+        check_parts(3, shift);
+    }
+}
+
+// ---- given back and made again ------------------------------------------------------------------
+
+enum { C = 8, K = 16 }; // weights [64, C, K, K] have 512 KiB
+
+static struct bnr_model *open_model(void) {
+    struct model_builder t;
+    mb_begin(&t, 13, NULL);
+    struct bnr_value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(-1, C, -2, -3));
+    struct bnr_value *c = mb_op(&t, "Conv", x, mb_weights(&t, DIMS(64, C, K, K)), NULL);
+    c = mb_op(&t, "Mul", c, mb_weights(&t, DIMS(64, 1, 1)), NULL); // folds into the weights
+    mb_output(&t, c);
+    return mb_end(&t);
+}
+
+static bool any_hollow(const struct bnr_session *s) {
+    const struct bnr_graph *g = s->model->graph;
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->tensor && bnr__tensor_is_hollow(g->values[i]->tensor))
+            return true;
+    return false;
+}
+
+static struct bnr_tensor *run(struct bnr_session *s, int64_t size) {
+    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(1, C, size, size), 1), *y = NULL;
+    struct bnr_error err;
+    const enum bnr_status st = bnr_run(s, (const bnr_tensor *const[]){x}, 1, &y, 1, &err);
+    if (st != BNR_OK)
+        fail_msg("%s", err.message);
+    bnr__tensor_unref(x);
+    return y;
+}
+
+// The kernel that covers the whole image packs the weights in another way than the one that slides.
+static void test_made_again(void **state) {
+    (void)state;
+    static const int64_t sizes[] = {K, K + 5, K, 2 * K};
+    struct bnr_model *m = open_model(), *other = open_model();
+    struct bnr_session *s, *fresh;
+    assert_int_equal(bnr_session_create(&s, m, NULL, NULL), BNR_OK);
+    bnr_model_free(m); // the session keeps what it needs
+    for (size_t i = 0; i < BNR_COUNT(sizes); i++) {
+        struct bnr_tensor *y = run(s, sizes[i]), *want;
+        assert_true(any_hollow(s));
+        assert_int_equal(bnr_session_create(&fresh, other, NULL, NULL), BNR_OK);
+        want = run(fresh, sizes[i]);
+        assert_true(bnr__tensor_equal(y, want));
+        bnr_session_free(fresh);
+        bnr__tensor_unref(y);
+        bnr__tensor_unref(want);
+    }
+    struct bnr_session_stats stats;
+    bnr_session_stats(s, &stats);
+    assert_true(stats.packed_bytes > (size_t)2 * 64 * C * K * K * sizeof(float)); // in two ways
+    bnr_session_free(s);
+    bnr_model_free(other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_made_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
