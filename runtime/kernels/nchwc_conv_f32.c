@@ -7,6 +7,8 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/kernels/nchwc_band.h"
+#include "runtime/kernels/nchwc_finish.h"
+#include "runtime/kernels/nchwc_winograd_f32.h"
 #include "runtime/kernels/scratch.h"
 
 static const struct bnr_nchwc_conv_f32_kernels *select_kernels(unsigned cpu) {
@@ -83,13 +85,14 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
     c->eltwise = bnr__eltwise_f32_select(o->cpu);
     c->lanes = c->kernels->lanes;
     c->taps = volume(s->kernel);
-    if (o->algorithm != BNR_NCHWC_AUTO && o->algorithm != BNR_NCHWC_DIRECT)
-        return false;
-    c->algorithm = BNR_NCHWC_DIRECT;
     flatten(&c->s);
+    if (!set_blocks(c))
+        return false;
+    c->algorithm = o->algorithm == BNR_NCHWC_AUTO ? bnr__nchwc_choose_algorithm(c) : o->algorithm;
     c->variant = (uint64_t)s->groups << 16 | (uint64_t)c->algorithm << 12 |
                  (uint64_t)c->lanes << 4 | (uint64_t)c->plain;
-    return set_blocks(c) && bnr__nchwc_band_init(c, o->prologue, o->threads);
+    return c->algorithm == BNR_NCHWC_DIRECT ? bnr__nchwc_band_init(c, o->prologue, o->threads)
+                                            : bnr__nchwc_winograd_init(c, o);
 }
 
 bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
@@ -136,6 +139,10 @@ static void pack_lanes(const struct bnr_nchwc_conv_f32 *c, float *dst, const flo
 
 void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                               const float *weights) {
+    if (c->algorithm != BNR_NCHWC_DIRECT) {
+        bnr__nchwc_winograd_pack(c, dst, weights);
+        return;
+    }
     if (c->lanewise) {
         pack_lanes(c, dst, weights);
         return;
@@ -152,12 +159,7 @@ void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
 struct job {
     const struct bnr_nchwc_conv_f32_run *r;
     const size_t *offset;
-    const float *residual;
-    bool clamp;
-    float lo, hi;
-    struct bnr_eltwise rest[BNR_ELTWISE_MAX]; // of one step each
-    enum bnr_eltwise_form form[BNR_ELTWISE_MAX];
-    int n_rest;
+    struct bnr_nchwc_finish finish;
     struct bnr_slots slots;
     size_t image_parts, row_parts, col_parts, block_parts;
 };
@@ -168,45 +170,6 @@ struct task {
     size_t image, images, block, blocks;
 };
 
-static void finish_steps(struct job *j) {
-    const struct bnr_eltwise *e = &j->r->c->e;
-    const struct bnr_eltwise_step *s = e->step;
-    int i = 0;
-    if (i < e->n && s[i].kind == BNR_ELTWISE_ADD && s[i].form == BNR_FORM_SAME)
-        j->residual = j->r->operands[s[i++].operand];
-    if (i < e->n && s[i].kind == BNR_ELTWISE_CLAMP) {
-        j->clamp = true;
-        j->lo = s[i].p;
-        j->hi = s[i++].q;
-    }
-    for (; i < e->n; i++) {
-        struct bnr_eltwise *one = &j->rest[j->n_rest];
-        j->form[j->n_rest++] = s[i].form;
-        *one = (struct bnr_eltwise){.n = 1, .step[0] = s[i], .channels = 1};
-        // A block's channels are neighbours: columns of a tile whose rows are pixels.
-        if (s[i].form == BNR_FORM_CHANNEL || s[i].form == BNR_FORM_ROW)
-            one->step[0].form = BNR_FORM_COLUMN;
-    }
-}
-
-// The remaining steps on one row of a tile, `pixels` wide, of one block.
-static void apply_rest(const struct job *j, float *dst, size_t image, size_t block, size_t pixel,
-                       size_t pixels) {
-    const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const size_t plane = volume(c->s.out) * c->lanes, channels = c->s.groups * c->s.cout;
-    const size_t blocks = ceil_div(channels, c->lanes), first = block * c->lanes;
-    struct bnr_eltwise_tile t = {.dst = dst, .src = dst};
-    t.place = (image * blocks + block) * plane + pixel * c->lanes;
-    for (int i = 0; i < j->n_rest; i++) {
-        const bool per_channel = j->form[i] == BNR_FORM_CHANNEL || j->form[i] == BNR_FORM_ROW;
-        t.ld = per_channel ? c->lanes : pixels * c->lanes;
-        t.rows = per_channel ? pixels : 1;
-        t.cols = per_channel ? min_size(c->lanes, channels - first) : t.ld;
-        t.col = first + (j->form[i] == BNR_FORM_ROW ? image * blocks * c->lanes : 0);
-        c->eltwise->tile(&j->rest[i], j->r->operands, &t);
-    }
-}
-
 // A tile, its first pixel at (row, col) of the band, for nb blocks from the group's `block` on.
 static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                      size_t image, size_t block, int nb, size_t row, int rows, size_t col,
@@ -215,21 +178,27 @@ static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc
     const struct bnr_conv_shape *s = &c->s;
     const size_t pixel =
         ((k->band.z * s->out[1]) + k->band.row + row) * s->out[2] + k->band.col + col;
-    const size_t all_blocks = ceil_div(s->groups * s->cout, c->lanes);
     block += k->band.group * c->out_blocks;
     const size_t at = block * t->dst_block + pixel * c->lanes;
+    const float *residual = j->finish.residual;
     t->dst = j->r->dst + image * c->dst_image + at;
-    t->residual = j->residual ? j->residual + image * all_blocks * t->dst_block + at : NULL;
+    t->residual = residual ? residual + image * j->finish.blocks * t->dst_block + at : NULL;
     if (c->lanewise)
         c->kernels->tile_lanes(t, nb, rows, cols);
     else if (c->plain)
         c->kernels->tile_plain(t, nb, rows, cols);
     else
         c->kernels->tile(t, nb, rows, cols);
-    for (int b = 0; b < nb && j->n_rest; b++) {
-        for (int r = 0; r < rows; r++)
-            apply_rest(j, t->dst + (size_t)b * t->dst_block + (size_t)r * t->dst_row, image,
-                       block + (size_t)b, pixel + (size_t)r * s->out[2], (size_t)cols);
+    for (int i = 0; i < nb * rows && j->finish.n_rest; i++) {
+        const size_t b = (size_t)(i / rows), r = (size_t)(i % rows);
+        const struct bnr_nchwc_span span = {
+            .dst = t->dst + b * t->dst_block + r * t->dst_row,
+            .image = image,
+            .block = block + b,
+            .pixel = pixel + r * s->out[2],
+            .pixels = (size_t)cols,
+        };
+        bnr__nchwc_finish_rest(&j->finish, j->r, &span);
     }
 }
 
@@ -324,9 +293,9 @@ static void run_task(const struct job *j, size_t index, float *copy) {
         .channels = c->plain ? 1 : c->lanes,
         .dst_block = volume(c->s.out) * c->lanes,
         .dst_row = c->s.out[2] * c->lanes,
-        .clamp = j->clamp,
-        .lo = j->lo,
-        .hi = j->hi,
+        .clamp = j->finish.clamp,
+        .lo = j->finish.lo,
+        .hi = j->finish.hi,
     };
     t.last_channels = c->plain ? 1 : c->s.cin - (c->in_blocks - 1) * c->lanes;
     if (c->lanewise)
@@ -346,8 +315,12 @@ static void run_tasks(void *cx, size_t begin, size_t end) {
 void bnr__nchwc_conv_f32_run(const struct bnr_nchwc_conv_f32_run *r, struct bnr_pool *pool) {
     const struct bnr_nchwc_conv_f32 *c = r->c;
     struct job j = {.r = r, .offset = r->scratch};
+    bnr__nchwc_finish_init(&j.finish, r);
+    if (c->algorithm != BNR_NCHWC_DIRECT) {
+        bnr__nchwc_winograd_run(r, &j.finish, pool);
+        return;
+    }
     bnr__nchwc_band_offsets(c, r->scratch);
-    finish_steps(&j);
     j.image_parts = ceil_div(c->s.batch, c->band_images);
     j.row_parts = ceil_div(c->s.out[1], c->band_rows);
     j.col_parts = ceil_div(c->s.out[2], c->band_cols);

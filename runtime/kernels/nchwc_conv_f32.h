@@ -70,10 +70,11 @@ size_t bnr__nchwc_lanes(unsigned cpu); // c
 // ---- convolution
 // ---------------------------------------------------------------------------------------------
 
-enum bnr_nchwc_algorithm {
-    BNR_NCHWC_AUTO, // the fastest that is accurate enough
+enum bnr_nchwc_algorithm { // their values are part of `variant`
+    BNR_NCHWC_AUTO,        // the fastest that is accurate enough
     BNR_NCHWC_DIRECT,
-    BNR_NCHWC_WINOGRAD4, // 3x3, stride 1: tiles of 4x4 outputs
+    BNR_NCHWC_WINOGRAD2, // 3x3, stride 1: tiles of 2x2 outputs
+    BNR_NCHWC_WINOGRAD4, // ... of 4x4
     BNR_NCHWC_WINOGRAD6, // ... of 6x6
 };
 
@@ -91,6 +92,8 @@ struct bnr_nchwc_prologue {
     bool clamp;
     float lo, hi;
 };
+
+struct bnr_winograd_transforms;
 
 struct bnr_nchwc_conv_f32 {
     struct bnr_conv_shape s;
@@ -120,6 +123,11 @@ struct bnr_nchwc_conv_f32 {
     size_t copy_floats;                       // of one image of a band
     size_t table_bytes, slot_bytes;
     int slots;
+    // Of Winograd, which uses band_blocks, slot_bytes and slots, too
+    const struct bnr_winograd_transforms *winograd;
+    size_t tile, points, planes, tile_rows, tile_cols; // tile: m; planes: all images' in this group
+    size_t chunk;                                      // tiles that go through together
+    size_t u_point, m_point; // floats from one point to the next, in front of and after the product
 };
 
 // Sets everything but `weights`, `e` and `prologue`. False when the kernels do not apply: a size

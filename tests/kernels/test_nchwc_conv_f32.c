@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/compiler.h"
-#include "runtime/kernels/nchwc_conv_f32.h"
+#include "runtime/kernels/nchwc_winograd_f32.h"
 #include "tests/lib/kernel_test.h"
 
 static const char *const levels[] = {"generic", "avx2", "avx512", "neon"};
@@ -220,7 +220,7 @@ static void describe(const struct conv_case *c, char *what, size_t n) {
              s->dilation[1], s->dilation[2], s->pad[0], s->pad[1], s->pad[2], c->e.n);
 }
 
-static void check_conv(const struct conv_case *c, const struct buffers *b) {
+static void check_direct(const struct conv_case *c, const struct buffers *b) {
     char what[500];
     describe(c, what, sizeof what);
     const double terms = (double)(c->s.cin * volume(c->s.kernel));
@@ -229,6 +229,32 @@ static void check_conv(const struct conv_case *c, const struct buffers *b) {
         const double want = epilogue_at(c, b, at, sum, &size);
         check_value(what, at, b->y[at], want, (2 * terms + 8) * (size * 0x1p-24 + 0x1p-149));
     }
+}
+
+// Winograd's error in one pixel depends on all of its patch: the bound is one for the whole output,
+// a multiple of the largest sum of its terms' sizes.
+static void check_winograd(const struct conv_case *c, const struct buffers *b) {
+    static const double bound[] = {
+        [BNR_NCHWC_WINOGRAD2] = 4e-7, [BNR_NCHWC_WINOGRAD4] = 1.5e-6, [BNR_NCHWC_WINOGRAD6] = 4e-6};
+    double largest = 0;
+    double *want = calloc(b->ny, sizeof *want);
+    char what[500];
+    describe(c, what, sizeof what);
+    for (size_t at = 0; at < b->ny; at++) {
+        double size, sum = sum_at(c, b, at, &size);
+        want[at] = epilogue_at(c, b, at, sum, &size);
+        largest = size > largest ? size : largest;
+    }
+    for (size_t at = 0; at < b->ny; at++)
+        check_value(what, at, b->y[at], want[at], bound[c->algorithm] * largest);
+    free(want);
+}
+
+static void check_conv(const struct conv_case *c, const struct buffers *b) {
+    if (c->algorithm == BNR_NCHWC_DIRECT)
+        check_direct(c, b);
+    else
+        check_winograd(c, b);
 }
 
 // ---- random cases
@@ -307,7 +333,7 @@ static void one_and_two_threads(struct conv_case *c, struct bnr_pool *pool, stru
 static void random_shapes(void **state) {
     struct bnr_pool *pool = test_pool(2);
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
-        struct conv_case c = {.level = levels[level]};
+        struct conv_case c = {.level = levels[level], .algorithm = BNR_NCHWC_DIRECT};
         if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
             continue;
         for (c.seed = 0; c.seed < 400; c.seed++) {
@@ -322,6 +348,108 @@ static void random_shapes(void **state) {
         }
     }
     bnr__pool_free(pool);
+}
+
+// 3x3 with stride 1: the only free choices are sizes, padding and channels.
+static bool random_winograd(struct rng *r, struct bnr_conv_shape *s) {
+    *s = (struct bnr_conv_shape){.batch = rng_size(r, 1, 3)};
+    random_channels(r, s);
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        s->stride[i] = s->dilation[i] = s->kernel[i] = 1;
+        s->in[i] = s->out[i] = i == 0 && rng_next(r) % 8 == 0 ? 2 : 1;
+        if (i == 0)
+            continue;
+        s->kernel[i] = 3;
+        s->in[i] = rng_size(r, 1, rng_next(r) % 4 ? 15 : 40);
+        s->pad[i] = rng_size(r, 0, 3);
+        const size_t padded = s->in[i] + s->pad[i] + rng_size(r, 0, 3);
+        if (padded < 3)
+            return false;
+        s->out[i] = padded - 2;
+    }
+    return s->batch * s->groups * s->cout * s->cin * 9 * volume(s->out) < 3000000;
+}
+
+static void random_winograds(void **state) {
+    struct bnr_pool *pool = test_pool(2);
+    size_t runs = 0;
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        struct conv_case c = {.level = levels[level]};
+        if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
+            continue;
+        for (c.seed = 0; c.seed < 300; c.seed++) {
+            struct rng r = {c.seed * 1000};
+            struct bnr_nchwc_conv_f32 conv;
+            c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 3));
+            if (!random_winograd(&r, &c.s) || !init(&conv, &c, 1))
+                continue;
+            c.prologue = rng_next(&r) % 3 == 0;
+            c.clamp_in = rng_next(&r) % 2 == 0;
+            one_and_two_threads(&c, pool, &r);
+            runs++;
+        }
+    }
+    assert_true(runs > 200);
+    bnr__pool_free(pool);
+}
+
+// ---- accuracy on the sizes of networks
+// ------------------------------------------------------------------------------------
+
+// The largest error of an algorithm by the output's largest magnitude, and the same for the plain
+// sum of conv_f32's order.
+static void measure(const struct conv_case *base, enum bnr_nchwc_algorithm algorithm,
+                    double *error) {
+    struct conv_case c = *base;
+    struct buffers b;
+    double largest = 0;
+    c.algorithm = algorithm;
+    make_buffers(&c, &b);
+    for (size_t i = 0; i < b.blocked_nx; i++)
+        b.blocked_x[i] = b.blocked_x[i] < 0 ? 0 : b.blocked_x[i]; // as behind a Relu
+    for (size_t i = 0; i < b.nx; i++)
+        b.x[i] = b.x[i] < 0 ? 0 : b.x[i];
+    assert_true(run_conv(&c, &b, NULL));
+    *error = 0;
+    for (size_t at = 0; at < b.ny; at++) {
+        double size;
+        const double want = sum_at(&c, &b, at, &size), e = fabs((double)b.y[at] - want);
+        *error = e > *error ? e : *error;
+        largest = fabs(want) > largest ? fabs(want) : largest;
+    }
+    *error /= largest;
+    free_buffers(&b);
+}
+
+// What init may choose by itself stays within 1e-5 of the output's magnitude or twice the direct
+// sum's error.
+static void winograd_is_accurate_enough(void **state) {
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        for (size_t cin = 16; cin <= 512; cin *= 4) {
+            struct conv_case c = {.level = levels[level], .seed = cin};
+            if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
+                continue;
+            c.s = (struct bnr_conv_shape){.batch = 1,
+                                          .groups = 1,
+                                          .cin = cin,
+                                          .cout = 16,
+                                          .in = {1, 24, 24},
+                                          .out = {1, 24, 24},
+                                          .kernel = {1, 3, 3},
+                                          .stride = {1, 1, 1},
+                                          .dilation = {1, 1, 1},
+                                          .pad = {0, 1, 1}};
+            double direct, error;
+            measure(&c, BNR_NCHWC_DIRECT, &direct);
+            for (int a = BNR_NCHWC_WINOGRAD2; a <= BNR_NCHWC_WINOGRAD6; a++) {
+                measure(&c, (enum bnr_nchwc_algorithm)a, &error);
+                print_message("%s cin %zu F(%d): %.2e, direct %.2e\n", c.level, cin,
+                              2 * (a - BNR_NCHWC_WINOGRAD2 + 1), error, direct);
+                if (a < BNR_NCHWC_WINOGRAD6 || cin <= BNR_WINOGRAD6_CHANNELS)
+                    assert_true(error <= 1e-5 || error <= 2 * direct);
+            }
+        }
+    }
 }
 
 static void sizes_that_overflow_are_refused(void **state) {
@@ -341,6 +469,8 @@ static void sizes_that_overflow_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes),
+        cmocka_unit_test(random_winograds),
+        cmocka_unit_test(winograd_is_accurate_enough),
         cmocka_unit_test(sizes_that_overflow_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

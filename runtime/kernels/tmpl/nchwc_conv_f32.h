@@ -23,14 +23,13 @@ BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], 
     const vf lo = v_set1(t->lo), hi = v_set1(t->hi);
     BNR_UNROLL
     for (int b = 0; b < nb; b++) {
-        const float *bias = t->bias + b * VW;
-        vf add = v_set1(0);
-        if (t->bias)
-            add = b < nb - 1 || t->last_bias == VW ? v_load(bias) : v_load_n(bias, t->last_bias);
-        BNR_UNROLL
-        for (int i = 0; i < rows * cols; i++)
-            acc[b][i] = v_add(acc[b][i], add);
         const size_t at = (size_t)b * t->dst_block;
+        if (t->bias) {
+            const vf bias = v_load_n(t->bias + b * VW, b < nb - 1 ? VW : t->last_bias);
+            BNR_UNROLL
+            for (int i = 0; i < rows * cols; i++)
+                acc[b][i] = v_add(acc[b][i], bias);
+        }
         if (t->residual) {
             BNR_UNROLL
             for (int i = 0; i < rows * cols; i++)
@@ -118,8 +117,9 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
 #if PIXELS == 14
 #define TILES(X)                                                                                   \
     X(1, 1)                                                                                        \
-    X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12)     \
-        X(1, 13) X(1, 14) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
+    X(1, 2)                                                                                        \
+    X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13)    \
+        X(1, 14) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
 #elif PIXELS == 6
 #define TILES(X) X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(2, 1) X(2, 2) X(2, 3)
 #endif

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// nchwc_winograd_f32: chunks of tiles, each transformed, multiplied and transformed back while it
+// is in the caches. U is the transformed input of a chunk, [point][piece of tiles][block][tile][c],
+// M the product of a pair of output blocks, [point][block][tile][c].
+#include "runtime/kernels/nchwc_winograd_f32.h"
+
+#include <string.h>
+
+#include "runtime/base/checked.h"
+#include "runtime/kernels/scratch.h"
+
+enum { POINTS_LINE_MAX = 8, PATCH_FLOATS = POINTS_LINE_MAX * POINTS_LINE_MAX * BNR_CONV_LANES_MAX };
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static const struct bnr_nchwc_winograd_f32_kernels *select_kernels(unsigned cpu) {
+    static const struct {
+        unsigned needs;
+        const struct bnr_nchwc_winograd_f32_kernels *kernels;
+    } rows[] = {
+#define BNR_KERNEL(isa, needs) {needs, &bnr__nchwc_winograd_f32_##isa},
+#include "runtime/kernels/nchwc_winograd_f32.inc"
+#undef BNR_KERNEL
+    };
+    const struct bnr_nchwc_winograd_f32_kernels *best = NULL;
+    for (size_t i = 0; i < BNR_COUNT(rows); i++) {
+        if ((rows[i].needs & cpu) == rows[i].needs)
+            best = rows[i].kernels;
+    }
+    return best;
+}
+
+// ---- preparing
+// --------------------------------------------------------------------------------------
+
+static bool applies(const struct bnr_nchwc_conv_f32 *c) {
+    const struct bnr_conv_shape *s = &c->s;
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        if (s->kernel[i] != (i == 0 ? 1 : 3) || s->stride[i] != 1 || s->dilation[i] != 1)
+            return false;
+    }
+    return s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain && !c->lanewise;
+}
+
+// An odd number of vectors, so that the points of a tile do not fall into few sets of a cache.
+static bool point_floats(size_t lanes, size_t vectors, size_t *floats) {
+    return vectors < SIZE_MAX / 2 && bnr__size_mul(vectors | 1, lanes, floats);
+}
+
+// Vector instructions of one core, or what takes as long. Measured on a Zen 4 (one multiply-add of
+// 16 lanes a cycle, weights from memory at 6.4 bytes a cycle), ms, this estimate in brackets:
+//
+//   3x3 layer, weights not in a cache    direct       m = 2        m = 4        m = 6
+//     64 ->  64, 56x56                2.09 (2.12)  1.09 (1.05)  0.63 (0.62)  0.60 (0.61)
+//    128 -> 128, 28x28                2.07 (2.13)  1.01 (1.02)  0.62 (0.62)  0.65 (0.68)
+//    256 -> 256, 14x14                2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
+//    512 -> 512,  7x7                 2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
+//    512 -> 512, 28x28                36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
+struct cost {
+    double input, output; // of transforming a block of channels of a tile
+};
+
+static double tiles_of(const struct bnr_nchwc_conv_f32 *c, size_t m) {
+    const struct bnr_conv_shape *s = &c->s;
+    return (double)(s->batch * s->out[0] * ceil_div(s->out[1], m) * ceil_div(s->out[2], m));
+}
+
+static double estimate(const struct bnr_nchwc_conv_f32 *c, size_t m) {
+    static const struct cost costs[] = {{0, 0}, {70, 50}, {230, 170}, {600, 450}};
+    const struct cost *cost = &costs[m / 2];
+    const size_t points = m ? (m + 2) * (m + 2) : 9;
+    const double tiles = tiles_of(c, m ? m : 1),
+                 weights = (double)(points * c->s.cin * c->out_blocks);
+    const double multiply = tiles * weights * 1.05, load = weights * 64 / 6.4;
+    const double slow = multiply > load ? multiply : load, fast = multiply + load - slow;
+    const double transform =
+        tiles * ((double)c->in_blocks * cost->input + (double)c->out_blocks * cost->output);
+    return slow + 0.2 * fast + transform;
+}
+
+enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c) {
+    enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
+    if (!applies(c))
+        return best;
+    double least = estimate(c, 0);
+    for (int m = 2; m <= 6; m += 2) {
+        // The least accurate one has to be clearly faster.
+        const double e = estimate(c, (size_t)m) * (m == 6 ? 1.1 : 1);
+        if (e >= least || (m == 6 && c->s.cin > BNR_WINOGRAD6_CHANNELS))
+            continue;
+        least = e;
+        best = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + m / 2 - 1);
+    }
+    return best;
+}
+
+// As many tiles as keep U near L2, so that the weights go by as rarely as possible; pieces of whole
+// register tiles.
+static size_t choose_chunk(const struct bnr_nchwc_conv_f32 *c, size_t tiles) {
+    enum { U_FLOATS = 32 * 1024 };
+    const size_t pixels = c->kernels->pixels;
+    size_t most = U_FLOATS / (c->points * c->in_blocks * c->lanes) / pixels * pixels;
+    most = max_size(most, 2 * pixels);
+    const size_t chunks = ceil_div(tiles, most);
+    return min_size(ceil_div(ceil_div(tiles, chunks), pixels) * pixels, tiles);
+}
+
+static size_t count_tiles(const struct bnr_nchwc_conv_f32 *c) {
+    return c->planes * c->tile_rows * c->tile_cols;
+}
+
+// Fewer tiles at once, then fewer output blocks, until there is work for every thread.
+static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
+    const size_t tiles = count_tiles(c), pixels = c->kernels->pixels;
+    while (ceil_div(tiles, c->chunk) * c->s.groups < wanted && c->chunk > 2 * pixels)
+        c->chunk = ceil_div(c->chunk / 2, pixels) * pixels;
+    const size_t tasks = ceil_div(tiles, c->chunk) * c->s.groups;
+    if (tasks < wanted) {
+        const size_t parts = ceil_div(wanted, tasks);
+        c->band_blocks = ceil_div(ceil_div(c->out_blocks, parts), BNR_NCHWC_NB) * BNR_NCHWC_NB;
+    }
+}
+
+bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o) {
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t m = 2 * (size_t)(c->algorithm - BNR_NCHWC_WINOGRAD2 + 1);
+    if (!applies(c))
+        return false;
+    c->winograd = &select_kernels(o->cpu)->m[m / 2 - 1];
+    c->tile = m;
+    c->points = (m + 2) * (m + 2);
+    c->planes = s->batch * s->out[0];
+    c->tile_rows = ceil_div(s->out[1], m);
+    c->tile_cols = ceil_div(s->out[2], m);
+    c->copies = o->prologue;
+    c->band_blocks = ceil_div(c->out_blocks, BNR_NCHWC_NB) * BNR_NCHWC_NB;
+    c->slots = bnr__slots_count(o->threads);
+    c->chunk = choose_chunk(c, count_tiles(c));
+    if (c->slots > 1)
+        share(c, 4 * (size_t)c->slots);
+    size_t u, v, packed = c->packed_bytes / 9;
+    return bnr__size_mul(packed, c->points, &c->packed_bytes) &&
+           bnr__size_mul(c->in_blocks, c->chunk, &u) && point_floats(c->lanes, u, &c->u_point) &&
+           point_floats(c->lanes, BNR_NCHWC_NB * c->chunk, &c->m_point) &&
+           bnr__size_mul(c->u_point, c->points, &u) && bnr__size_mul(c->m_point, c->points, &v) &&
+           bnr__size_add(v, PATCH_FLOATS, &v) &&
+           bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
+}
+
+// [group][pair of output blocks][point][channel][nb][c]
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                              const float *weights) {
+    const struct bnr_conv_shape *s = &c->s;
+    struct bnr_winograd_weights t = {.src_lane = s->cin * 9};
+    for (size_t g = 0; g < s->groups; g++) {
+        for (size_t b = 0, nb; b < c->out_blocks; b += nb) {
+            nb = min_size(BNR_NCHWC_NB, c->out_blocks - b);
+            t.dst_point = s->cin * nb * c->lanes;
+            for (size_t i = 0; i < nb; i++) {
+                const size_t first = (b + i) * c->lanes;
+                t.lanes = (int)min_size(c->lanes, s->cout - first);
+                for (size_t ci = 0; ci < s->cin; ci++) {
+                    t.src = weights + ((g * s->cout + first) * s->cin + ci) * 9;
+                    t.dst = dst + (ci * nb + i) * c->lanes;
+                    c->winograd->weights(&t);
+                }
+            }
+            dst += c->points * t.dst_point;
+        }
+    }
+}
+
+// ---- running
+// ----------------------------------------------------------------------------------------
+
+struct job {
+    const struct bnr_nchwc_conv_f32_run *r;
+    const struct bnr_nchwc_finish *finish;
+    struct bnr_slots slots;
+    size_t chunks, block_parts;
+};
+
+struct task {
+    size_t group, block, blocks, tile, tiles;
+    float *u, *m, *patch;
+};
+
+// A tile's first output pixel.
+struct place {
+    size_t image, z, y, x;
+};
+
+static struct place find_tile(const struct bnr_nchwc_conv_f32 *c, size_t tile) {
+    const size_t plane = tile / c->tile_cols / c->tile_rows;
+    return (struct place){
+        .image = plane / c->s.out[0],
+        .z = plane % c->s.out[0],
+        .y = tile / c->tile_cols % c->tile_rows * c->tile,
+        .x = tile % c->tile_cols * c->tile,
+    };
+}
+
+// One block's patch with zeros around the image, which starts at `plane`; first: its channel.
+static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const float *plane,
+                       size_t first, const struct place *p) {
+    const struct bnr_conv_shape *s = &c->s;
+    const struct bnr_nchwc_prologue *pro = &c->prologue;
+    const size_t n = c->tile + 2, lanes = c->lanes;
+    const size_t skip = p->x < s->pad[2] ? s->pad[2] - p->x : 0; // columns left of the image
+    const size_t x = p->x + skip - s->pad[2];
+    const size_t cols = x < s->in[2] && skip < n ? min_size(n - skip, s->in[2] - x) : 0;
+    struct bnr_nchwc_copy copy = {
+        .n = cols,
+        .step = 1,
+        .s = pro->s ? pro->s + first : NULL,
+        .t = pro->t ? pro->t + first : NULL,
+        .lanes = (int)min_size(lanes, s->groups * s->cin - first),
+        .clamp = pro->clamp,
+        .lo = pro->lo,
+        .hi = pro->hi,
+    };
+    memset(patch, 0, n * n * lanes * sizeof *patch);
+    for (size_t i = 0; i < n && cols; i++) {
+        const size_t y = p->y + i - s->pad[1]; // wraps below 0
+        if (y >= s->in[1])
+            continue;
+        copy.dst = patch + (i * n + skip) * lanes;
+        copy.src = plane + (y * s->in[2] + x) * lanes;
+        c->kernels->copy(&copy);
+    }
+}
+
+// How many tiles from p on, in its row of tiles, lie inside of the image with all their patches.
+static size_t count_inside(const struct bnr_nchwc_conv_f32 *c, const struct place *p) {
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t n = c->tile + 2;
+    if (c->copies || p->y < s->pad[1] || p->x < s->pad[2] || p->y - s->pad[1] + n > s->in[1] ||
+        p->x - s->pad[2] + n > s->in[2])
+        return 0;
+    const size_t more = (s->in[2] - n - (p->x - s->pad[2])) / c->tile;
+    return min_size(more + 1, c->tile_cols - p->x / c->tile);
+}
+
+// Input block `block` of tiles first .. last - 1 of the chunk.
+static void transform_input(const struct job *j, const struct task *k, size_t first, size_t last,
+                            size_t block) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t lanes = c->lanes, plane = s->in[1] * s->in[2] * lanes, n = c->tile + 2;
+    struct bnr_winograd_input t = {.dst_point = c->u_point};
+    t.dst = k->u + (first * c->in_blocks + block * (last - first)) * lanes;
+    for (; first < last; first += t.tiles, t.dst += t.tiles * lanes) {
+        const struct place p = find_tile(c, k->tile + first);
+        const float *src = j->r->src + p.image * c->src_image +
+                           ((k->group * c->in_blocks + block) * s->in[0] + p.z) * plane;
+        t.tiles = min_size(count_inside(c, &p), last - first);
+        t.src_row = s->in[2] * lanes;
+        if (t.tiles > 0) {
+            t.src = src + ((p.y - s->pad[1]) * s->in[2] + p.x - s->pad[2]) * lanes;
+        } else {
+            fill_patch(c, k->patch, src, k->group * s->cin + block * lanes, &p);
+            t.tiles = 1;
+            t.src = k->patch;
+            t.src_row = n * lanes;
+        }
+        c->winograd->input(&t);
+    }
+}
+
+// The tiles' pieces, each of one register tile's width.
+static size_t piece_start(const struct bnr_nchwc_conv_f32 *c, const struct task *k, size_t i) {
+    return k->tiles * i / ceil_div(k->tiles, c->kernels->pixels);
+}
+
+static void transform_inputs(const struct job *j, const struct task *k) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {
+        last = piece_start(c, k, ++i);
+        for (size_t block = 0; block < c->in_blocks; block++)
+            transform_input(j, k, first, last, block);
+    }
+}
+
+static void multiply(const struct job *j, const struct task *k, size_t block, size_t nb) {
+    static const size_t no_offset[1] = {0};
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct bnr_nchwc_tile t = {
+        .offset = no_offset,
+        .taps = 1,
+        .blocks = c->in_blocks,
+        .channels = c->lanes,
+        .last_channels = c->s.cin - (c->in_blocks - 1) * c->lanes,
+        .dst_block = k->tiles * c->lanes,
+    };
+    const size_t all = c->s.cin * c->lanes * c->points; // floats of an output block's weights
+    t.weights = c->weights + (k->group * c->out_blocks + block) * all;
+    for (size_t point = 0; point < c->points; point++, t.weights += c->s.cin * nb * c->lanes) {
+        for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {
+            last = piece_start(c, k, ++i);
+            t.src = k->u + point * c->u_point + first * c->in_blocks * c->lanes;
+            t.src_block = (last - first) * c->lanes;
+            t.dst = k->m + point * c->m_point + first * c->lanes;
+            c->kernels->tile(&t, (int)nb, 1, (int)(last - first));
+        }
+    }
+}
+
+static void transform_output(const struct job *j, const struct task *k, size_t tile, size_t block,
+                             const float *m) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const struct bnr_conv_shape *s = &c->s;
+    const struct place p = find_tile(c, k->tile + tile);
+    const size_t channel = block * c->lanes;
+    struct bnr_nchwc_span span = {.image = p.image, .block = k->group * c->out_blocks + block};
+    span.pixel = (p.z * s->out[1] + p.y) * s->out[2] + p.x;
+    span.pixels = min_size(c->tile, s->out[2] - p.x);
+    const size_t at = span.block * j->finish->plane + span.pixel * c->lanes;
+    struct bnr_winograd_output t = {
+        .src = m,
+        .dst = j->r->dst + p.image * c->dst_image + at,
+        .src_point = c->m_point,
+        .dst_row = s->out[2] * c->lanes,
+        .rows = (int)min_size(c->tile, s->out[1] - p.y),
+        .cols = (int)span.pixels,
+        .bias = j->r->bias ? j->r->bias + k->group * s->cout + channel : NULL,
+        .bias_lanes = (int)min_size(c->lanes, s->cout - channel),
+        .residual = j->finish->residual,
+        .clamp = j->finish->clamp,
+        .lo = j->finish->lo,
+        .hi = j->finish->hi,
+    };
+    if (t.residual)
+        t.residual += p.image * j->finish->blocks * j->finish->plane + at;
+    c->winograd->output(&t);
+    for (int i = 0; i < t.rows && j->finish->n_rest; i++, span.pixel += s->out[2]) {
+        span.dst = t.dst + (size_t)i * t.dst_row;
+        bnr__nchwc_finish_rest(j->finish, j->r, &span);
+    }
+}
+
+static void run_task(const struct job *j, size_t index, float *scratch) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct task k = {.u = scratch};
+    k.m = k.u + c->points * c->u_point;
+    k.patch = k.m + c->points * c->m_point;
+    k.block = index % j->block_parts * c->band_blocks;
+    k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
+    index /= j->block_parts;
+    k.tile = index % j->chunks * c->chunk;
+    k.tiles = min_size(c->chunk, count_tiles(c) - k.tile);
+    k.group = index / j->chunks;
+    transform_inputs(j, &k);
+    for (size_t b = k.block, nb; b < k.block + k.blocks; b += nb) {
+        nb = min_size(BNR_NCHWC_NB, k.block + k.blocks - b);
+        multiply(j, &k, b, nb);
+        for (size_t i = 0; i < nb; i++) {
+            for (size_t t = 0; t < k.tiles; t++)
+                transform_output(j, &k, t, b + i, k.m + (i * k.tiles + t) * c->lanes);
+        }
+    }
+}
+
+static void run_tasks(void *cx, size_t begin, size_t end) {
+    struct job *j = cx;
+    void *scratch = bnr__slots_take(&j->slots);
+    for (size_t t = begin; t < end; t++)
+        run_task(j, t, scratch);
+    bnr__slots_give(&j->slots, scratch);
+}
+
+void bnr__nchwc_winograd_run(const struct bnr_nchwc_conv_f32_run *r,
+                             const struct bnr_nchwc_finish *finish, struct bnr_pool *pool) {
+    const struct bnr_nchwc_conv_f32 *c = r->c;
+    struct job j = {.r = r, .finish = finish};
+    j.chunks = ceil_div(count_tiles(c), c->chunk);
+    j.block_parts = ceil_div(c->out_blocks, c->band_blocks);
+    bnr__slots_init(&j.slots, r->scratch, c->slot_bytes, c->slots);
+    bnr__parallel_for(pool, j.chunks * j.block_parts * c->s.groups, 1, run_tasks, &j);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// 3x3 convolution with stride 1 in blocked layout by Winograd's F(m x m, 3x3), m = 2, 4 or 6: input
+// patches of (m + 2)^2 pixels and the kernels are taken to (m + 2)^2 points, at each of which the
+// convolution is a matrix product over channels, and the products back to m x m pixels.
+//
+// Points: 0, infinity and +-1 (m = 2); +-5/8, +-3/2 (m = 4); +-1/2, +-1, +-2 (m = 6). For m = 4
+// these have a third of the error of the usual +-1, +-2. Weights are transformed in double and
+// rounded once.
+//
+// Accuracy, as tests/kernels/test_nchwc_conv_f32.c measures it: the largest error is about 0.6 (m =
+// 2), 2 (m = 4) and 12 times (m = 6) that of the plain sum; by the output's largest magnitude, on
+// random numbers clamped at 0 with 16 .. 512 input channels, 0.2 .. 0.8, 0.9 .. 4 and 5 .. 20 *
+// 10^-6. An infinity or a NaN in the input makes all pixels of its patches NaN.
+#ifndef BNR_KERNELS_NCHWC_WINOGRAD_F32_H
+#define BNR_KERNELS_NCHWC_WINOGRAD_F32_H
+
+#include "runtime/kernels/nchwc_conv_f32.h"
+#include "runtime/kernels/nchwc_finish.h"
+
+// A block of channels of `tiles` patches, m pixels from one to the next, to points.
+struct bnr_winograd_input {
+    const float *src; // first pixel of the first patch
+    float *dst;       // its first point; the next patch's is the next vector
+    size_t tiles, src_row, dst_point;
+};
+
+// Points of a block of channels to rows x cols (at most m x m) pixels.
+struct bnr_winograd_output {
+    const float *src;
+    float *dst;
+    size_t src_point, dst_row;
+    int rows, cols;
+    // Applied in this order where not NULL or false.
+    const float *bias;
+    int bias_lanes;
+    const float *residual; // laid out like dst
+    bool clamp;
+    float lo, hi;
+};
+
+// One input channel's kernels for a block of output channels to points.
+struct bnr_winograd_weights {
+    const float *src; // of the first output channel
+    float *dst;
+    size_t src_lane, dst_point;
+    int lanes; // that exist; the others become 0
+};
+
+struct bnr_winograd_transforms {
+    void (*input)(const struct bnr_winograd_input *t);
+    void (*output)(const struct bnr_winograd_output *t);
+    void (*weights)(const struct bnr_winograd_weights *t);
+};
+
+struct bnr_nchwc_winograd_f32_kernels {
+    const char *isa;
+    struct bnr_winograd_transforms m[3]; // m = 2, 4, 6
+};
+
+#define BNR_KERNEL(isa, needs)                                                                     \
+    extern const struct bnr_nchwc_winograd_f32_kernels bnr__nchwc_winograd_f32_##isa;
+#include "runtime/kernels/nchwc_winograd_f32.inc"
+#undef BNR_KERNEL
+
+// With more input channels m = 6 may exceed an error of 10^-5 and is not chosen.
+enum { BNR_WINOGRAD6_CHANNELS = 64 };
+
+// The algorithm that is expected to be the fastest among those that are accurate enough.
+enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c);
+
+// Parts of nchwc_conv_f32's init, pack and run. init, with c->algorithm set: false where the shape
+// is none for it.
+bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o);
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights);
+void bnr__nchwc_winograd_run(const struct bnr_nchwc_conv_f32_run *r,
+                             const struct bnr_nchwc_finish *finish, struct bnr_pool *pool);
+
+#endif
