@@ -337,6 +337,29 @@ static void chain_runs_in_the_output(void **state) {
     bnr_model_free(m);
 }
 
+// Sum takes any number of inputs, its kernel two.
+static void sum_of_many(void **state) {
+    struct model_builder t;
+    mb_begin(&t, 13, NULL);
+    struct bnr_value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(4, 6));
+    struct bnr_value *y = mb_input(&t, "y", BNR_FLOAT, DIMS(6));
+    mb_output(&t, mb_op(&t, "Sum", y, y, x));
+    struct bnr_model *m = mb_end(&t);
+    struct bnr_session *fast = session_of(m, 0), *plain = session_of(m, BNR_REFERENCE);
+    struct bnr_tensor *in[] = {mb_tensor(BNR_FLOAT, DIMS(4, 6), 1), mb_tensor(BNR_FLOAT, DIMS(6), 2)};
+    struct bnr_tensor *out[2] = {NULL, NULL};
+    run(fast, in, 2, &out[0]);
+    run(plain, in, 2, &out[1]);
+    assert_memory_equal(out[0]->data, out[1]->data, 24 * sizeof(float));
+    for (int i = 0; i < 2; i++) {
+        bnr_tensor_release(in[i]);
+        bnr_tensor_release(out[i]);
+    }
+    bnr_session_free(fast);
+    bnr_session_free(plain);
+    bnr_model_free(m);
+}
+
 // What follows from shapes alone has no step, except where the reference path is asked for.
 static void shape_arithmetic_has_no_steps(void **state) {
     struct model_builder t;
@@ -455,6 +478,7 @@ int main(void) {
         cmocka_unit_test(random_graphs),
         cmocka_unit_test(random_graphs_with_kernels),
         cmocka_unit_test(chain_runs_in_the_output),
+        cmocka_unit_test(sum_of_many),
         cmocka_unit_test(shape_arithmetic_has_no_steps),
         cmocka_unit_test(shapes_from_data),
         cmocka_unit_test(plans_are_cached),

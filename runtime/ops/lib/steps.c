@@ -209,8 +209,10 @@ bool bnr__steps_column(struct bnr_steps *s, enum bnr_eltwise_kind kind, int i) {
 
 bool bnr__steps_binary(struct bnr_steps *s, const struct bnr_node *n, enum bnr_eltwise_kind kind,
                        enum bnr_eltwise_kind swapped) {
+    if (n->n_in != 2)
+        return false;
     const struct bnr_info *other = bnr__steps_info(s, n, 1 - s->chained);
-    if (n->n_in != 2 || !other)
+    if (!other)
         return false;
     if (n->since < 7 && !same_dims(s, other)) // an own rule for broadcasting
         return false;
