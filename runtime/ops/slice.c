@@ -37,6 +37,9 @@ static enum bnr_status check(const struct bnr_node *n, struct bnr_error *err, st
 // One axis: the first index and how many; `step` may be any number but 0.
 static int64_t span(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first) {
     const bool back = step < 0;
+    *first = 0;
+    if (dim == 0)
+        return 0;
     start = start < 0 ? start + dim : start;
     end = end < 0 ? end + dim : end;
     const int64_t low = back ? -1 : 0, high = back ? dim - 1 : dim;

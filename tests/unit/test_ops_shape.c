@@ -213,6 +213,20 @@ static void test_slice(void **unused) {
     }
 }
 
+// There is no first element to begin with, however far the end is.
+static void test_slice_of_nothing(void **unused) {
+    struct ops_test t;
+    ops_test_begin(&t, "Slice", 13, 1);
+    ops_test_in(&t, DIMS(2, 0), NULL);
+    int_input(&t, (int64_t[]){-1}, 1);
+    int_input(&t, (int64_t[]){-100}, 1);
+    int_input(&t, (int64_t[]){1}, 1);
+    int_input(&t, (int64_t[]){-1}, 1);
+    ops_test_ok(&t);
+    ops_test_dims(&t, 0, DIMS(2, 0));
+    ops_test_end(&t);
+}
+
 // ---- Concat and Split
 // -------------------------------------------------------------------------------
 
@@ -631,6 +645,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_slice_of_nothing),
         cmocka_unit_test(test_concat_split),
         cmocka_unit_test(test_split_equal),
         cmocka_unit_test(test_expand_tile),
