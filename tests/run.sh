@@ -7,6 +7,7 @@
 #   tests/run.sh            everything
 #   BUILD=DIR tests/run.sh  build below DIR instead of build/
 #   ONNX_TEST_DATA=DIR      newer ONNX backend test data (default: ../shared/onnx-testdata where it exists)
+#   ORT_LIB=FILE            libonnxruntime.so.1, for the comparison with ONNX Runtime
 #   BNR_MODELS=DIR          real networks as ONNX test directories (default: ../shared/models)
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -104,6 +105,9 @@ counted mnist /usr/bin/python3 tests/models/mnist.py "$build/gcc/bnrun"
 say "conformance"
 counted conformance /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun"
 counted conformance_sanitized /usr/bin/python3 tests/conformance/run.py "$build/sanitized/bnrun"
+
+say "random models beside ONNX Runtime"
+counted differential /usr/bin/python3 tests/conformance/differential.py "$build/gcc/libbnrun.so"
 
 say "real networks"
 counted models /usr/bin/python3 tests/models/networks.py "$build/gcc/bnrun"
