@@ -106,51 +106,81 @@ bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
 // ---- packing weights
 // --------------------------------------------------------------------------------
 
-static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) { // packed, of one output block
-    return c->lanes * c->s.cin * c->taps;
+// Packed, of an output block.
+static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
+    return c->packed_bytes / sizeof(float) / c->out_blocks / (c->lanewise ? 1 : c->s.groups);
 }
 
-// The weights of nb output blocks: [input block][tap][channel of it][nb][c].
-static float *pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
-                          size_t block, size_t nb) {
+// The weights of nb output blocks: [input block][tap][channel of it][nb][c]. Row by row of the
+// model's, as much at a time as the packed form of stays in L1.
+static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
+                        size_t block, size_t nb) {
     const size_t cin = c->s.cin, step = c->plain ? 1 : c->lanes, width = nb * c->lanes;
-    const size_t first = block * c->lanes, used = min_size(width, c->s.cout - first);
-    for (size_t base = 0; base < cin; base += step) {
-        for (size_t tap = 0; tap < c->taps; tap++) {
-            for (size_t ci = base; ci < cin && ci < base + step; ci++, dst += width) {
-                for (size_t i = 0; i < width; i++)
-                    dst[i] = i < used ? w[((first + i) * cin + ci) * c->taps + tap] : 0;
+    const size_t used = min_size(width, c->s.cout - block * c->lanes);
+    for (size_t base = 0, channels; base < cin; base += channels) {
+        channels = min_size(step, cin - base);
+        for (size_t i = 0; i < width; i++) {
+            const float *src = w + (i * cin + base) * c->taps;
+            for (size_t tap = 0; tap < c->taps; tap++) {
+                for (size_t ci = 0; ci < channels; ci++)
+                    dst[(tap * channels + ci) * width + i] = i < used ? src[ci * c->taps + tap] : 0;
             }
         }
+        dst += channels * c->taps * width;
     }
-    return dst;
 }
 
-// [output block][input channel of the group][tap][c].
-static void pack_lanes(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w) {
+// One output block's: [input channel of the group][tap][c].
+static void pack_lanes(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
+                       size_t block) {
     const size_t cout = c->s.groups * c->s.cout, steps = c->s.cin * c->taps;
-    for (size_t first = 0; first < cout; first += c->lanes) {
-        for (size_t k = 0; k < steps; k++, dst += c->lanes) {
-            for (size_t l = 0; l < c->lanes; l++)
-                dst[l] = first + l < cout ? w[(first + l) * steps + k] : 0;
-        }
+    const size_t used = min_size(c->lanes, cout - block * c->lanes);
+    for (size_t k = 0; k < steps; k++, dst += c->lanes) {
+        for (size_t l = 0; l < c->lanes; l++)
+            dst[l] = l < used ? w[l * steps + k] : 0;
+    }
+}
+
+static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
+                      size_t block) {
+    const size_t nb = min_size(BNR_NCHWC_NB, c->out_blocks - block);
+    if (c->algorithm == BNR_NCHWC_DIRECT)
+        pack_blocks(c, dst, w, block, nb);
+    else
+        bnr__nchwc_winograd_pack(c, dst, w, block, nb);
+}
+
+// A part is what goes through a tile at once, or a group where there are several.
+struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 *c) {
+    const size_t k = c->s.cin * c->taps;
+    if (c->lanewise)
+        return (struct bnr_conv_parts){c->out_blocks, c->lanes * k};
+    if (c->s.groups > 1)
+        return (struct bnr_conv_parts){c->s.groups, c->s.cout * k};
+    return (struct bnr_conv_parts){ceil_div(c->out_blocks, BNR_NCHWC_NB),
+                                   BNR_NCHWC_NB * c->lanes * k};
+}
+
+void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *src,
+                                   size_t part) {
+    const size_t block = block_floats(c);
+    if (c->lanewise) {
+        pack_lanes(c, dst + part * block, src, part);
+    } else if (c->s.groups == 1) {
+        part *= BNR_NCHWC_NB;
+        pack_pair(c, dst + part * block, src, part);
+    } else {
+        dst += part * c->out_blocks * block;
+        for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB)
+            pack_pair(c, dst + b * block, src + b * c->lanes * c->s.cin * c->taps, b);
     }
 }
 
 void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                               const float *weights) {
-    if (c->algorithm != BNR_NCHWC_DIRECT) {
-        bnr__nchwc_winograd_pack(c, dst, weights);
-        return;
-    }
-    if (c->lanewise) {
-        pack_lanes(c, dst, weights);
-        return;
-    }
-    for (size_t g = 0; g < c->s.groups; g++, weights += c->s.cout * c->s.cin * c->taps) {
-        for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB)
-            dst = pack_blocks(c, dst, weights, b, min_size(BNR_NCHWC_NB, c->out_blocks - b));
-    }
+    const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(c);
+    for (size_t i = 0; i < parts.n; i++)
+        bnr__nchwc_conv_f32_pack_part(c, dst, weights + i * parts.elems, i);
 }
 
 // ---- running

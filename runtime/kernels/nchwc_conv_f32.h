@@ -138,7 +138,11 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
 // blocked tensor of the output's shape; CHANNEL: [C], plain; ROW: a blocked tensor [N][blocks][c],
 // one number for each image and channel. Not COLUMN.
 bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e);
-// Packs [groups * cout, cin, kernel...] into packed_bytes.
+// Packing [groups * cout, cin, kernel...] into packed_bytes in parts that may be packed at once, as
+// in conv_f32.h; or all of it.
+struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 *c);
+void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *src,
+                                   size_t part);
 void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights);
 
 struct bnr_nchwc_conv_f32_run {

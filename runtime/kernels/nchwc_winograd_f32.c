@@ -157,25 +157,18 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
            bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
 }
 
-// [group][pair of output blocks][point][channel][nb][c]
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
-                              const float *weights) {
+// [point][channel][nb][c]
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
+                              size_t block, size_t nb) {
     const struct bnr_conv_shape *s = &c->s;
     struct bnr_winograd_weights t = {.src_lane = s->cin * 9};
-    for (size_t g = 0; g < s->groups; g++) {
-        for (size_t b = 0, nb; b < c->out_blocks; b += nb) {
-            nb = min_size(BNR_NCHWC_NB, c->out_blocks - b);
-            t.dst_point = s->cin * nb * c->lanes;
-            for (size_t i = 0; i < nb; i++) {
-                const size_t first = (b + i) * c->lanes;
-                t.lanes = (int)min_size(c->lanes, s->cout - first);
-                for (size_t ci = 0; ci < s->cin; ci++) {
-                    t.src = weights + ((g * s->cout + first) * s->cin + ci) * 9;
-                    t.dst = dst + (ci * nb + i) * c->lanes;
-                    c->winograd->weights(&t);
-                }
-            }
-            dst += c->points * t.dst_point;
+    t.dst_point = s->cin * nb * c->lanes;
+    for (size_t i = 0; i < nb; i++) {
+        t.lanes = (int)min_size(c->lanes, s->cout - (block + i) * c->lanes);
+        for (size_t ci = 0; ci < s->cin; ci++) {
+            t.src = weights + (i * c->lanes * s->cin + ci) * 9;
+            t.dst = dst + (ci * nb + i) * c->lanes;
+            c->winograd->weights(&t);
         }
     }
 }

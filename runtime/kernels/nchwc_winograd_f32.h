@@ -71,7 +71,9 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
 // Parts of nchwc_conv_f32's init, pack and run. init, with c->algorithm set: false where the shape
 // is none for it.
 bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o);
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights);
+// pack: the weights of nb output blocks of a group from `block` on, the first of which is *weights.
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
+                              size_t block, size_t nb);
 void bnr__nchwc_winograd_run(const struct bnr_nchwc_conv_f32_run *r,
                              const struct bnr_nchwc_finish *finish, struct bnr_pool *pool);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/kernels/nchwc_conv_f32.h"
 #include "tests/lib/kernel_test.h"
@@ -140,6 +141,17 @@ static void run_once(void *cx) {
     bnr__nchwc_conv_f32_run(&b->run, NULL);
 }
 
+static double pack_seconds(const struct bench *b, const struct bnr_conv_shape *s) {
+    const size_t n = s->cout * s->cin * s->kernel[1] * s->kernel[2];
+    float *w = floats(n * sizeof *w);
+    struct timespec t[2];
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[0]);
+    bnr__nchwc_conv_f32_pack(&b->conv, b->weights, w);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[1]);
+    free(w);
+    return (double)(t[1].tv_sec - t[0].tv_sec) + 1e-9 * (double)(t[1].tv_nsec - t[0].tv_nsec);
+}
+
 static struct bnr_conv_shape shape_of(const struct layer *l) {
     struct bnr_conv_shape s = {.batch = 1,
                                .groups = 1,
@@ -159,7 +171,7 @@ static struct bnr_conv_shape shape_of(const struct layer *l) {
 
 // Seconds; 0 where the algorithm does not apply.
 static double time_layer(const struct layer *l, unsigned cpu, enum bnr_nchwc_algorithm algorithm,
-                         enum bnr_nchwc_algorithm *chosen) {
+                         enum bnr_nchwc_algorithm *chosen, double *pack) {
     const struct bnr_conv_shape s = shape_of(l);
     const struct bnr_nchwc_options o = {
         .cpu = cpu, .threads = 1, .plain = l->cin <= 4, .algorithm = algorithm};
@@ -175,6 +187,7 @@ static double time_layer(const struct layer *l, unsigned cpu, enum bnr_nchwc_alg
     b.run = (struct bnr_nchwc_conv_f32_run){
         .c = &b.conv, .dst = dst, .src = src, .bias = bias, .scratch = scratch};
     const double t = best_seconds(run_once, &b);
+    *pack = pack_seconds(&b, &s);
     *chosen = b.conv.algorithm;
     free(src), free(dst), free(bias), free(scratch), free(b.weights);
     return t;
@@ -187,14 +200,14 @@ int main(int argc, char **argv) {
     unsigned cpu;
     if (!bnr__cpu_level(level, bnr__cpu_detect(), &cpu))
         return 2;
-    double sum = 0, flops = 0;
+    double sum = 0, flops = 0, packing = 0, pack = 0;
     for (size_t i = 0; i < BNR_COUNT(layers); i++) {
         const struct layer *l = &layers[i];
         const struct bnr_conv_shape s = shape_of(l);
         if (network && strcmp(network, l->network) != 0)
             continue;
         enum bnr_nchwc_algorithm chosen;
-        const double t = time_layer(l, cpu, algorithm, &chosen);
+        const double t = time_layer(l, cpu, algorithm, &chosen, &pack);
         const double work =
             2.0 * (double)(s.cin * s.cout * s.kernel[1] * s.kernel[2] * s.out[1] * s.out[2]);
         if (t > 0)
@@ -202,11 +215,13 @@ int main(int argc, char **argv) {
                    "GFLOP/s\n",
                    l->network, l->count, l->cin, l->cout, l->in, l->in, l->kernel_h, l->kernel_w,
                    l->stride, (int)chosen, t * 1e3, work / t * 1e-9);
+        packing += l->count * pack;
         sum += l->count * t;
         flops += l->count * (t > 0 ? work : 0);
         if (i + 1 == BNR_COUNT(layers) || strcmp(l->network, layers[i + 1].network) != 0) {
-            printf("%-13s all: %.2f ms, %.1f GFLOP/s\n", l->network, sum * 1e3, flops / sum * 1e-9);
-            sum = flops = 0;
+            printf("%-13s all: %.2f ms, %.1f GFLOP/s; packing %.1f ms\n", l->network, sum * 1e3,
+                   flops / sum * 1e-9, packing * 1e3);
+            sum = flops = packing = 0;
         }
     }
     return 0;

@@ -123,7 +123,11 @@ static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_po
     const size_t packed = conv.packed_bytes / sizeof(float),
                  scratch = conv.scratch_bytes / sizeof(float);
     float *p = guard_floats(packed), *q = guard_floats(scratch);
-    bnr__nchwc_conv_f32_pack(&conv, p, b->w);
+    const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(&conv);
+    assert_true(parts.n > 0 && (parts.n - 1) * parts.elems < b->nw &&
+                parts.n * parts.elems >= b->nw);
+    for (size_t i = parts.n; i-- > 0;)
+        bnr__nchwc_conv_f32_pack_part(&conv, p, b->w + i * parts.elems, i);
     conv.weights = p;
     conv.e = c->e;
     if (c->prologue)
