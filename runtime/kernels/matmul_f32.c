@@ -72,19 +72,45 @@ static void pack_across(const struct panel *p) {
     for (size_t k = 0; k < p->k; k++) {
         float *dst = p->dst + k * p->width;
         memcpy(dst, p->src + k * p->step, p->count * sizeof *dst);
-        memset(dst + p->count, 0, (p->width - p->count) * sizeof *dst);
+        if (p->count < p->width)
+            memset(dst + p->count, 0, (p->width - p->count) * sizeof *dst);
     }
+}
+
+typedef float quad __attribute__((vector_size(16)));
+
+// dst[k][i] = src[i][k] for 4 x 4 elements.
+static void transpose_quads(float *dst, size_t dst_step, const float *src, size_t src_step) {
+    quad r[4], pair[4], out[4];
+    for (int i = 0; i < 4; i++)
+        memcpy(&r[i], src + (size_t)i * src_step, sizeof r[i]);
+    for (int i = 0; i < 2; i++) {
+        pair[i] = __builtin_shufflevector(r[2 * i], r[2 * i + 1], 0, 4, 1, 5);
+        pair[i + 2] = __builtin_shufflevector(r[2 * i], r[2 * i + 1], 2, 6, 3, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        out[2 * i] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 0, 1, 4, 5);
+        out[2 * i + 1] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 2, 3, 6, 7);
+    }
+    for (int k = 0; k < 4; k++)
+        memcpy(dst + (size_t)k * dst_step, &out[k], sizeof out[k]);
 }
 
 static void pack_along(const struct panel *p) {
     enum { STRIP = 16 }; // reads whole cache lines, writes neighbouring ones
+    const size_t quads = p->count / 4 * 4;
     for (size_t k0 = 0; k0 < p->k; k0 += STRIP) {
-        const size_t k1 = min_size(k0 + STRIP, p->k);
+        const size_t k1 = min_size(k0 + STRIP, p->k), k4 = k0 + (k1 - k0) / 4 * 4;
+        for (size_t i = 0; i < quads; i += 4) {
+            for (size_t k = k0; k < k4; k += 4)
+                transpose_quads(p->dst + k * p->width + i, p->width, p->src + i * p->step + k,
+                                p->step);
+        }
         for (size_t i = 0; i < p->count; i++) {
-            for (size_t k = k0; k < k1; k++)
+            for (size_t k = i < quads ? k4 : k0; k < k1; k++)
                 p->dst[k * p->width + i] = p->src[i * p->step + k];
         }
-        for (size_t k = k0; k < k1; k++)
+        for (size_t k = k0; p->count < p->width && k < k1; k++)
             memset(p->dst + k * p->width + p->count, 0, (p->width - p->count) * sizeof(float));
     }
 }
