@@ -10,7 +10,7 @@
 
 // A block of A [ROWS, KC] and one of B [KC, COLUMNS] share L2. A task has up to TASK_COLUMNS
 // columns, so that packing A for it is worth little beside the product.
-enum { ROWS = 140, COLUMNS = 256, TASK_COLUMNS = 1024 };
+enum { ROWS = 210, COLUMNS = 256, TASK_COLUMNS = 1024 };
 enum { PART = 1 << 17 }; // elements of a plain B that are packed in one go
 
 static size_t min_size(size_t a, size_t b) {
