@@ -318,11 +318,49 @@ static void losses(void **state) {
     ops_test_refused(&t, "label 0 is 3, expected 0 to 2");
 }
 
+// ---- FlexAttention, without bodies (ONNX's own data have them) -------------------------------------------
+
+static double flex_score(const struct ops_test *t, size_t head, size_t q, size_t k) {
+    double sum = 0;
+    for (size_t d = 0; d < SIZE; d++)
+        sum += ops_test_x(t, Q, (head * QUERIES + q) * SIZE + d) *
+               ops_test_x(t, K, (head / (HEADS / SHARED) * KEYS + k) * SIZE + d);
+    return 0.75 * sum;
+}
+
+static void flex_attention(void **state) {
+    struct ops_test t;
+    ops_test_begin_in(&t, "ai.onnx.preview", "FlexAttention", 1, 1);
+    ops_test_in(&t, DIMS(BATCH, HEADS, QUERIES, SIZE), NULL);
+    ops_test_in(&t, DIMS(BATCH, SHARED, KEYS, SIZE), NULL);
+    ops_test_in(&t, DIMS(BATCH, SHARED, KEYS, V_SIZE), NULL);
+    bnr__node_set_attr_float(t.node, "scale", 0.75f);
+    ops_test_ok(&t);
+    ops_test_dims(&t, 0, DIMS(BATCH, HEADS, QUERIES, V_SIZE));
+    for (size_t i = 0; i < BATCH * HEADS * QUERIES * V_SIZE; i++) {
+        const size_t d = i % V_SIZE, q = i / V_SIZE % QUERIES, head = i / V_SIZE / QUERIES;
+        double above = 0, below = 0;
+        for (size_t k = 0; k < KEYS; k++) {
+            const double e = exp(flex_score(&t, head, q, k));
+            above += e * ops_test_x(&t, V, (head / (HEADS / SHARED) * KEYS + k) * V_SIZE + d);
+            below += e;
+        }
+        near(ops_test_y(&t, 0, i), above / below);
+    }
+    ops_test_end(&t);
+    ops_test_begin_in(&t, "ai.onnx.preview", "FlexAttention", 1, 1);
+    ops_test_in(&t, DIMS(1, 3, 2, 4), NULL);
+    ops_test_in(&t, DIMS(1, 2, 2, 4), NULL);
+    ops_test_in(&t, DIMS(1, 2, 2, 4), NULL);
+    ops_test_refused(&t, "3 query heads do not share 2 key heads");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention),        cmocka_unit_test(attention_refusals),
         cmocka_unit_test(rotary_embedding), cmocka_unit_test(linear_attention),
-        cmocka_unit_test(causal_conv),      cmocka_unit_test(losses),
+        cmocka_unit_test(causal_conv),      cmocka_unit_test(flex_attention),
+        cmocka_unit_test(losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
