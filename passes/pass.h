@@ -46,6 +46,10 @@ enum bnr_status bnr__passes_run(struct bnr_model *m, const struct bnr_options *o
                                 unsigned groups, struct bnr_error *err);
 const struct bnr_pass *bnr__pass_at(size_t i); // in order; NULL past the end
 
+// Every Gradient node of a resolved model becomes the nodes that compute it.
+enum bnr_status bnr__expand_gradients(struct bnr_model *m, struct bnr_error *err);
+bool bnr__has_gradients(struct bnr_model *m);
+
 // For BNR_PROMOTE_DOUBLE: every float tensor, attribute and declared type becomes float64.
 enum bnr_status bnr__promote_f64(struct bnr_model *m, struct bnr_error *err);
 

@@ -142,6 +142,9 @@ enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_m
     BNR_TRY(bnr__options_check(options, err));
     copy->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
     BNR_TRY(bnr__model_resolve(copy, NULL, err));
+    if (bnr__has_gradients(copy))
+        return bnr__fail(err, BNR_UNSUPPORTED,
+                         "a model with Gradient nodes, which name values, cannot be rewritten");
     BNR_TRY(bnr__model_infer(copy, err));
     enum bnr_status st = BNR_OK;
     if (options->flags & BNR_KEEP_STATISTICS)
