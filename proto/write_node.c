@@ -211,13 +211,25 @@ struct node_cx {
     struct bnr_bytes source;
 };
 
+// What the file leaves out at the end by "" is not among the node's inputs any more.
+static void put_inputs(const struct node_cx *c, struct bnr_sink *s) {
+    const struct bnr_node *n = c->n;
+    struct bnr_wire source = bnr__wire(c->source);
+    struct bnr_wire_field f;
+    int count = 0;
+    for (int i = 0; i < n->n_in; i++)
+        bnr__put_text(s, BNR_NODE_INPUT, n->in[i] ? n->in[i]->name : "");
+    while (bnr__wire_next(&source, &f))
+        if (f.id == BNR_NODE_INPUT && count++ >= n->n_in && f.payload.size == 0)
+            bnr__put_text(s, BNR_NODE_INPUT, "");
+}
+
 static void emit_node(struct bnr_sink *s, void *cx) {
     struct node_cx *c = cx;
     const struct bnr_node *n = c->n;
     const ProtobufCMessageDescriptor *type = &onnx__node_proto__descriptor;
     struct finder attrs = {c->source, BNR_NODE_ATTRIBUTE, NULL};
-    for (int i = 0; i < n->n_in; i++)
-        bnr__put_text(s, BNR_NODE_INPUT, n->in[i] ? n->in[i]->name : "");
+    put_inputs(c, s);
     for (int i = 0; i < n->n_out; i++)
         bnr__put_text(s, BNR_NODE_OUTPUT, n->out[i] ? n->out[i]->name : "");
     bnr__put_name(c->w, s, c->source, BNR_NODE_NAME, n->name);

@@ -76,8 +76,14 @@ static bool remake(struct restoring *r, const struct bnr_node *p, struct bnr_val
 static struct bnr_value *input_of(struct restoring *r, struct bnr_value *old, struct bnr_node *before,
                                   int depth) {
     struct bnr_value *v = bnr__value_find(r->g, old->name);
-    if (v)
-        return same_as_before(r->before, v) && (!v->producer || !old->tensor) ? v : NULL;
+    if (v && (!same_as_before(r->before, v) || (v->producer && old->tensor)))
+        return NULL;
+    if (v) {
+        const struct bnr_node *p = maker(r, v);
+        if (p && depth > 0)
+            remake(r, p, v, before, depth - 1); // or else the constant stays one
+        return v;
+    }
     if (old->graph != r->origin || (!old->tensor && !old->producer) || depth == 0)
         return NULL;
     enum bnr_status st = bnr__value_new(&v, r->g, old->name, r->err);
@@ -195,24 +201,41 @@ static enum bnr_status keep_name(struct restoring *r, const struct bnr_node *bn)
     return BNR_OK;
 }
 
-// Nodes made again stand in front of their readers; the file may have had them elsewhere. Where every node
-// is one of the file, all go back to its order.
+// A node that the file does not have goes behind the one that it reads.
+static void place_new(struct restoring *r, const struct bnr_map *ours) {
+    struct bnr_node *next;
+    for (struct bnr_node *n = r->g->first; n && !bnr__map_get(ours, n->label); n = next) {
+        next = n->next;
+        for (int i = 0; i < n->n_in; i++) {
+            struct bnr_node *p = n->in[i] ? n->in[i]->producer : NULL;
+            if (!p || p->graph != r->g)
+                continue;
+            bnr__node_move(n, p->next);
+            break;
+        }
+    }
+}
+
+// Nodes made again stand in front of their readers; the file may have had them elsewhere. All of the file go
+// back to its order, where labels tell them apart.
 static enum bnr_status restore_order(struct restoring *r) {
-    struct bnr_map nodes;
-    size_t found = 0;
-    bnr__map_init(&nodes, &r->g->model->arena);
+    struct bnr_map now, ours;
+    bnr__map_init(&now, &r->g->model->arena);
+    bnr__map_init(&ours, &r->g->model->arena);
     for (struct bnr_node *n = r->g->first; n; n = n->next)
-        if (!bnr__map_set(&nodes, n->label, n))
+        if (!bnr__map_set(&now, n->label, n))
             return bnr__no_memory(r->err);
-    for (const struct bnr_node *p = r->origin->first; p; p = p->next)
-        found += bnr__map_get(&nodes, p->label) != NULL;
-    if (found != r->g->n_nodes || nodes.count != found)
+    for (struct bnr_node *p = r->origin->first; p; p = p->next)
+        if (!bnr__map_set(&ours, p->label, p))
+            return bnr__no_memory(r->err);
+    if (now.count != r->g->n_nodes || ours.count != r->origin->n_nodes)
         return BNR_OK;
     for (const struct bnr_node *p = r->origin->first; p; p = p->next) {
-        struct bnr_node *n = bnr__map_get(&nodes, p->label);
+        struct bnr_node *n = bnr__map_get(&now, p->label);
         if (n)
             bnr__node_move(n, NULL);
     }
+    place_new(r, &ours);
     return BNR_OK;
 }
 
