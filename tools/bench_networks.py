@@ -23,67 +23,7 @@ import subprocess
 import sys
 import time
 
-# Indices into the table of functions of ONNX Runtime's C API, version 1.
-CREATE_ENV, CREATE_SESSION, RUN, CREATE_OPTIONS, SET_INTRA, SET_INTER = 3, 7, 9, 10, 24, 25
-INPUT_COUNT, OUTPUT_COUNT, INPUT_NAME, OUTPUT_NAME = 30, 31, 36, 37
-CREATE_TENSOR, CREATE_CPU_MEMORY, DEFAULT_ALLOCATOR, RELEASE_STATUS, RELEASE_VALUE, ERROR_MESSAGE = 49, 69, 78, 93, 96, 2
-FLOAT = 1
-
-
-class Ort:
-    """Just enough of ONNX Runtime's C API to time a network with one float input."""
-
-    def __init__(self, path):
-        lib = C.CDLL(path)
-        lib.OrtGetApiBase.restype = C.POINTER(C.c_void_p)
-        get_api = C.CFUNCTYPE(C.c_void_p, C.c_uint32)(lib.OrtGetApiBase()[0])
-        self.table = C.cast(get_api(1), C.POINTER(C.c_void_p))
-        self.env, self.memory, self.allocator = C.c_void_p(), C.c_void_p(), C.c_void_p()
-        self.call(CREATE_ENV, C.c_int(4), C.c_char_p(b'bench'), C.byref(self.env))
-        self.call(CREATE_CPU_MEMORY, C.c_int(1), C.c_int(0), C.byref(self.memory))
-        self.call(DEFAULT_ALLOCATOR, C.byref(self.allocator))
-
-    def function(self, index, result, *args):
-        return C.CFUNCTYPE(result, *args)(self.table[index])
-
-    def call(self, index, *args):
-        types = [C.c_void_p if hasattr(a, '_obj') else type(a) for a in args]
-        args = [C.cast(a, C.c_void_p) if hasattr(a, '_obj') else a for a in args]
-        status = self.function(index, C.c_void_p, *types)(*args)
-        if status:
-            message = self.function(ERROR_MESSAGE, C.c_char_p, C.c_void_p)(status)
-            sys.exit(f'ONNX Runtime: {message.decode(errors="replace")}')
-
-    def load(self, model, threads):
-        options, self.session = C.c_void_p(), C.c_void_p()
-        self.call(CREATE_OPTIONS, C.byref(options))
-        self.call(SET_INTRA, options, C.c_int(threads))
-        self.call(SET_INTER, options, C.c_int(1))
-        self.call(CREATE_SESSION, self.env, C.c_char_p(model.encode()), options, C.byref(self.session))
-
-    def names(self, count, name):
-        n = C.c_size_t()
-        self.call(count, self.session, C.byref(n))
-        found = [C.c_char_p() for _ in range(n.value)]
-        for i, p in enumerate(found):
-            self.call(name, self.session, C.c_size_t(i), self.allocator, C.byref(p))
-        return (C.c_char_p * n.value)(*[p.value for p in found])
-
-    def bind(self, data, dims):
-        self.inputs, self.outputs = self.names(INPUT_COUNT, INPUT_NAME), self.names(OUTPUT_COUNT, OUTPUT_NAME)
-        array = (C.c_int64 * len(dims))(*dims)
-        self.value = C.c_void_p()
-        self.call(CREATE_TENSOR, self.memory, C.cast(data, C.c_void_p), C.c_size_t(C.sizeof(data)),
-                  C.cast(array, C.c_void_p), C.c_size_t(len(dims)), C.c_int(FLOAT), C.byref(self.value))
-
-    def run(self):
-        out = (C.c_void_p * len(self.outputs))()
-        self.call(RUN, self.session, C.c_void_p(), C.cast(self.inputs, C.c_void_p),
-                  C.cast(C.byref(self.value), C.c_void_p), C.c_size_t(1), C.cast(self.outputs, C.c_void_p),
-                  C.c_size_t(len(self.outputs)), C.cast(out, C.c_void_p))
-        release = self.function(RELEASE_VALUE, None, C.c_void_p)
-        for v in out:
-            release(v)
+from ort import Ort, OrtError
 
 
 def peak_mib():
@@ -147,7 +87,10 @@ def main():
     p.add_argument('--child', action='store_true')
     args = p.parse_args()
     if args.child:
-        return ort_process(args)
+        try:
+            return ort_process(args)
+        except OrtError as e:
+            sys.exit(f'ONNX Runtime: {e}')
     print('| network | threads | bnrun ms | ONNX Runtime ms | times faster | load ms | its load ms | MiB | its MiB |')
     print('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
     for model in args.models:
