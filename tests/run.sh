@@ -111,6 +111,7 @@ counted differential /usr/bin/python3 tests/conformance/differential.py "$build/
 
 say "real networks"
 counted models /usr/bin/python3 tests/models/networks.py "$build/gcc/bnrun"
+counted folded /usr/bin/python3 tests/models/folded.py "$build/gcc/bnrun"
 
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -355,11 +355,19 @@ static double unit(enum bnr_dtype dtype) {
     }
 }
 
+// Not what decides shapes: the scales of a Resize, which stand behind a Cast here.
+static bool may_move(const struct bnr_value *v) {
+    for (size_t i = 0; i < v->n_uses; i++)
+        if (bnr__node_is(v->uses[i].node, "", "Cast") || bnr__node_is(v->uses[i].node, "", "Resize"))
+            return false;
+    return bnr__value_is_constant(v) && v->tensor->dtype == BNR_DOUBLE;
+}
+
 static enum bnr_status nudge_graph(struct bnr_graph *g, void *cx) {
     struct net *t = cx;
     for (size_t i = 0; i < g->n_values; i++) {
         struct bnr_value *v = g->values[i];
-        if (!bnr__value_is_constant(v) || v->tensor->dtype != BNR_DOUBLE)
+        if (!may_move(v))
             continue;
         struct bnr_tensor *moved;
         BNR_TRY(bnr__tensor_clone(&moved, NULL, v->tensor, &t->err));
@@ -417,7 +425,13 @@ static void rewrite(struct net *t, struct bnr_model **out, const struct bnr_mode
     must(t, bnr__model_resolve(*out, NULL, &t->err));
     must(t, bnr__model_verify(*out, &t->err));
     must(t, bnr__model_infer(*out, &t->err));
-    must(t, bnr__passes_run(*out, &t->options, groups, &t->err));
+    const enum bnr_status st = bnr__passes_run(*out, &t->options, groups, &t->err);
+    if (st != BNR_OK) {
+        struct bnr_text text = {0};
+        bnr__print_text(&text, m);
+        fprintf(stderr, "---- before\n%s", text.data);
+        must(t, st);
+    }
     must(t, bnr__model_verify(*out, &t->err));
 }
 
@@ -473,7 +487,7 @@ void net_fold(struct net *t, unsigned groups) {
     }
 }
 
-enum { MAX_FILE = 1 << 20 };
+enum { MAX_FILE = 1 << 22 };
 
 static void write_to(struct net *t, char *path, size_t size, const char *what,
                      const struct bnr_model *m, const struct bnr_model *origin) {

@@ -14,7 +14,7 @@
 
 #include "graph/op.h"
 
-enum { MOST_ELEMENTS = 2000, MAX_OUTPUTS = 7 };
+enum { MOST_ELEMENTS = 2000, MOST_CHANNELS = 48, MAX_OUTPUTS = 7 };
 
 static int pick(struct random_net *r, int n) {
     return (int)net_random(&r->t, 0, n) % n;
@@ -163,7 +163,7 @@ static void conv_attrs(struct random_net *r, int spatial, const int64_t *k, bool
 }
 
 static void step_conv(struct random_net *r, struct random_item *x) {
-    if (x->rank < 3)
+    if (x->rank < 3 || x->dims[1] > MOST_CHANNELS)
         return;
     const bool transposed = chance(r, 4);
     const int64_t c = x->dims[1];
@@ -385,7 +385,7 @@ static void step_join(struct random_net *r, struct random_item *x) {
 
 // A branch that ends in Add, both sides linear, or one of them x itself.
 static void step_residual(struct random_net *r, struct random_item *x) {
-    if (x->rank < 3)
+    if (x->rank < 3 || x->dims[1] > MOST_CHANNELS)
         return;
     struct bnr_value *side[2] = {x->v, x->v};
     struct net *t = &r->t;
