@@ -245,6 +245,7 @@ static void run_pixels(const struct job *j, const struct task *k, struct bnr_nch
             const size_t col = k->band.cols * i / pieces, end = k->band.cols * (i + 1) / pieces;
             t->src = v->src + row * v->src_row + col * v->step;
             run_tile(j, k, t, image, block, nb, row, (int)rows, col, (int)(end - col));
+            t->ahead += t->ahead_step * c->s.cin * c->taps;
         }
     }
 }
@@ -260,6 +261,17 @@ static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, si
     t->last_bias = (int)min_size(c->lanes, cout - last);
 }
 
+// The next blocks' weights come from memory in equal shares while the tiles of these are computed,
+// unless both together would fill L2.
+static void fetch_ahead(const struct bnr_nchwc_conv_f32 *c, const struct task *k,
+                        struct bnr_nchwc_tile *t, size_t nb) {
+    enum { MOST_FLOATS = 80 * 1024 };
+    const size_t width = nb * c->lanes;
+    const size_t tiles = k->images * k->band.rows * ceil_div(k->band.cols, c->kernels->pixels);
+    t->ahead = t->weights + width * c->s.cin * c->taps;
+    t->ahead_step = width * c->s.cin * c->taps > MOST_FLOATS ? 0 : ceil_div(width, tiles);
+}
+
 static void run_direct(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                        float *copy) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
@@ -272,6 +284,7 @@ static void run_direct(const struct job *j, const struct task *k, struct bnr_nch
     for (size_t b = k->block, nb; b < k->block + k->blocks; b += nb) {
         nb = min_size(BNR_NCHWC_NB, k->block + k->blocks - b);
         set_blocks_of_tile(j, t, k->band.group, b, nb);
+        fetch_ahead(c, k, t, nb);
         for (size_t i = 0; i < k->images; i++) {
             v.src = first + i * step;
             run_pixels(j, k, t, &v, k->image + i, b, (int)nb);

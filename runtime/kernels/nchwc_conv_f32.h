@@ -27,6 +27,10 @@ struct bnr_nchwc_tile {
     const size_t *offset;
     size_t taps, blocks, channels, last_channels; // channels: of every block but the last
     size_t src_block, src_row;
+    // Weights that will be needed next and may be far: these are fetched, so many floats further on
+    // with every channel; none if that is 0.
+    const float *ahead;
+    size_t ahead_step;
     float *dst;
     size_t dst_block, dst_row;
     // Applied in this order where not NULL or false.

@@ -297,13 +297,19 @@ static void multiply(const struct job *j, const struct task *k, size_t block, si
     };
     const size_t all = c->s.cin * c->lanes * c->points; // floats of an output block's weights
     t.weights = c->weights + (k->group * c->out_blocks + block) * all;
-    for (size_t point = 0; point < c->points; point++, t.weights += c->s.cin * nb * c->lanes) {
+    const size_t step = c->s.cin * nb * c->lanes; // of a point's
+    // Fetching ahead pays where the product takes longer than memory, which fetches anyway.
+    if (k->tiles > 24)
+        t.ahead_step = ceil_div(nb * c->lanes, ceil_div(k->tiles, c->kernels->pixels));
+    for (size_t point = 0; point < c->points; point++, t.weights += step) {
+        t.ahead = t.weights + step;
         for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {
             last = piece_start(c, k, ++i);
             t.src = k->u + point * c->u_point + first * c->in_blocks * c->lanes;
             t.src_block = (last - first) * c->lanes;
             t.dst = k->m + point * c->m_point + first * c->lanes;
             c->kernels->tile(&t, (int)nb, 1, (int)(last - first));
+            t.ahead += t.ahead_step * c->s.cin;
         }
     }
 }

@@ -48,30 +48,49 @@ BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], 
     }
 }
 
-BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols,
-                     const int step) {
+// One input channel for all output channels of the tile.
+BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, size_t row,
+                            const int nb, const int rows, const int cols, const int step) {
+    vf wv[NB];
+    BNR_UNROLL
+    for (int j = 0; j < nb; j++)
+        wv[j] = v_load(w + j * VW);
+    BNR_UNROLL
+    for (int i = 0; i < rows * cols; i++) {
+        const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
+        BNR_UNROLL
+        for (int j = 0; j < nb; j++)
+            acc[j][i] = v_fma(wv[j], xv, acc[j][i]);
+    }
+}
+
+BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
-    const float *w = t->weights, *block = t->src;
-    const size_t row = t->src_row;
+    const float *w = t->weights, *block = t->src, *ahead = t->ahead;
+    const size_t row = t->src_row, ahead_step = t->ahead_step;
     for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
         const size_t channels = b > 1 ? t->channels : t->last_channels;
         for (size_t tap = 0; tap < t->taps; tap++) {
             const float *x = block + t->offset[tap], *end = x + channels;
-            for (; x < end; x++, w += nb * VW) {
-                vf wv[NB];
-                BNR_UNROLL
-                for (int j = 0; j < nb; j++)
-                    wv[j] = v_load(w + j * VW);
-                BNR_UNROLL
-                for (int i = 0; i < rows * cols; i++) {
-                    const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
-                    BNR_UNROLL
-                    for (int j = 0; j < nb; j++)
-                        acc[j][i] = v_fma(wv[j], xv, acc[j][i]);
-                }
-            }
+            for (const float *last = ahead + channels * ahead_step; ahead < last; ahead += 16)
+                __builtin_prefetch(ahead);
+            for (; x < end; x++, w += nb * VW)
+                add_channel(acc, x, w, row, nb, rows, cols, VW);
         }
+    }
+    finish_tile(t, acc, nb, rows, cols);
+}
+
+// Blocks of one channel, neighbouring pixels next to each other.
+BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const int rows,
+                           const int cols) {
+    vf acc[NB][PIXELS];
+    clear_tile(acc, nb, rows * cols);
+    const float *w = t->weights, *block = t->src;
+    for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
+        for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW)
+            add_channel(acc, block + t->offset[tap], w, t->src_row, nb, rows, cols, 1);
     }
     finish_tile(t, acc, nb, rows, cols);
 }
@@ -99,16 +118,16 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
 
 #define TILE(rows, cols)                                                                           \
     static void tile_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
-        tile(t, 1, rows, cols, VW);                                                                \
+        tile(t, 1, rows, cols);                                                                    \
     }                                                                                              \
     static void tile_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
-        tile(t, 2, rows, cols, VW);                                                                \
+        tile(t, 2, rows, cols);                                                                    \
     }                                                                                              \
     static void plain_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
-        tile(t, 1, rows, cols, 1);                                                                 \
+        tile_plain(t, 1, rows, cols);                                                              \
     }                                                                                              \
     static void plain_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
-        tile(t, 2, rows, cols, 1);                                                                 \
+        tile_plain(t, 2, rows, cols);                                                              \
     }                                                                                              \
     static void lanes_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
         tile_of_lanes(t, rows, cols);                                                              \
@@ -119,8 +138,9 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
     X(1, 1)                                                                                        \
     X(1, 2)                                                                                        \
     X(1, 3)                                                                                        \
-    X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14)   \
-        X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
+    X(1, 4)                                                                                        \
+    X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14) X(2, 1)   \
+        X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
 #elif PIXELS == 6
 #define TILES(X) X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(2, 1) X(2, 2) X(2, 3)
 #endif
