@@ -153,7 +153,7 @@ static enum bnr_status copy_history(struct bnr_copy *c, struct bnr_node *to, con
     return copy_origins(c, to, n);
 }
 
-// When all nodes are there: a head may stand in front of a member or behind it.
+// When all nodes are there: a head may stand in front of a member or behind it, or be gone.
 static void copy_marks(const struct bnr_copy *c, const struct bnr_graph *from) {
     for (const struct bnr_node *n = from->first; n && c->from; n = n->next)
         if (n->fused_into)

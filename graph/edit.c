@@ -142,18 +142,7 @@ void bnr__node_set_output(struct bnr_node *n, int index, struct bnr_value *v) {
     }
 }
 
-// Members of n's prologue stand alone once n is gone. (Its epilogue reads what n makes: that is gone already.)
-static void forget_prologue(const struct bnr_node *n) {
-    for (const struct bnr_node *head = n; n->n_in > 0 && n->in[0]; n = n->in[0]->producer) {
-        struct bnr_node *p = n->in[0]->producer;
-        if (!p || p->fused_into != head)
-            return;
-        p->fused_into = NULL;
-    }
-}
-
 void bnr__node_remove(struct bnr_node *n) {
-    forget_prologue(n);
     for (int i = 0; i < n->n_in; i++)
         bnr__use_drop(n, i);
     for (size_t a = 0; a < n->n_attrs; a++)

@@ -150,9 +150,10 @@ struct bnr_node {
     struct bnr_attr *attrs;
     size_t n_attrs;
     // Set by the fusion passes: run inside `fused_into`'s step when its kernel can, else as a step of
-    // its own. A hint: it changes no result. Members are single-use chains; the head has NULL here. Those
-    // behind the head are its epilogue, those in front of its input 0 its prologue. The kernel checks
-    // shapes: the other operand of an Add may turn out to broadcast.
+    // its own. A hint: it changes no result, and one that rewriting made stale (the head may be gone) means
+    // nothing. Members are single-use chains; the head has NULL here. Those behind the head are its
+    // epilogue, those in front of its input 0 its prologue. The kernel checks shapes: the other operand of
+    // an Add may turn out to broadcast.
     struct bnr_node *fused_into;
     struct bnr_bn **origins; // which BatchNormalizations of the file this node carries
     size_t n_origins;

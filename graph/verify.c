@@ -19,7 +19,6 @@ struct verifier {
 };
 
 enum { SEEN = 1, DONE = 2 };
-enum { MAX_MEMBERS = 64 };
 
 #define CHECK(v, condition, code, ...)                                                             \
     do {                                                                                           \
@@ -196,19 +195,6 @@ static enum bnr_status verify_outputs(struct verifier *v, const struct bnr_node 
     return BNR_OK;
 }
 
-// Whether n belongs to the chain of single readers in front of its head.
-static bool leads_to(const struct bnr_node *n, const struct bnr_node *head) {
-    for (int i = 0; i < MAX_MEMBERS && n->fused_into == head; i++) {
-        const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
-        if (!y || y->n_uses != 1 || !y->uses[0].node || y->uses[0].index != 0)
-            return false;
-        n = y->uses[0].node;
-        if (n == head)
-            return true;
-    }
-    return false;
-}
-
 static enum bnr_status verify_node(struct verifier *v, const struct bnr_graph *g,
                                    const struct bnr_node *n) {
     CHECK(v, n->name && n->op_type && n->domain && n->overload && n->label, BNR_INTERNAL,
@@ -226,10 +212,8 @@ static enum bnr_status verify_node(struct verifier *v, const struct bnr_graph *g
     for (size_t i = 0; i < n->n_attrs; i++)
         BNR_TRY(verify_attr(v, n, &n->attrs[i]));
     const struct bnr_node *head = n->fused_into;
-    CHECK(v, !head || (head->graph == g && !head->fused_into &&
-                       ((v->nodes[head->id] & DONE) || leads_to(n, head))),
-          BNR_INTERNAL, "node '%s' is fused into a node that is gone, fused itself or none of its readers",
-          n->label);
+    CHECK(v, !head || !head->graph || (head->graph == g && head != n && !head->fused_into),
+          BNR_INTERNAL, "node '%s' is fused into itself, a fused node or one of another graph", n->label);
     for (size_t i = 0; i < n->n_origins; i++)
         CHECK(v, n->origins && n->origins[i], BNR_INTERNAL, "node '%s': origin %zu is missing", n->label, i);
     v->nodes[n->id] |= DONE;

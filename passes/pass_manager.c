@@ -178,8 +178,10 @@ static enum bnr_status run_groups(struct bnr_pass_cx *cx) {
     for (size_t s = 0; s < BNR_COUNT(stages); s++) {
         struct pass_list list = {.n = 0};
         const unsigned only = stages[s] & ~(unsigned)BNR_PASS_CLEAN;
+        // An affine that was moved for our kernels may meet others there.
+        const unsigned again = s > 0 && (cx->groups & BNR_PASS_FUSE) ? BNR_PASS_FOLD : 0;
         for (size_t i = 0; i < BNR_COUNT(table); i++)
-            if (table[i]->group & stages[s] & cx->groups)
+            if (table[i]->group & (stages[s] | again) & cx->groups)
                 list.passes[list.n++] = table[i];
         cx->settled = s > 0 || !(cx->groups & BNR_PASS_FOLD);
         if (s == 0 || (cx->groups & only))

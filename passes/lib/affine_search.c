@@ -120,7 +120,7 @@ static bool leave(struct bnr_way *way, struct bnr_value *v, const struct bnr_aff
     struct bnr_node *p = v->producer;
     if (way->leaves >= way->may_leave || way->changed || p == way->node ||
         v->uses[0].node == way->node || !bnr__affine_has_node(p, a) ||
-        (!way->cx->settled && !is_one_node(way, p, a)) ||
+        (way->may_leave == 1 && !is_one_node(way, p, a)) ||
         (!bnr__hosted_behind(v) && !bnr__hosted_in_front(v)) ||
         find_step(way, BNR_WAY_LEAVE, p, v->producer_index))
         return false;
@@ -347,7 +347,7 @@ static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_
 
 // Something of it is gone for good, not only split up.
 static bool is_worth_it(struct bnr_way *way) {
-    if (way->leaves == 0 || way->cx->settled)
+    if (way->leaves == 0 || way->may_leave > 1)
         return true;
     for (int i = 0; i < way->n_steps; i++)
         if (way->steps[i].kind == BNR_WAY_AFTER || way->steps[i].kind == BNR_WAY_BEFORE)

@@ -47,7 +47,8 @@ struct bnr_way {
 struct bnr_way_rules {
     bool forward;  // with the flow of data, else against it
     bool may_merge; // in another affine
-    int may_leave;  // in so many affines of their own, which some other step takes along
+    int may_leave;  // in so many affines of their own, which some other step takes along. 1: only where an
+                    // operator takes in another part, and as one node of a file
 };
 
 // Looks for a way from `node`. `view` is node's.

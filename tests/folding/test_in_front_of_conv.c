@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patterns 8, 9 and 10: an affine in front of Conv and ConvTranspose. The scale always folds; the
-// shift only where every output sees all taps of the kernel.
+// Pattern 8: an affine in front of Conv and ConvTranspose. The scale always folds; the shift is a bias
+// where every output sees all taps of the kernel (test_border.c: where not).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ static void padding(void **state) {
         net_output(&t, y);
         net_fold(&t, FOLD);
         net_expect(&t, k == 3 ? "Conv" : "BatchNormalization Conv");
-        net_expect_bn(&t, "bn", k == 3 ? BNR_BN_FOLDED : BNR_BN_KEPT, k == 3 ? "conv" : "pads");
+        net_expect_bn(&t, "bn", k == 3 ? BNR_BN_FOLDED : BNR_BN_KEPT, k == 3 ? "conv" : "border");
         net_end(&t);
     }
 }
@@ -112,7 +112,7 @@ static void transposed(void **state) {
         net_fold(&t, FOLD);
         net_expect(&t, k ? "BatchNormalization ConvTranspose" : "ConvTranspose");
         if (k)
-            net_expect_bn(&t, "bn", BNR_BN_KEPT, "same taps");
+            net_expect_bn(&t, "bn", BNR_BN_KEPT, "border");
         net_end(&t);
     }
 }

@@ -123,7 +123,9 @@ static void test_nodes(void **state) {
     DAMAGE(struct bnr_value *, a->producer->out[0], b, BNR_INTERNAL, "'a'");
     DAMAGE(struct bnr_value *, a->producer->out[0], NULL, BNR_INTERNAL, "'a'");
     DAMAGE(size_t, a->producer->n_origins, 1, BNR_INTERNAL, "origin");
+    b->producer->fused_into = c->producer;
     DAMAGE(struct bnr_node *, a->producer->fused_into, b->producer, BNR_INTERNAL, "fused");
+    b->producer->fused_into = NULL;
     DAMAGE(struct bnr_node *, b->producer->fused_into, d->producer, BNR_INTERNAL, "fused");
     a->producer->fused_into = a->producer;
     expect(BNR_INTERNAL, "fused", __LINE__);

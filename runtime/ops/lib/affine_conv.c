@@ -5,11 +5,11 @@
 // Where W is no constant but dequantized from constants, what comes behind goes on to W as an affine
 // of its own, and the bias takes the shift in floating point: as int32 it would be rounded to the
 // product of the scales.
-// A shift in front needs every output to see all taps of the kernel on data: no padding (zeros
-// would have to be -t/s), and for ConvTranspose one tap an output.
+// A shift in front is one bias where every output sees all taps of the kernel on data: no padding (zeros
+// would have to be -t/s), and for ConvTranspose one tap an output. Else it is a map.
 #include <string.h>
 
-#include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/affine_border.h"
 
 enum { X, W, B };
 
@@ -104,6 +104,41 @@ static bool sees_all_taps(const struct bnr_linear *l, bool transposed) {
     return strcmp(auto_pad, "VALID") == 0 || all_are(n, "pads", 0);
 }
 
+static bool is_flat(const double *map, size_t channels, size_t plane) {
+    for (size_t i = 0; i < channels * plane; i++)
+        if (map[i] != map[i / plane * plane])
+            return false;
+    return true;
+}
+
+static bool add_to_bias(const struct bnr_linear *l, const double *scales, const double *bias, bool apply,
+                        struct bnr_error *err) {
+    return store_bias(l, bias, false, err) && bnr__linear_scale(l, scales, false, apply, err) &&
+           (!apply || store_bias(l, bias, true, err));
+}
+
+static bool absorb_border(const struct bnr_linear *l, bool transposed, bool apply,
+                          struct bnr_error *err) {
+    struct bnr_affine_site *site = l->site;
+    const size_t channels = (size_t)bnr__linear_outputs(l);
+    const double *scales;
+    double *map, *bias;
+    size_t plane;
+    if (!bnr__affine_border_map(l, transposed, &scales, &map, &plane))
+        return false;
+    if (is_flat(map, channels, plane)) {
+        if (!load_bias(l, &bias))
+            return false;
+        for (size_t o = 0; o < channels; o++)
+            bias[o] += map[o * plane];
+        return add_to_bias(l, scales, bias, apply, err);
+    }
+    const int64_t dims[2] = {(int64_t)channels, (int64_t)plane};
+    return bnr__affine_leave_map(site, map) &&
+           bnr__linear_store(site, B, "", bnr__linear_dtype(l), 2, dims, map, false, err) &&
+           bnr__linear_scale(l, scales, false, apply, err);
+}
+
 static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool apply,
                           struct bnr_error *err) {
     struct bnr_linear l;
@@ -111,25 +146,19 @@ static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool ap
     double *bias;
     if (site->index != X)
         return bnr__affine_no(site, "it feeds the weights of '%s'", site->node->label);
-    if (!describe(site, transposed, &l) ||
-        !bnr__affine_along(site, 1, bnr__linear_inputs(&l), &s, &t))
+    if (!describe(site, transposed, &l))
         return false;
     const bool shift = bnr__affine_has_shift(&site->affine);
-    if (shift && !sees_all_taps(&l, transposed))
-        return bnr__affine_no(site,
-                              transposed
-                                  ? "not all outputs of '%s' see the same taps of its kernel, so "
-                                    "that the shift is not one bias"
-                                  : "'%s' pads its input with zeros, which the shift would have "
-                                    "to change",
-                              site->node->label);
+    if (shift && (!bnr__affine_by_channel(&site->affine) || !sees_all_taps(&l, transposed)))
+        return absorb_border(&l, transposed, apply, err);
+    if (!bnr__affine_along(site, 1, bnr__linear_inputs(&l), &s, &t))
+        return false;
     if (!shift)
         return bnr__linear_scale(&l, s, false, apply, err);
     if (!load_bias(&l, &bias))
         return false;
     bnr__linear_dot(&l, t, bias);
-    return store_bias(&l, bias, false, err) && bnr__linear_scale(&l, s, false, apply, err) &&
-           (!apply || store_bias(&l, bias, true, err));
+    return add_to_bias(&l, s, bias, apply, err);
 }
 
 // ---- dequantized weights

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Affines past operators that move elements: Transpose, Concat, Split, Slice, Pad, DepthToSpace.
 // The s and t follow the axes, ranges and blocks that are moved.
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "runtime/ops/lib/affine_rules.h"
@@ -364,7 +366,82 @@ static bool keeps_value(const struct bnr_affine *a, double value) {
     return true;
 }
 
-static bool pad(struct bnr_affine_site *site, struct bnr_affine *out, bool forward) {
+// The one value that the affine takes to `value` (forward), or `value` to; false where channels disagree.
+static bool other_value(const struct bnr_affine *a, double value, bool forward, double *other) {
+    *other = value;
+    for (size_t i = 0; i < a->n; i++) {
+        const double v = forward ? (value - a->t[i]) / a->s[i] : a->s[i] * value + a->t[i];
+        if (!(fabs(v) <= DBL_MAX) || (i > 0 && v != *other))
+            return false;
+        *other = v;
+    }
+    return true;
+}
+
+static bool set_value(struct bnr_affine_site *site, double value, bool apply, struct bnr_error *err) {
+    struct bnr_node *n = site->node;
+    if (n->since >= 11)
+        return bnr__linear_store(site, 2, "pad_value", n->in[0]->info.type.dtype, 0, NULL, &value, apply,
+                                 err);
+    if (!isfinite((float)value))
+        return bnr__affine_no(site, "'%s' would pad with what is not finite", n->label);
+    if (!apply || bnr__node_set_attr_float(n, "value", (float)value) == BNR_OK)
+        return true;
+    bnr__no_memory(err);
+    return false;
+}
+
+// In front of the padding the shift becomes a map behind it, which undoes in the border what s and t do
+// there. For those who know what to do with maps (affine_border.h).
+static bool map_of_padding(struct bnr_affine_site *site, const struct padding *p,
+                           struct bnr_affine *out) {
+    enum { MAX_MAP = 1 << 20 };
+    const struct bnr_node *n = site->node;
+    const struct bnr_affine *a = &site->affine;
+    int64_t dims[BNR_MAX_RANK];
+    const int axis = bnr__affine_axis(a);
+    double count = 1;
+    for (int i = 0; i < p->rank; i++) {
+        const bool padded = p->begin[i] != 0 || p->end[i] != 0;
+        dims[i] = padded || i == axis ? bnr__affine_dim(n->out[0], i) : 1;
+        count *= (double)dims[i];
+        if (dims[i] < 1 || count > MAX_MAP)
+            return bnr__affine_no(site, "'%s' pads with %g, which it would change", n->label, p->value);
+    }
+    double *t, *s = bnr__affine_alloc(out, p->rank, dims, &t, site->temp);
+    if (!s)
+        return no_memory(site);
+    for (size_t i = 0; i < out->n; i++) {
+        size_t rest = i, channel = 0;
+        bool inside = true;
+        for (int k = p->rank - 1; k >= 0; k--) {
+            const int64_t at = (int64_t)(rest % (size_t)dims[k]);
+            rest /= (size_t)dims[k];
+            if (k == axis)
+                channel = (size_t)at;
+            else if (dims[k] != 1)
+                inside &= at >= p->begin[k] && at < dims[k] - p->end[k];
+        }
+        s[i] = a->s[axis < 0 ? 0 : channel];
+        t[i] = inside ? a->t[axis < 0 ? 0 : channel] : p->value - s[i] * p->value;
+    }
+    return true;
+}
+
+static bool pad_around(struct bnr_affine_site *site, const struct padding *p, struct bnr_affine *out,
+                       bool forward, bool apply, struct bnr_error *err) {
+    double value;
+    if (!p->constant || keeps_value(&site->affine, p->value))
+        return bnr__affine_pass(site, out);
+    if (other_value(&site->affine, p->value, forward, &value))
+        return bnr__affine_pass(site, out) && set_value(site, value, apply, err);
+    if (forward && isfinite(p->value))
+        return map_of_padding(site, p, out);
+    return bnr__affine_no(site, "'%s' pads with %g, which it would change", site->node->label, p->value);
+}
+
+static bool pad(struct bnr_affine_site *site, struct bnr_affine *out, bool forward, bool apply,
+                struct bnr_error *err) {
     const struct bnr_node *n = site->node;
     const struct bnr_affine *a = &site->affine;
     const int axis = bnr__affine_axis(a);
@@ -374,10 +451,10 @@ static bool pad(struct bnr_affine_site *site, struct bnr_affine *out, bool forwa
     bool elsewhere = false; // padding on an axis over which the affine does not vary
     for (int i = 0; i < p.rank; i++)
         elsewhere |= i != axis && (p.begin[i] != 0 || p.end[i] != 0);
+    if (axis < 0 || (p.begin[axis] == 0 && p.end[axis] == 0))
+        return elsewhere ? pad_around(site, &p, out, forward, apply, err) : bnr__affine_pass(site, out);
     if (p.constant && elsewhere && !keeps_value(a, p.value))
         return bnr__affine_no(site, "'%s' pads with %g, which it would change", n->label, p.value);
-    if (axis < 0 || (p.begin[axis] == 0 && p.end[axis] == 0))
-        return bnr__affine_pass(site, out);
     if (!p.constant)
         return bnr__affine_no(site, "'%s' repeats channels", n->label);
     const int64_t in = bnr__affine_dim(n->in[0], axis), total = bnr__affine_dim(n->out[0], axis);
@@ -395,11 +472,11 @@ static bool pad(struct bnr_affine_site *site, struct bnr_affine *out, bool forwa
 
 static bool pad_forward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                         struct bnr_error *err) {
-    return pad(site, out, true);
+    return pad(site, out, true, apply, err);
 }
 static bool pad_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                          struct bnr_error *err) {
-    return pad(site, out, false);
+    return pad(site, out, false, apply, err);
 }
 const struct bnr_affine_rules bnr__affine_pad = {.forward = pad_forward, .backward = pad_backward};
 
