@@ -45,7 +45,6 @@ static enum bnr_status verify_tensor(struct verifier *v, const struct bnr_tensor
     CHECK(v, numel == t->numel && t->nbytes == numel * bnr__dtype_size(t->dtype), BNR_INTERNAL,
           "%s '%s': its tensor holds %zu elements in %zu bytes, its dims say %zu", what, name, t->numel,
           t->nbytes, numel);
-    CHECK(v, t->data || numel == 0, BNR_INTERNAL, "%s '%s': its tensor has no data", what, name);
     return BNR_OK;
 }
 

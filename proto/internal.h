@@ -89,6 +89,7 @@ bool bnr__raw_is_memory(enum bnr_dtype dtype);
 struct bnr_source {
     const struct bnr_allocator *allocator;
     struct bnr_mapping *mapping; // NULL when read from memory
+    struct bnr_bytes part;       // of the mapping: the model
     struct bnr_skeleton skeleton;
     struct bnr_arena copies; // elements that no tensor holds, of a model read from memory
     bool external;           // some tensor's data was in another file

@@ -5,6 +5,7 @@
 #define BNR_PROTO_ONNX_FILE_H
 
 #include "graph/graph.h"
+#include "proto/wire.h"
 
 enum { BNR_MAX_NESTING = 64 }; // messages within messages that a file may have
 
@@ -12,6 +13,13 @@ enum { BNR_MAX_NESTING = 64 }; // messages within messages that a file may have
 // Big raw_data is used in place, not copied.
 enum bnr_status bnr__model_read_file(struct bnr_model **out, const char *path,
                                      const struct bnr_allocator *a, struct bnr_error *err);
+// The same from `size` bytes of the file, from `offset` on.
+enum bnr_status bnr__model_read_part(struct bnr_model **out, const char *path, uint64_t offset,
+                                     uint64_t size, const struct bnr_allocator *a,
+                                     struct bnr_error *err);
+// The file that a model was read from, where that is all of it: nothing for one from memory or with external
+// data. Valid as long as the model.
+struct bnr_bytes bnr__model_file_bytes(const struct bnr_model *m);
 // The same from memory; copies `data`.
 enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data, size_t size,
                                        const struct bnr_allocator *a, struct bnr_error *err);

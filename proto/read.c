@@ -74,15 +74,21 @@ static enum bnr_status fill_model(struct bnr_model *m, struct bnr_bytes bytes,
     return st;
 }
 
-static enum bnr_status read_file(struct bnr_model *m, const char *path, struct bnr_error *err) {
+// size 0: to the end.
+static enum bnr_status read_file(struct bnr_model *m, const char *path, uint64_t offset,
+                                 uint64_t size, struct bnr_error *err) {
     struct bnr_source *s = m->source;
     struct bnr_external external;
     BNR_TRY(bnr__mapping_open(&s->mapping, path, m->allocator, err));
-    if (s->mapping->bytes.size == 0)
+    const struct bnr_bytes all = s->mapping->bytes;
+    if (all.size == 0)
         return bnr__fail(err, BNR_MALFORMED, "the file is empty");
+    if (offset > all.size || size > all.size - offset)
+        return bnr__fail(err, BNR_MALFORMED, "the file has %zu bytes only", all.size);
+    s->part = (struct bnr_bytes){all.data + offset, size ? size : all.size - offset};
     enum bnr_status st = bnr__external_init(&external, path, m->allocator, err);
     if (st == BNR_OK)
-        st = fill_model(m, s->mapping->bytes, &external, err);
+        st = fill_model(m, s->part, &external, err);
     s->external = external.used;
     bnr__external_free(&external);
     return st;
@@ -96,14 +102,27 @@ static enum bnr_status finish(struct bnr_model **out, struct bnr_model *m, enum 
     return st;
 }
 
-enum bnr_status bnr__model_read_file(struct bnr_model **out, const char *path,
-                                     const struct bnr_allocator *a, struct bnr_error *err) {
+enum bnr_status bnr__model_read_part(struct bnr_model **out, const char *path, uint64_t offset,
+                                     uint64_t size, const struct bnr_allocator *a,
+                                     struct bnr_error *err) {
     *out = NULL;
     struct bnr_model *m = new_model(a, path);
-    enum bnr_status st = m ? read_file(m, path, err) : bnr__no_memory(err);
+    enum bnr_status st = m ? read_file(m, path, offset, size, err) : bnr__no_memory(err);
     if (st != BNR_OK)
         bnr__fail_prefix(err, st, "%s", path);
     return finish(out, m, st);
+}
+
+enum bnr_status bnr__model_read_file(struct bnr_model **out, const char *path,
+                                     const struct bnr_allocator *a, struct bnr_error *err) {
+    return bnr__model_read_part(out, path, 0, 0, a, err);
+}
+
+struct bnr_bytes bnr__model_file_bytes(const struct bnr_model *m) {
+    const struct bnr_source *s = m->source;
+    if (!s || !s->mapping || s->external || m->release_source != release_source)
+        return (struct bnr_bytes){0};
+    return s->part;
 }
 
 enum bnr_status bnr__model_read_memory(struct bnr_model **out, const void *data, size_t size,

@@ -7,6 +7,7 @@
 #include "proto/onnx_file.h"
 #include "runtime/base/text.h"
 #include "runtime/bound.h"
+#include "runtime/compiled.h"
 #include "runtime/fold_file.h"
 #include "runtime/session.h"
 #include "runtime/verdicts.h"
@@ -35,6 +36,8 @@ enum bnr_status bnr_model_load_file(bnr_model **out, const char *path,
         return bnr__fail(err, BNR_INVALID, "no %s given", out ? "path" : "result pointer");
     *out = NULL;
     struct bnr_model *m;
+    if (bnr__compiled_is(path))
+        return bnr__compiled_open(out, path, allocator, err);
     BNR_TRY(bnr__model_read_file(&m, path, allocator, err));
     return finish(out, m, err);
 }
@@ -51,6 +54,49 @@ enum bnr_status bnr_model_load(bnr_model **out, const void *data, size_t size,
 
 void bnr_model_free(bnr_model *model) {
     bnr__model_free(model);
+}
+
+// ---- compiling ----------------------------------------------------------------------------------
+
+static enum bnr_status compile(bnr_session *s, const bnr_model *model, const char *path,
+                               const struct bnr_options *o, const bnr_tensor *const *inputs,
+                               size_t n_inputs, struct bnr_error *err) {
+    if (!s->fixed || n_inputs > 0)
+        BNR_TRY(bnr_session_plan(s, inputs, n_inputs, err));
+    return bnr__compiled_write(s, model, o, path, err);
+}
+
+enum bnr_status bnr_model_compile_file(const bnr_model *model, const char *path,
+                                       const struct bnr_options *options,
+                                       const bnr_tensor *const *inputs, size_t n_inputs,
+                                       struct bnr_error *err) {
+    if (!model || !path)
+        return bnr__fail(err, BNR_INVALID, "no %s given", model ? "path" : "model");
+    struct bnr_options defaults;
+    struct bnr_model *original;
+    bnr_session *s;
+    bnr_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    if (options->struct_size == sizeof *options &&
+        (options->flags & (BNR_REFERENCE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS)))
+        return bnr__fail(err, BNR_INVALID, "flags 0x%x do not go with compiling", options->flags);
+    BNR_TRY(bnr__compiled_original(&original, model, err));
+    enum bnr_status st = bnr_session_create(&s, original, options, err);
+    if (st == BNR_OK) {
+        st = compile(s, original, path, options, inputs, n_inputs, err);
+        bnr_session_free(s);
+    }
+    bnr__model_free(original);
+    return st;
+}
+
+enum bnr_status bnr_model_check(const bnr_model *model, struct bnr_error *err) {
+    const struct bnr_compiled *c = model ? bnr__compiled_of(model) : NULL;
+    if (!model)
+        return bnr__fail(err, BNR_INVALID, "no model given");
+    const enum bnr_status st = c ? bnr__compiled_check(c, err) : BNR_OK;
+    return st == BNR_OK ? BNR_OK : bnr__fail_prefix(err, st, "%s", model->path);
 }
 
 // ---- asking -------------------------------------------------------------------------------------
@@ -169,9 +215,12 @@ enum bnr_status bnr_model_fold_file(const bnr_model *model, const char *path,
                                     void *user, struct bnr_error *err) {
     if (!model || !path)
         return bnr__fail(err, BNR_INVALID, "no %s given", model ? "path" : "model");
-    struct bnr_model *copy;
-    BNR_TRY(bnr__model_clone(&copy, model, err));
-    const enum bnr_status st = bnr__model_fold_write(copy, model, path, options, report, user, err);
+    struct bnr_model *original, *copy;
+    BNR_TRY(bnr__compiled_original(&original, model, err));
+    enum bnr_status st = bnr__model_clone(&copy, original, err);
+    if (st == BNR_OK)
+        st = bnr__model_fold_write(copy, original, path, options, report, user, err);
     bnr__model_free(copy);
+    bnr__model_free(original);
     return st;
 }

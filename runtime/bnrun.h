@@ -186,6 +186,10 @@ BNR_API enum bnr_status bnr_model_load(bnr_model **out, const void *data, size_t
                                        const struct bnr_allocator *allocator, struct bnr_error *err);
 BNR_API void bnr_model_free(bnr_model *model);
 
+/* Loading checks the graph of a compiled model, but does not read its weights. This reads them all and
+ * compares their checksums: BNR_MALFORMED. BNR_OK for a model that is not compiled. */
+BNR_API enum bnr_status bnr_model_check(const bnr_model *model, struct bnr_error *err);
+
 /* One input or output. Pointers live as long as the model or session asked. */
 struct bnr_value_info {
     const char *name;
@@ -319,6 +323,20 @@ BNR_API char *bnr_session_print(const bnr_session *session, enum bnr_print_forma
 /* "avx512", "avx2", "generic" or "neon": the level in use. Static. */
 BNR_API const char *bnr_session_cpu(const bnr_session *session);
 BNR_API int bnr_session_threads(const bnr_session *session);
+
+/* ---- compiled models ------------------------------------------------------------------------------ */
+
+/* Compiles the model for this build of the library and the CPU level of `options`: makes a session with
+ * them, plans it for these inputs (asked for their types only; none are needed where all shapes are
+ * fixed), and writes the optimized graph, all packed weights and the original model to `path` (beside it
+ * first, then renamed). bnr_model_load_file opens such a file in next to no time: a session with the same
+ * options uses what is in it, other shapes and other options work on the original model in it. It is
+ * refused (BNR_UNSUPPORTED) by another build or CPU level. Original models with external data, or from
+ * memory, are left out: what needs them is then BNR_UNSUPPORTED. */
+BNR_API enum bnr_status bnr_model_compile_file(const bnr_model *model, const char *path,
+                                               const struct bnr_options *options,
+                                               const bnr_tensor *const *inputs, size_t n_inputs,
+                                               struct bnr_error *err);
 
 /* ---- folding to a file ----------------------------------------------------------------------------- */
 

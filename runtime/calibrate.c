@@ -4,6 +4,7 @@
 
 #include "graph/op.h"
 #include "proto/onnx_file.h"
+#include "runtime/compiled.h"
 #include "runtime/session.h"
 #include "runtime/train.h"
 
@@ -119,6 +120,9 @@ enum bnr_status bnr_calibration_create(bnr_calibration **out, const bnr_model *m
     if (!out || !model)
         return bnr__fail(err, BNR_INVALID, "no %s given", out ? "model" : "result pointer");
     *out = NULL;
+    if (bnr__compiled_of(model))
+        return bnr__fail(err, BNR_UNSUPPORTED, "%s: is compiled; calibrate the model that it was made of",
+                         model->path);
     if (!(momentum < 1))
         return bnr__fail(err, BNR_INVALID, "momentum is %g, expected a number below 1", momentum);
     if (options)

@@ -11,7 +11,8 @@ struct bnr_pack {
     struct bnr_tensor *source; // a reference, so that no other tensor gets its address
     const char *key;
     uint64_t variant, hash;
-    void *data;
+    const void *data;
+    size_t size;
 };
 
 // Packs lie behind each other in few large blocks, which have large pages.
@@ -52,11 +53,12 @@ static uint64_t hash_of(const struct bnr_tensor *t, const char *key, uint64_t va
 
 // The place of this pack, or the empty place where it belongs; t NULL: an empty place in any case.
 static struct bnr_pack **find(const struct bnr_packs *packs, const struct bnr_tensor *t,
-                              const char *key, uint64_t variant, uint64_t hash) {
+                              const char *key, uint64_t variant, size_t size, uint64_t hash) {
     size_t i = (size_t)hash & (packs->n_slots - 1);
     for (;; i = (i + 1) & (packs->n_slots - 1)) {
         const struct bnr_pack *p = packs->slots[i];
-        if (!p || (t && p->source == t && p->variant == variant && strcmp(p->key, key) == 0))
+        if (!p || (t && p->source == t && p->variant == variant && p->size == size &&
+                   strcmp(p->key, key) == 0))
             return &packs->slots[i];
     }
 }
@@ -72,7 +74,7 @@ static bool rehash(struct bnr_packs *packs, size_t n_slots) {
     packs->n_slots = n_slots;
     for (size_t i = 0; i < n_old; i++)
         if (old[i])
-            *find(packs, NULL, old[i]->key, old[i]->variant, old[i]->hash) = old[i];
+            *find(packs, NULL, "", 0, 0, old[i]->hash) = old[i];
     return true;
 }
 
@@ -96,6 +98,37 @@ enum bnr_status bnr__packs_replace(struct bnr_packs *packs, const struct bnr_ten
         any = true;
     }
     return !any || rehash(packs, packs->n_slots) ? BNR_OK : BNR_NO_MEMORY;
+}
+
+bool bnr__packs_entry(const struct bnr_packs *packs, size_t i, struct bnr_pack_entry *entry) {
+    const struct bnr_pack *p = packs->slots[i];
+    if (!p)
+        return false;
+    *entry = (struct bnr_pack_entry){.source = p->source,
+                                     .key = p->key,
+                                     .variant = p->variant,
+                                     .data = p->data,
+                                     .size = p->size};
+    return true;
+}
+
+enum bnr_status bnr__packs_adopt(struct bnr_packs *packs, const struct bnr_pack_entry *e) {
+    struct bnr_pack *p = BNR_NEW(&packs->arena, struct bnr_pack);
+    if (!p || !make_room(packs))
+        return BNR_NO_MEMORY;
+    *p = (struct bnr_pack){.key = e->key,
+                           .variant = e->variant,
+                           .hash = hash_of(e->source, e->key, e->variant),
+                           .data = e->data,
+                           .size = e->size};
+    struct bnr_pack **place = find(packs, e->source, e->key, e->variant, e->size, p->hash);
+    if (*place)
+        return BNR_OK;
+    p->source = bnr__tensor_ref(e->source);
+    packs->bytes += e->size;
+    packs->count++;
+    *place = p;
+    return BNR_OK;
 }
 
 // ---- memory -------------------------------------------------------------------------------------
@@ -231,7 +264,7 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
     if (!make_room(packs))
         return NULL;
     const uint64_t hash = hash_of(t, f->key, f->variant);
-    struct bnr_pack **place = find(packs, t, f->key, f->variant, hash);
+    struct bnr_pack **place = find(packs, t, f->key, f->variant, f->size, hash);
     if (*place)
         return (*place)->data;
     const struct bnr_tensor *full = t;
@@ -240,10 +273,11 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
     struct bnr_pack *p = BNR_NEW(&packs->arena, struct bnr_pack);
     if (!p || !full)
         return NULL;
-    *p = (struct bnr_pack){.key = f->key, .variant = f->variant, .hash = hash};
-    p->data = allocate(packs, f->size);
-    if (!p->data || !pack_all(packs, p->data, full, f))
+    void *data = allocate(packs, f->size);
+    if (!data || !pack_all(packs, data, full, f))
         return NULL;
+    *p = (struct bnr_pack){
+        .key = f->key, .variant = f->variant, .hash = hash, .data = data, .size = f->size};
     p->source = bnr__tensor_ref(t);
     packs->bytes += f->size;
     packs->count++;

@@ -40,4 +40,16 @@ void bnr__packs_rest(struct bnr_packs *packs);
 enum bnr_status bnr__packs_replace(struct bnr_packs *packs, const struct bnr_tensor *old,
                                    struct bnr_tensor *t);
 
+// The pack in slot i, for whoever saves them; false when there is none.
+struct bnr_pack_entry {
+    struct bnr_tensor *source;
+    const char *key;
+    uint64_t variant;
+    const void *data;
+    size_t size;
+};
+bool bnr__packs_entry(const struct bnr_packs *packs, size_t i, struct bnr_pack_entry *entry);
+// Enters a pack whose data and key outlive the packs.
+enum bnr_status bnr__packs_adopt(struct bnr_packs *packs, const struct bnr_pack_entry *entry);
+
 #endif

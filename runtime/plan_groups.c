@@ -76,11 +76,11 @@ static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value 
     return infos;
 }
 
-// Puts a tensor without elements in the place of v's. Its owner is the value, by which a session finds
-// the elements again.
+// Puts a tensor without elements in the place of v's. Its owner is the value's id, by which a session
+// finds the elements again.
 static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
     struct bnr_tensor *t = v->tensor, *empty;
-    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, v,
+    BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, &v->id,
                              p->err));
     if (bnr__packs_replace(&p->request->session->packs, t, empty) != BNR_OK) {
         bnr__tensor_unref(empty);

@@ -7,6 +7,7 @@
 
 #include "passes/pass.h"
 #include "runtime/base/pool.h"
+#include "runtime/compiled.h"
 #include "runtime/kernels/cpu.h"
 #include "runtime/profile.h"
 #include "runtime/verdicts.h"
@@ -118,8 +119,28 @@ static enum bnr_status copy_model(const struct bnr_session *s, struct bnr_model 
     return BNR_OK;
 }
 
+// A compiled model's graph is the optimized one already, and its packs are in the file.
+static enum bnr_status set_compiled(struct bnr_session *s, const struct bnr_model *model,
+                                    struct bnr_error *err) {
+    struct bnr_compiled *c = bnr__compiled_of(model);
+    BNR_TRY(bnr__model_clone(&s->model, model, err));
+    BNR_TRY(bnr__model_infer(s->model, err));
+    s->face = bnr__interface_new(s->model);
+    if (!s->face)
+        return bnr__no_memory(err);
+    s->compiled = bnr__compiled_ref(c);
+    for (size_t i = 0; i < c->n_packs; i++)
+        if (bnr__packs_adopt(&s->packs, &c->packs[i]) != BNR_OK)
+            return bnr__no_memory(err);
+    s->stats.nodes_before = c->nodes_before;
+    s->stats.nodes_after = count_nodes(s->model);
+    return BNR_OK;
+}
+
 static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *model,
                                  const struct bnr_options *o, struct bnr_error *err) {
+    if (bnr__compiled_of(model))
+        return set_compiled(s, model, err);
     BNR_TRY(copy_model(s, &s->model, model, err));
     // Described before inputs are frozen: the caller counts them as the model does.
     s->face = bnr__interface_new(s->model);
@@ -148,12 +169,15 @@ static enum bnr_status keep_origin(struct bnr_session *s, const struct bnr_model
     s->again_options.keep = keep_text(&s->arena, o->keep);
     if ((o->passes && !s->again_options.passes) || (o->keep && !s->again_options.keep))
         return bnr__no_memory(err);
-    s->origin = bnr__model_ref(bnr__model_unconst(model));
+    if (!s->compiled)
+        s->origin = bnr__model_ref(bnr__model_unconst(model));
     return BNR_OK;
 }
 
 static enum bnr_status optimize_again(struct bnr_session *s) {
     struct bnr_error err;
+    if (!s->origin)
+        BNR_TRY(bnr__compiled_load_original(&s->origin, s->compiled, &err));
     BNR_TRY(copy_model(s, &s->again, s->origin, &err));
     s->again->freeze_initializers = s->flags & BNR_FREEZE_INITIALIZERS;
     BNR_TRY(bnr__model_infer(s->again, &err));
@@ -161,13 +185,14 @@ static enum bnr_status optimize_again(struct bnr_session *s) {
 }
 
 struct search {
-    const struct bnr_value *wanted, *found;
+    int id;
+    const struct bnr_value *found;
 };
 
 static enum bnr_status find_value(struct bnr_graph *g, void *cx) {
     struct search *search = cx;
     for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i]->id == search->wanted->id)
+        if (g->values[i]->id == search->id)
             search->found = g->values[i];
     return BNR_OK;
 }
@@ -175,8 +200,8 @@ static enum bnr_status find_value(struct bnr_graph *g, void *cx) {
 // Optimizing is deterministic: the value of the same id is the same constant.
 static const struct bnr_tensor *restore(void *user, const struct bnr_tensor *t) {
     struct bnr_session *s = user;
-    struct search search = {.wanted = t->owner};
-    if (!s->origin || (!s->again && optimize_again(s) != BNR_OK))
+    struct search search = {.id = *(const int *)t->owner};
+    if ((!s->origin && !s->compiled) || (!s->again && optimize_again(s) != BNR_OK))
         return NULL;
     bnr__model_each_graph(s->again, find_value, &search);
     const struct bnr_tensor *full = search.found ? search.found->tensor : NULL;
@@ -260,20 +285,14 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
     s->packs.pool = s->pool;
     s->packs.restore = restore;
     s->packs.user = s;
+    if (s->compiled)
+        BNR_TRY(keep_origin(s, model, o, err));
     BNR_TRY(plan_ahead(s, err));
-    return s->fixed ? BNR_OK : keep_origin(s, model, o, err);
+    return s->fixed || s->compiled ? BNR_OK : keep_origin(s, model, o, err);
 }
 
-enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
-                                   const struct bnr_options *options, struct bnr_error *err) {
-    if (!out || !model)
-        return bnr__fail(err, BNR_INVALID, "no %s given", out ? "model" : "result pointer");
-    *out = NULL;
-    struct bnr_options defaults;
-    bnr_options_init(&defaults);
-    if (!options)
-        options = &defaults;
-    BNR_TRY(bnr__options_check(options, err));
+static enum bnr_status create(bnr_session **out, const struct bnr_model *model,
+                              const struct bnr_options *options, struct bnr_error *err) {
     struct bnr_session *s = bnr__calloc(options->allocator, 1, sizeof *s);
     if (!s)
         return bnr__no_memory(err);
@@ -290,6 +309,36 @@ enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
     return st;
 }
 
+// A session that is not the one which was compiled is made of the original model.
+static enum bnr_status create_of_compiled(bnr_session **out, const struct bnr_model *model,
+                                          const struct bnr_options *o, struct bnr_error *err) {
+    unsigned cpu;
+    bool suits = false;
+    struct bnr_model *original;
+    if (bnr__cpu_level(o->cpu, bnr__cpu_detect(), &cpu))
+        BNR_TRY(bnr__compiled_suits(bnr__compiled_of(model), o, cpu, &suits, err));
+    if (suits)
+        return create(out, model, o, err);
+    BNR_TRY(bnr__compiled_original(&original, model, err));
+    const enum bnr_status st = create(out, original, o, err);
+    bnr__model_free(original);
+    return st;
+}
+
+enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
+                                   const struct bnr_options *options, struct bnr_error *err) {
+    if (!out || !model)
+        return bnr__fail(err, BNR_INVALID, "no %s given", out ? "model" : "result pointer");
+    *out = NULL;
+    struct bnr_options defaults;
+    bnr_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    BNR_TRY(bnr__options_check(options, err));
+    return bnr__compiled_of(model) ? create_of_compiled(out, model, options, err)
+                                   : create(out, model, options, err);
+}
+
 void bnr_session_free(bnr_session *s) {
     if (!s)
         return;
@@ -302,6 +351,7 @@ void bnr_session_free(bnr_session *s) {
     bnr__model_free(s->model);
     bnr__model_free(s->again);
     bnr__model_free(s->origin);
+    bnr__compiled_unref(s->compiled);
     pthread_mutex_destroy(&s->planning);
     pthread_mutex_destroy(&s->lock);
     bnr__arena_free(&s->arena);

@@ -42,6 +42,7 @@ struct bnr_session {
     // elements were given back. `again`: the same once more, while a plan is made.
     struct bnr_model *origin, *again;
     struct bnr_options again_options;
+    struct bnr_compiled *compiled; // NULL unless the model was
     const struct bnr_interface *face; // of the model before optimization
     bool fixed; // the main graph has one plan for ever: all dims of its inputs are numbers
     struct bnr_pool *pool;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/compiled.h"
 #include "runtime/bound.h"
 #include "runtime/difference.h"
 #include "runtime/train.h"
@@ -298,6 +299,20 @@ static enum bnr_status prove(struct bnr_verify_report **out, struct proof *p,
     return st;
 }
 
+// A compiled model has no BatchNormalizations to look at any more.
+static enum bnr_status prove_of_original(struct bnr_verify_report **out, struct proof *p,
+                                         const struct bnr_model *model,
+                                         const struct bnr_options *options,
+                                         enum bnr_status (*by)(struct proof *p)) {
+    struct bnr_model *original;
+    *out = NULL;
+    BNR_TRY(bnr__compiled_original(&original, model, p->err));
+    p->model = original;
+    const enum bnr_status st = prove(out, p, options, by);
+    bnr__model_free(original);
+    return st;
+}
+
 enum bnr_status bnr_verify(struct bnr_verify_report **out, const bnr_model *model,
                            const bnr_tensor *const *inputs, size_t n_inputs,
                            const struct bnr_options *options, double tolerance, struct bnr_error *err) {
@@ -309,16 +324,16 @@ enum bnr_status bnr_verify_training(struct bnr_verify_report **out, const bnr_mo
                                     const bnr_tensor *const *inputs, size_t n_inputs,
                                     const struct bnr_options *options, double tolerance,
                                     struct bnr_error *err) {
-    struct proof p = {.model = model, .inputs = inputs, .n_inputs = n_inputs, .tolerance = tolerance, .err = err};
-    return prove(out, &p, options, prove_training);
+    struct proof p = {.inputs = inputs, .n_inputs = n_inputs, .tolerance = tolerance, .err = err};
+    return prove_of_original(out, &p, model, options, prove_training);
 }
 
 enum bnr_status bnr_verify_layers(struct bnr_verify_report **out, const bnr_model *model,
                                   const bnr_tensor *const *inputs, size_t n_inputs,
                                   const struct bnr_options *options, double tolerance,
                                   struct bnr_error *err) {
-    struct proof p = {.model = model, .inputs = inputs, .n_inputs = n_inputs, .tolerance = tolerance, .err = err};
-    return prove(out, &p, options, prove_layers);
+    struct proof p = {.inputs = inputs, .n_inputs = n_inputs, .tolerance = tolerance, .err = err};
+    return prove_of_original(out, &p, model, options, prove_layers);
 }
 
 static void free_text(const char *text) {

@@ -7,7 +7,7 @@
 #include "tools/cli.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run, &verb_fold, &verb_calibrate, &verb_verify, &verb_bench, &verb_test, &verb_inspect,
+    &verb_run, &verb_fold, &verb_calibrate, &verb_verify, &verb_bench, &verb_compile, &verb_test, &verb_inspect,
 };
 
 static void print_help(FILE *to) {

@@ -112,9 +112,10 @@ int cmd_fold(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_compile(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
-extern const struct verb verb_run, verb_fold, verb_calibrate, verb_verify, verb_bench, verb_test,
+extern const struct verb verb_run, verb_fold, verb_calibrate, verb_verify, verb_bench, verb_compile, verb_test,
     verb_inspect;
 
 #endif

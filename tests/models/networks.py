@@ -59,6 +59,30 @@ def check_folds(bnrun, dirs):
         check(f'{name}: every BN folded', bns is not None and not kept, f'{len(bns or [])} BNs {kept[:3]}')
 
 
+def outputs_of(bnrun, model, folder):
+    run = subprocess.run([bnrun, 'run', model, '-o', folder], capture_output=True, text=True)
+    if run.returncode:
+        return run.stderr
+    return {f: open(f'{folder}/{f}', 'rb').read() for f in sorted(os.listdir(folder))}
+
+
+def check_compiled(bnrun, dirs):
+    """A compiled network gives the same bits as the one it was made of."""
+    for d in dirs:
+        with tempfile.TemporaryDirectory() as temp:
+            compiled = f'{temp}/m.bnr'
+            os.mkdir(f'{temp}/a'), os.mkdir(f'{temp}/b')
+            a = outputs_of(bnrun, f'{d}/model.onnx', f'{temp}/a')
+            if isinstance(a, str):
+                continue  # open dims cannot all be 1
+            run = subprocess.run([bnrun, 'compile', f'{d}/model.onnx', '-o', compiled], capture_output=True, text=True)
+            detail = run.stderr
+            if run.returncode == 0:
+                b = outputs_of(bnrun, compiled, f'{temp}/b')
+                detail = '' if a == b else f'other bits: {str(b)[:200]}'
+            check(f'{os.path.basename(d)}: compiled', run.returncode == 0 and not detail, detail)
+
+
 def accuracy(bnrun, name, batch, labels, expected):
     with tempfile.TemporaryDirectory() as folder:
         batch.tofile(f'{folder}/in.bin')
@@ -102,6 +126,7 @@ def main():
             continue
         run_ways(bnrun, dirs)
         check_folds(bnrun, dirs)
+        check_compiled(bnrun, dirs)
     check_accuracy(bnrun)
     print('%d passed, %d failed, %d skipped' % tuple(totals))
     sys.exit(1 if totals[1] else 0)
