@@ -160,9 +160,10 @@ static int inspect(const char *path, const struct inspect_options *o) {
     bnr_session *session = NULL;
     if (bnr_model_load_file(&model, path, NULL, &err) != BNR_OK)
         return fail_with(&err);
-    int code = EXIT_DONE;
+    int code = bnr_model_check(model, &err) == BNR_OK ? EXIT_DONE : fail_with(&err);
     bool complete = bnr_model_missing(model, 0) == NULL;
-    if (complete && bnr_session_create(&session, model, &o->common.run, &err) != BNR_OK)
+    if (code == EXIT_DONE && complete &&
+        bnr_session_create(&session, model, &o->common.run, &err) != BNR_OK)
         code = fail_with(&err);
     if (code == EXIT_DONE && (o->dot || o->text)) {
         code = print_graph(model, session, o);

@@ -164,8 +164,8 @@ static int verify(const struct strings *args, const struct common *c, const stru
     struct inputs in = {0};
     if (bnr_model_load_file(&model, args->items[0], NULL, &err) != BNR_OK)
         return fail_with(&err);
-    int code = EXIT_DONE;
-    if (bnr_session_create(&session, model, &c->run, &err) != BNR_OK)
+    int code = bnr_model_check(model, &err) == BNR_OK ? EXIT_DONE : fail_with(&err);
+    if (code == EXIT_DONE && bnr_session_create(&session, model, &c->run, &err) != BNR_OK)
         code = fail_with(&err);
     if (code == EXIT_DONE)
         code = inputs_build(&in, model, args, 1, &c->shapes);
