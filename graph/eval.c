@@ -117,7 +117,7 @@ static enum bnr_status run(struct eval *e, struct bnr_tensor *const *given) {
                                   .strings = &e->strings,
                                   .temp = &temp,
                                   .err = e->err};
-    enum bnr_status st = e->node->op->ref(&args);
+    enum bnr_status st = bnr__op_status(e->node, e->err, e->node->op->ref(&args));
     bnr__arena_free(&temp);
     return st == BNR_OK ? finish_outputs(e) : st;
 }

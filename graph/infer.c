@@ -218,7 +218,7 @@ enum bnr_status bnr__infer_call(struct bnr_infer *cx) {
                                 bnr__type_describe(&cx->in[i]->type, seen, sizeof seen));
         }
     }
-    return n->op->infer(cx);
+    return bnr__op_status(n, cx->err, n->op->infer(cx));
 }
 
 static enum bnr_status infer_graph(struct bnr_infer_driver *d, struct bnr_graph *g);

@@ -42,6 +42,8 @@ struct bnr_infer {
 // Fails with "node 'x' (Op): ..." in front of the message. For infer and ref alike.
 enum bnr_status bnr__op_fail(const struct bnr_node *n, struct bnr_error *err, enum bnr_status code,
                              const char *fmt, ...) BNR_PRINTF(4, 5);
+// Returns st; a failure whose message names no node yet gets that one in front.
+enum bnr_status bnr__op_status(const struct bnr_node *n, struct bnr_error *err, enum bnr_status st);
 
 // Output types from a body graph: sets the body's input types from `ins` (n of them; NULL entries:
 // unknown), infers it, and gives pointers to the infos of its outputs (owned by the driver).

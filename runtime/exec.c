@@ -269,7 +269,7 @@ static enum bnr_status run_step(struct bnr_run *run, int index, struct bnr_error
     if (st->run)
         st->run(a, st->state);
     else
-        status = run_reference(x, st, a);
+        status = bnr__op_status(st->node, err, run_reference(x, st, a));
     drop_slots(x, st);
     return status;
 }

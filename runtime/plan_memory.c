@@ -87,6 +87,13 @@ static bool can_overwrite(const struct bnr_planner *p, const struct bnr_group *g
            bnr__dtype_size(slot_at(p, st->out[0])->type.dtype);
 }
 
+static enum bnr_status too_large(const struct bnr_node *n, int output, const struct bnr_type *type,
+                                 struct bnr_error *err) {
+    char text[200];
+    return bnr__op_fail(n, err, BNR_SHAPE, "output %d, %s, is larger than memory can be", output,
+                        bnr__type_describe(type, text, sizeof text));
+}
+
 static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_group *g, int step) {
     const struct bnr_step *st = &g->step;
     for (int i = 0; i < st->n_out; i++) {
@@ -94,7 +101,7 @@ static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_gr
             continue;
         size_t bytes;
         if (!bnr__type_bytes(&slot_at(p, st->out[i])->type, &bytes))
-            return bnr__no_memory(p->err);
+            return too_large(st->node, i, &slot_at(p, st->out[i])->type, p->err);
         int *block = &p->block_of[st->out[i]], last = p->last_use[st->out[i]];
         if (i == 0 && can_overwrite(p, g, step, bytes)) {
             *block = p->block_of[st->in[g->overwrites]];

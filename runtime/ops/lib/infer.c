@@ -18,6 +18,12 @@ enum bnr_status bnr__op_fail(const struct bnr_node *n, struct bnr_error *err, en
                      text);
 }
 
+enum bnr_status bnr__op_status(const struct bnr_node *n, struct bnr_error *err, enum bnr_status st) {
+    if (st == BNR_OK || !err || strstr(err->message, "node '"))
+        return st;
+    return bnr__fail_prefix(err, st, "node '%s' (%s)", n->label ? n->label : n->name, n->op_type);
+}
+
 static struct bnr_info *output(struct bnr_infer *cx, int out) {
     return out < cx->n_out ? cx->out[out] : NULL;
 }
