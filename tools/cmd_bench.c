@@ -5,13 +5,21 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "tools/bench_steps.h"
 #include "tools/inputs.h"
 #include "tools/report.h"
 
 const struct verb verb_bench = {
     "bench", "bench MODEL [INPUT ...] [options]",
-    "Measures load time (open, optimize, plan), latency (min, median, 95th percentile) and peak memory.",
+    "Measures load time (open, optimize, plan), latency (min, median, 95th percentile) and peak memory.\n"
+    "--batch N: dims that the model leaves open are N. --steps: time, GFLOP/s and share of what the threads\n"
+    "can do at most, for each step of a run; timing the steps makes a run a little slower.",
     cmd_bench};
+
+struct bench_options {
+    int iterations, batch;
+    bool json, steps;
+};
 
 struct bench_result {
     double load_ms, min_ms, median_ms, p95_ms, peak_rss_mib;
@@ -66,10 +74,13 @@ static int time_runs(bnr_session *session, const bnr_model *model, const struct 
 }
 
 static int print_result(const bnr_session *session, const char *path, const struct bench_result *r,
-                        bool json) {
+                        const struct bench_options *o) {
+    json_t *steps = o->steps ? bench_steps(session) : NULL;
+    if (o->steps && !steps)
+        return EXIT_BAD;
     struct bnr_session_stats stats;
     bnr_session_stats(session, &stats);
-    if (!json) {
+    if (!o->json) {
         printf("load    %10.2f ms\nmin     %10.3f ms\nmedian  %10.3f ms\np95     %10.3f ms  (%d runs)\n"
                "memory  %10.1f MiB peak\nthreads %10d\ncpu     %10s\n",
                r->load_ms, r->min_ms, r->median_ms, r->p95_ms, r->iterations, r->peak_rss_mib,
@@ -77,6 +88,11 @@ static int print_result(const bnr_session *session, const char *path, const stru
         printf("steps   %10zu\narena   %10.1f MiB (lower bound %.1f)\npacked  %10.1f MiB\n", stats.steps,
                (double)stats.arena_bytes / 0x1p20, (double)stats.arena_lower_bound / 0x1p20,
                (double)stats.packed_bytes / 0x1p20);
+        if (o->batch > 1)
+            printf("images  %10.1f per second (batch %d)\n", o->batch * 1e3 / r->median_ms, o->batch);
+        if (steps)
+            bench_steps_print(steps);
+        json_decref(steps);
         return EXIT_DONE;
     }
     json_t *j = json_object();
@@ -95,25 +111,58 @@ static int print_result(const bnr_session *session, const char *path, const stru
     json_object_set_new(j, "arena_bytes", json_integer((json_int_t)stats.arena_bytes));
     json_object_set_new(j, "arena_lower_bound", json_integer((json_int_t)stats.arena_lower_bound));
     json_object_set_new(j, "packed_bytes", json_integer((json_int_t)stats.packed_bytes));
+    json_object_set_new(j, "batch", json_integer(o->batch));
+    if (steps)
+        json_object_set_new(j, "by_step", steps);
     return json_print(j);
 }
 
+// --batch as --shape: the first dim of every input, where the model leaves it open.
+static int set_batch(struct strings *shapes, const bnr_model *model, int batch) {
+    bool any = false;
+    for (size_t i = 0; i < bnr_model_input_count(model); i++) {
+        struct bnr_value_info info;
+        bnr_model_input(model, i, &info);
+        if (info.rank < 1 || info.dims[0] >= 0)
+            continue;
+        any = true;
+        char *item = info.symbols[0] ? xprintf("%s=%d", info.symbols[0], batch)
+                                     : xprintf("%s=%d", info.name, batch);
+        for (int d = 1; d < info.rank && !info.symbols[0]; d++) {
+            char *longer = xprintf("%sx%lld", item, (long long)(info.dims[d] < 0 ? 1 : info.dims[d]));
+            free(item);
+            item = longer;
+        }
+        strings_add(shapes, item);
+        free(item);
+    }
+    return any ? EXIT_DONE : fail(EXIT_USAGE, "bench: --batch %d: the model's batch is fixed", batch);
+}
+
 // The input needs the model's types, so it is made between the timed parts of loading.
-static int bench(const struct strings *args, const struct common *c, int iterations, bool json) {
+static int bench(const struct strings *args, const struct common *c, const struct bench_options *o) {
     struct bnr_error err;
     bnr_model *model;
     bnr_session *session = NULL;
     struct inputs in = {0};
     struct bench_result r = {0};
+    struct bnr_options options = c->run;
+    options.flags |= o->steps ? BNR_PROFILE : 0;
     double start = now_ms();
     if (bnr_model_load_file(&model, args->items[0], NULL, &err) != BNR_OK)
         return fail_with(&err);
     int code = EXIT_DONE;
-    if (bnr_session_create(&session, model, &c->run, &err) != BNR_OK)
+    if (bnr_session_create(&session, model, &options, &err) != BNR_OK)
         code = fail_with(&err);
     r.load_ms = now_ms() - start;
+    struct strings shapes = {0};
+    if (code == EXIT_DONE && o->batch > 1)
+        code = set_batch(&shapes, model, o->batch);
+    for (size_t i = 0; i < c->shapes.count; i++)
+        strings_add(&shapes, c->shapes.items[i]);
     if (code == EXIT_DONE)
-        code = inputs_build(&in, model, args, 1, &c->shapes);
+        code = inputs_build(&in, model, args, 1, &shapes);
+    strings_free(&shapes);
     if (code == EXIT_DONE) {
         start = now_ms();
         if (bnr_session_plan(session, (const bnr_tensor *const *)in.tensors, in.count, &err) != BNR_OK)
@@ -122,11 +171,11 @@ static int bench(const struct strings *args, const struct common *c, int iterati
     }
     if (code == EXIT_DONE) {
         inputs_announce(&in, model);
-        code = time_runs(session, model, &in, iterations, &r);
+        code = time_runs(session, model, &in, o->iterations, &r);
     }
     r.peak_rss_mib = peak_rss_mib();
     if (code == EXIT_DONE)
-        code = print_result(session, args->items[0], &r, json);
+        code = print_result(session, args->items[0], &r, o);
     inputs_free(&in);
     bnr_session_free(session);
     bnr_model_free(model);
@@ -136,21 +185,24 @@ static int bench(const struct strings *args, const struct common *c, int iterati
 int cmd_bench(int argc, char **argv) {
     struct common c;
     struct strings args = {0};
-    int iterations = 20;
-    bool json = false;
+    struct bench_options o = {.iterations = 20, .batch = 1};
     common_init(&c);
     const struct opt opts[] = {
-        {"iters", 'n', OPT_INT, &iterations, 0, "N", "timed runs (default 20)"},
-        {"json", 0, OPT_FLAG, &json, 0, NULL, "print the figures as JSON"},
+        {"iters", 'n', OPT_INT, &o.iterations, 0, "N", "timed runs (default 20)"},
+        {"batch", 0, OPT_INT, &o.batch, 0, "N", "the number for dims that the model leaves open (default 1)"},
+        {"steps", 0, OPT_FLAG, &o.steps, 0, NULL, "show each step of a run"},
+        {"json", 0, OPT_FLAG, &o.json, 0, NULL, "print the figures as JSON"},
         COMMON_OPTIONS(&c),
         {0},
     };
     int code = cli_parse(&verb_bench, opts, argc, argv, &args);
     common_finish(&c);
-    if (code < 0 && (iterations < 1 || iterations > 1000000))
-        code = fail(EXIT_USAGE, "bench: --iters %d is not in 1 to 1000000", iterations);
+    if (code < 0 && (o.iterations < 1 || o.iterations > 1000000))
+        code = fail(EXIT_USAGE, "bench: --iters %d is not in 1 to 1000000", o.iterations);
+    if (code < 0 && (o.batch < 1 || o.batch > 1000000))
+        code = fail(EXIT_USAGE, "bench: --batch %d is not in 1 to 1000000", o.batch);
     if (code < 0)
-        code = args.count ? bench(&args, &c, iterations, json)
+        code = args.count ? bench(&args, &c, &o)
                           : fail(EXIT_USAGE, "bench: no model given (see bnrun bench --help)");
     strings_free(&args);
     common_free(&c);
