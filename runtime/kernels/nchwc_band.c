@@ -75,7 +75,7 @@ static bool fits(const struct bnr_nchwc_conv_f32 *c, size_t rows, size_t cols, s
 // As many columns, then rows, then images as a band may have.
 static void choose_band(struct bnr_nchwc_conv_f32 *c) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t pixels = c->kernels->pixels;
+    const size_t pixels = c->pixels;
     c->band_cols = s->out[2];
     while (c->band_cols > 4 * pixels && !fits(c, 1, c->band_cols, BAND_FLOATS))
         c->band_cols = even_piece(s->out[2], c->band_cols / 2, pixels);
@@ -94,14 +94,13 @@ static void choose_band(struct bnr_nchwc_conv_f32 *c) {
 static size_t count_tasks(const struct bnr_nchwc_conv_f32 *c) {
     const struct bnr_conv_shape *s = &c->s;
     return ceil_div(s->batch, c->band_images) * s->out[0] * ceil_div(s->out[1], c->band_rows) *
-           ceil_div(s->out[2], c->band_cols) * (c->lanewise ? 1 : s->groups) *
-           ceil_div(c->out_blocks, c->band_blocks);
+           ceil_div(s->out[2], c->band_cols) * c->groups * ceil_div(c->out_blocks, c->band_blocks);
 }
 
 // Cuts bands until there are some for every thread: first images, then output blocks as long as
 // many are left to share a copy, then pixels, then output blocks again.
 static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
-    const size_t pixels = c->kernels->pixels;
+    const size_t pixels = c->pixels;
     while (count_tasks(c) < wanted && c->band_images > 1)
         c->band_images = ceil_div(c->band_images, 2);
     while (count_tasks(c) < wanted && c->band_blocks > 8)
@@ -207,7 +206,10 @@ static void copy_lanes(const struct source *f, float *dst, size_t at, size_t n) 
 static void copy_block(const struct source *f, float *dst, size_t at, size_t n) {
     const struct bnr_nchwc_conv_f32 *c = f->c;
     const struct bnr_nchwc_prologue *p = &c->prologue;
-    const size_t channel = f->group * c->s.cin + f->block * c->lanes;
+    // With several groups in a block f->group counts blocks.
+    const size_t group = f->group * (c->narrow ? c->lanes : c->s.cin);
+    const size_t left = c->narrow ? c->s.groups * c->s.cin - group : c->s.cin - f->block * c->lanes;
+    const size_t channel = group + f->block * c->lanes;
     const float *plane =
         f->image + (f->group * c->in_blocks + f->block) * volume(c->s.in) * c->lanes;
     const struct bnr_nchwc_copy copy = {
@@ -217,7 +219,7 @@ static void copy_block(const struct source *f, float *dst, size_t at, size_t n) 
         .step = c->s.stride[2],
         .s = p->s ? p->s + channel : NULL,
         .t = p->t ? p->t + channel : NULL,
-        .lanes = (int)min_size(c->lanes, c->s.cin - f->block * c->lanes),
+        .lanes = (int)min_size(c->lanes, left),
         .clamp = p->clamp,
         .lo = p->lo,
         .hi = p->hi,

@@ -9,7 +9,7 @@
 
 struct bnr_nchwc_band {
     size_t z, row, rows, col, cols; // of the output
-    size_t group;
+    size_t group;                   // with several groups in a block: the block
 };
 
 // Output pixel (row, col) of the band at src + row * src_row + col * step: the first fields of a

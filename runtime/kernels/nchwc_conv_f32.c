@@ -57,7 +57,26 @@ static void flatten(struct bnr_conv_shape *s) {
     s->in[0] = s->in[1] = s->out[0] = s->out[1] = 1;
 }
 
-static bool set_blocks(struct bnr_nchwc_conv_f32 *c) {
+static const struct bnr_nchwc_narrow_f32_kernels *select_narrow(const struct bnr_nchwc_conv_f32 *c,
+                                                                unsigned cpu) {
+    static const struct {
+        unsigned needs;
+        const struct bnr_nchwc_narrow_f32_kernels *kernels;
+    } rows[] = {
+#define BNR_KERNEL(isa, needs) {needs, &bnr__nchwc_narrow_f32_##isa},
+#include "runtime/kernels/nchwc_narrow_f32.inc"
+#undef BNR_KERNEL
+    };
+    for (size_t i = 0; i < BNR_COUNT(rows); i++) {
+        const size_t width = rows[i].kernels->lanes;
+        if ((rows[i].needs & cpu) == rows[i].needs && width == c->s.cin &&
+            (c->lanes == 2 * width || c->lanes == 4 * width))
+            return rows[i].kernels;
+    }
+    return NULL;
+}
+
+static bool set_blocks(struct bnr_nchwc_conv_f32 *c, unsigned cpu) {
     const struct bnr_conv_shape *s = &c->s;
     size_t cin, cout, n;
     if (!bnr__size_mul(s->groups, s->cin, &cin) || !bnr__size_mul(s->groups, s->cout, &cout) ||
@@ -65,8 +84,13 @@ static bool set_blocks(struct bnr_nchwc_conv_f32 *c) {
         return false;
     c->lanewise =
         s->groups > 1 && (s->cout % c->lanes != 0 || (!c->plain && s->cin % c->lanes != 0));
-    c->out_blocks = ceil_div(c->lanewise ? cout : s->cout, c->lanes);
-    c->in_blocks = c->plain ? s->cin : ceil_div(s->cin, c->lanes);
+    if (c->lanewise && !c->plain && s->cin == s->cout)
+        c->narrow = select_narrow(c, cpu);
+    c->lanewise = c->lanewise && !c->narrow;
+    c->groups = c->lanewise || c->narrow ? 1 : s->groups;
+    c->pixels = c->narrow ? c->narrow->pixels : c->kernels->pixels;
+    c->out_blocks = ceil_div(c->groups == 1 ? cout : s->cout, c->lanes);
+    c->in_blocks = c->plain ? s->cin : ceil_div(s->cin, c->lanes); // narrow: 1
     // Sizes of the whole tensors; the caller has them in memory, but not necessarily all of them.
     const size_t src_blocks = c->plain ? cin : ceil_div(cin, c->lanes) * c->lanes;
     const size_t dst_blocks = ceil_div(cout, c->lanes) * c->lanes;
@@ -75,8 +99,7 @@ static bool set_blocks(struct bnr_nchwc_conv_f32 *c) {
         return false;
     n = c->out_blocks * c->lanes;
     return bnr__size_mul(n, s->cin, &n) && bnr__size_mul(n, c->taps, &n) &&
-           bnr__size_mul(n, c->lanewise ? 1 : s->groups, &n) &&
-           bnr__size_mul(n, sizeof(float), &c->packed_bytes);
+           bnr__size_mul(n, c->groups, &n) && bnr__size_mul(n, sizeof(float), &c->packed_bytes);
 }
 
 bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_conv_shape *s,
@@ -86,7 +109,7 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
     c->lanes = c->kernels->lanes;
     c->taps = volume(s->kernel);
     flatten(&c->s);
-    if (!set_blocks(c))
+    if (!set_blocks(c, o->cpu))
         return false;
     c->algorithm = o->algorithm == BNR_NCHWC_AUTO ? bnr__nchwc_choose_algorithm(c) : o->algorithm;
     c->variant = (uint64_t)s->groups << 16 | (uint64_t)c->algorithm << 12 |
@@ -108,7 +131,7 @@ bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
 
 // Packed, of an output block.
 static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
-    return c->packed_bytes / sizeof(float) / c->out_blocks / (c->lanewise ? 1 : c->s.groups);
+    return c->lanes * c->s.cin * (c->algorithm == BNR_NCHWC_DIRECT ? c->taps : c->points);
 }
 
 // The weights of nb output blocks: [input block][tap][channel of it][nb][c]. Row by row of the
@@ -141,6 +164,17 @@ static void pack_lanes(const struct bnr_nchwc_conv_f32 *c, float *dst, const flo
     }
 }
 
+// One group's, for narrow tiles: [tap][channel][lane].
+static void pack_group(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w) {
+    const size_t width = c->s.cin;
+    for (size_t tap = 0; tap < c->taps; tap++) {
+        for (size_t ci = 0; ci < width; ci++, dst += width) {
+            for (size_t i = 0; i < width; i++)
+                dst[i] = w[(i * width + ci) * c->taps + tap];
+        }
+    }
+}
+
 static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
                       size_t block) {
     const size_t nb = min_size(BNR_NCHWC_NB, c->out_blocks - block);
@@ -166,6 +200,8 @@ void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *ds
     const size_t block = block_floats(c);
     if (c->lanewise) {
         pack_lanes(c, dst + part * block, src, part);
+    } else if (c->narrow) {
+        pack_group(c, dst + part * c->s.cin * c->s.cin * c->taps, src);
     } else if (c->s.groups == 1) {
         part *= BNR_NCHWC_NB;
         pack_pair(c, dst + part * block, src, part);
@@ -200,6 +236,34 @@ struct task {
     size_t image, images, block, blocks;
 };
 
+// All groups of a block.
+static void run_narrow_kernel(const struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_tile *tile,
+                              size_t block, int rows, int cols) {
+    const size_t width = c->s.cin, ratio = c->lanes / width;
+    struct bnr_nchwc_tile t = *tile;
+    t.last_bias = (int)width;
+    for (size_t i = 0; i < ratio && block * ratio + i < c->s.groups; i++) {
+        c->narrow->tile(&t, (int)ratio, rows, cols);
+        t.src += width;
+        t.weights += width * width * c->taps;
+        t.dst += width;
+        t.bias = t.bias ? t.bias + width : NULL;
+        t.residual = t.residual ? t.residual + width : NULL;
+    }
+}
+
+static void run_kernel(const struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_tile *t,
+                       size_t block, int nb, int rows, int cols) {
+    if (c->narrow)
+        run_narrow_kernel(c, t, block, rows, cols);
+    else if (c->lanewise)
+        c->kernels->tile_lanes(t, nb, rows, cols);
+    else if (c->plain)
+        c->kernels->tile_plain(t, nb, rows, cols);
+    else
+        c->kernels->tile(t, nb, rows, cols);
+}
+
 // A tile, its first pixel at (row, col) of the band, for nb blocks from the group's `block` on.
 static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                      size_t image, size_t block, int nb, size_t row, int rows, size_t col,
@@ -213,12 +277,7 @@ static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc
     const float *residual = j->finish.residual;
     t->dst = j->r->dst + image * c->dst_image + at;
     t->residual = residual ? residual + image * j->finish.blocks * t->dst_block + at : NULL;
-    if (c->lanewise)
-        c->kernels->tile_lanes(t, nb, rows, cols);
-    else if (c->plain)
-        c->kernels->tile_plain(t, nb, rows, cols);
-    else
-        c->kernels->tile(t, nb, rows, cols);
+    run_kernel(c, t, block, nb, rows, cols);
     for (int i = 0; i < nb * rows && j->finish.n_rest; i++) {
         const size_t b = (size_t)(i / rows), r = (size_t)(i % rows);
         const struct bnr_nchwc_span span = {
@@ -236,7 +295,7 @@ static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc
 static void run_pixels(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                        const struct bnr_nchwc_view *v, size_t image, size_t block, int nb) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const size_t most = c->kernels->pixels, pieces = ceil_div(k->band.cols, most);
+    const size_t most = c->pixels, pieces = ceil_div(k->band.cols, most);
     t->src_block = v->src_block;
     t->src_row = v->src_row;
     for (size_t row = 0, rows; row < k->band.rows; row += rows) {
@@ -254,7 +313,7 @@ static void run_pixels(const struct job *j, const struct task *k, struct bnr_nch
 static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, size_t group,
                                size_t block, size_t nb) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const size_t cout = c->lanewise ? c->s.groups * c->s.cout : c->s.cout;
+    const size_t cout = c->groups == 1 ? c->s.groups * c->s.cout : c->s.cout;
     const size_t last = (block + nb - 1) * c->lanes;
     t->weights = c->weights + (group * c->out_blocks + block) * block_floats(c);
     t->bias = j->r->bias ? j->r->bias + group * cout + block * c->lanes : NULL;
@@ -267,7 +326,7 @@ static void fetch_ahead(const struct bnr_nchwc_conv_f32 *c, const struct task *k
                         struct bnr_nchwc_tile *t, size_t nb) {
     enum { MOST_FLOATS = 80 * 1024 };
     const size_t width = nb * c->lanes;
-    const size_t tiles = k->images * k->band.rows * ceil_div(k->band.cols, c->kernels->pixels);
+    const size_t tiles = k->images * k->band.rows * ceil_div(k->band.cols, c->pixels);
     t->ahead = t->weights + width * c->s.cin * c->taps;
     t->ahead_step = width * c->s.cin * c->taps > MOST_FLOATS ? 0 : ceil_div(width, tiles);
 }
@@ -292,13 +351,19 @@ static void run_direct(const struct job *j, const struct task *k, struct bnr_nch
     }
 }
 
-static void run_lanes(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
-                      float *copy) {
+static void run_block_by_block(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                               float *copy) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct bnr_nchwc_band band = k->band;
     struct bnr_nchwc_view v;
     for (size_t i = k->image; i < k->image + k->images; i++) {
         for (size_t b = k->block; b < k->block + k->blocks; b++) {
-            bnr__nchwc_band_lanes(c, &k->band, j->r->src + i * c->src_image, b, copy, &v);
+            const float *image = j->r->src + i * c->src_image;
+            band.group = b;
+            if (c->lanewise)
+                bnr__nchwc_band_lanes(c, &band, image, b, copy, &v);
+            else
+                bnr__nchwc_band_view(c, &band, image, copy, &v);
             set_blocks_of_tile(j, t, 0, b, 1);
             run_pixels(j, k, t, &v, i, b, 1);
         }
@@ -341,8 +406,8 @@ static void run_task(const struct job *j, size_t index, float *copy) {
         .hi = j->finish.hi,
     };
     t.last_channels = c->plain ? 1 : c->s.cin - (c->in_blocks - 1) * c->lanes;
-    if (c->lanewise)
-        run_lanes(j, &k, &t, copy);
+    if (c->lanewise || c->narrow)
+        run_block_by_block(j, &k, &t, copy);
     else
         run_direct(j, &k, &t, copy);
 }
@@ -369,8 +434,7 @@ void bnr__nchwc_conv_f32_run(const struct bnr_nchwc_conv_f32_run *r, struct bnr_
     j.col_parts = ceil_div(c->s.out[2], c->band_cols);
     j.block_parts = ceil_div(c->out_blocks, c->band_blocks);
     bnr__slots_init(&j.slots, (char *)r->scratch + c->table_bytes, c->slot_bytes, c->slots);
-    const size_t groups = c->lanewise ? 1 : c->s.groups;
     const size_t tasks =
-        groups * j.image_parts * c->s.out[0] * j.row_parts * j.col_parts * j.block_parts;
+        c->groups * j.image_parts * c->s.out[0] * j.row_parts * j.col_parts * j.block_parts;
     bnr__parallel_for(pool, tasks, 1, run_tasks, &j);
 }

@@ -69,6 +69,19 @@ struct bnr_nchwc_conv_f32_kernels {
 #include "runtime/kernels/nchwc_conv_f32.inc"
 #undef BNR_KERNEL
 
+// Groups of as many input and output channels as a shorter vector has lanes, 2 or 4 (`ratio`) of
+// them in a block: a tile of one group, blocks = 1, whose pixels are ratio * lanes apart.
+struct bnr_nchwc_narrow_f32_kernels {
+    const char *isa;
+    size_t lanes, pixels;
+    void (*tile)(const struct bnr_nchwc_tile *t, int ratio, int rows, int cols);
+};
+
+#define BNR_KERNEL(isa, needs)                                                                     \
+    extern const struct bnr_nchwc_narrow_f32_kernels bnr__nchwc_narrow_f32_##isa;
+#include "runtime/kernels/nchwc_narrow_f32.inc"
+#undef BNR_KERNEL
+
 size_t bnr__nchwc_lanes(unsigned cpu); // c
 
 // ---- convolution
@@ -119,8 +132,13 @@ struct bnr_nchwc_conv_f32 {
     const struct bnr_eltwise_f32 *eltwise;
     size_t lanes, in_blocks, out_blocks; // blocks: of one group
     size_t taps;
-    bool plain, lanewise; // lanewise: groups do not consist of whole blocks
-    bool copies;          // the input is copied to scratch, padded, band by band
+    bool plain;
+    // Groups that do not consist of whole blocks: several to a block by `narrow`, else lane by lane
+    bool lanewise;
+    const struct bnr_nchwc_narrow_f32_kernels *narrow;
+    size_t groups; // that are computed one by one: with narrow and lanewise 1
+    size_t pixels; // of the largest tile
+    bool copies;   // the input is copied to scratch, padded, band by band
     size_t band_rows, band_cols, band_blocks, band_images;
     size_t row_step;                          // input rows from one row of the copy to the next
     size_t copy_rows, copy_cols, copy_phases; // of a band's copy, per input plane

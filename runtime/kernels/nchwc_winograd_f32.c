@@ -49,7 +49,7 @@ static bool applies(const struct bnr_nchwc_conv_f32 *c) {
         if (s->kernel[i] != (i == 0 ? 1 : 3) || s->stride[i] != 1 || s->dilation[i] != 1)
             return false;
     }
-    return s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain && !c->lanewise;
+    return s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain && !c->lanewise && !c->narrow;
 }
 
 // An odd number of vectors, so that the points of a tile do not fall into few sets of a cache.

@@ -290,6 +290,7 @@ static void random_channels(struct rng *r, struct bnr_conv_shape *s) {
     s->cout = rng_size(r, 1, rng_next(r) % 4 ? 20 : 70);
     if (s->groups > 1 && rng_next(r) % 2) {
         s->cin = widths[rng_next(r) % BNR_COUNT(widths)];
+        s->groups = rng_size(r, 2, 11);
         s->cout = rng_next(r) % 2 ? s->cin : widths[rng_next(r) % BNR_COUNT(widths)];
     }
 }

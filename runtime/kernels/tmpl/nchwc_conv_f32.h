@@ -1,68 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template: the nchwc_conv_f32 kernels on the vectors of the file that includes it. Needs
-// ISA(name), ISA_NAME, PIXELS (of the largest tile, a literal: 14 or 6).
-#include "runtime/kernels/nchwc_conv_f32.h"
-
-#include "runtime/base/compiler.h"
-
-enum { NB = BNR_NCHWC_NB };
-
-// The tile stays in registers from the first statement to the last: nb, rows, cols and step are
-// constants in every instance, all loops over them are unrolled.
-BNR_INLINE void clear_tile(vf acc[NB][PIXELS], const int nb, const int pixels) {
-    BNR_UNROLL
-    for (int b = 0; b < nb; b++) {
-        BNR_UNROLL
-        for (int i = 0; i < pixels; i++)
-            acc[b][i] = v_set1(0);
-    }
-}
-
-BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], const int nb,
-                            const int rows, const int cols) {
-    const vf lo = v_set1(t->lo), hi = v_set1(t->hi);
-    BNR_UNROLL
-    for (int b = 0; b < nb; b++) {
-        const size_t at = (size_t)b * t->dst_block;
-        if (t->bias) {
-            const vf bias = v_load_n(t->bias + b * VW, b < nb - 1 ? VW : t->last_bias);
-            BNR_UNROLL
-            for (int i = 0; i < rows * cols; i++)
-                acc[b][i] = v_add(acc[b][i], bias);
-        }
-        if (t->residual) {
-            BNR_UNROLL
-            for (int i = 0; i < rows * cols; i++)
-                acc[b][i] =
-                    v_add(acc[b][i], v_load(t->residual + at + (size_t)(i / cols) * t->dst_row +
-                                            i % cols * VW));
-        }
-        if (t->clamp) {
-            BNR_UNROLL
-            for (int i = 0; i < rows * cols; i++)
-                acc[b][i] = v_min(hi, v_max(lo, acc[b][i]));
-        }
-        BNR_UNROLL
-        for (int i = 0; i < rows * cols; i++)
-            v_store(t->dst + at + (size_t)(i / cols) * t->dst_row + i % cols * VW, acc[b][i]);
-    }
-}
-
-// One input channel for all output channels of the tile.
-BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, size_t row,
-                            const int nb, const int rows, const int cols, const int step) {
-    vf wv[NB];
-    BNR_UNROLL
-    for (int j = 0; j < nb; j++)
-        wv[j] = v_load(w + j * VW);
-    BNR_UNROLL
-    for (int i = 0; i < rows * cols; i++) {
-        const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
-        BNR_UNROLL
-        for (int j = 0; j < nb; j++)
-            acc[j][i] = v_fma(wv[j], xv, acc[j][i]);
-    }
-}
+// ISA(name), ISA_NAME, PIXELS (nchwc_tile_f32.h).
+#include "runtime/kernels/tmpl/nchwc_tile_f32.h"
 
 BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols) {
     vf acc[NB][PIXELS];
@@ -79,7 +18,7 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
                 add_channel(acc, x, w, row, nb, rows, cols, VW);
         }
     }
-    finish_tile(t, acc, nb, rows, cols);
+    finish_tile(t, acc, nb, rows, cols, VW);
 }
 
 // Blocks of one channel, neighbouring pixels next to each other.
@@ -92,7 +31,7 @@ BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const i
         for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW)
             add_channel(acc, block + t->offset[tap], w, t->src_row, nb, rows, cols, 1);
     }
-    finish_tile(t, acc, nb, rows, cols);
+    finish_tile(t, acc, nb, rows, cols, VW);
 }
 
 BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, const int cols) {
@@ -110,10 +49,10 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
                     v_fma(wv, v_load(x + (size_t)(i / cols) * row + i % cols * VW), acc[0][i]);
         }
     }
-    finish_tile(t, acc, 1, rows, cols);
+    finish_tile(t, acc, 1, rows, cols, VW);
 }
 
-// ---- instances: one row of 1 .. PIXELS pixels, two rows of 1 .. PIXELS / 2
+// ---- instances
 // ---------------------
 
 #define TILE(rows, cols)                                                                           \
@@ -132,18 +71,6 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
     static void lanes_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
         tile_of_lanes(t, rows, cols);                                                              \
     }
-
-#if PIXELS == 14
-#define TILES(X)                                                                                   \
-    X(1, 1)                                                                                        \
-    X(1, 2)                                                                                        \
-    X(1, 3)                                                                                        \
-    X(1, 4)                                                                                        \
-    X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14) X(2, 1)   \
-        X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
-#elif PIXELS == 6
-#define TILES(X) X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(2, 1) X(2, 2) X(2, 3)
-#endif
 
 TILES(TILE)
 
