@@ -140,6 +140,19 @@ struct bnr_value *net_out(struct net *t, int index) {
     return v;
 }
 
+static double gamma_of(struct net *t, int64_t c, int64_t channels) {
+    switch (t->gamma) {
+    case NET_GAMMA_POSITIVE:
+        return net_random(t, 0.5, 1.5);
+    case NET_GAMMA_NEGATIVE:
+        return net_random(t, -1.5, -0.5);
+    case NET_GAMMA_ZEROS:
+        return c % 2 ? 0 : net_random(t, -1.5, 1.5);
+    default:
+        return c == 3 && channels >= 4 ? 0 : net_random(t, -1.5, 1.5);
+    }
+}
+
 struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels) {
     double *p = calloc((size_t)channels * 4, sizeof *p);
     assert_non_null(p);
@@ -148,9 +161,10 @@ struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, i
     struct bnr_value *in[5] = {x};
     for (int k = 0; k < 4; k++) {
         for (int64_t c = 0; c < channels; c++)
-            p[c] = k == 3 ? net_random(t, 0.1, 2) : net_random(t, -1.5, 1.5);
-        if (k == 0 && channels >= 4)
-            p[3] = 0;
+            p[c] = k == 0   ? gamma_of(t, c, channels)
+                   : k == 3 ? net_random(t, 0.1, 2)
+                   : t->no_shift ? 0
+                                 : net_random(t, -1.5, 1.5);
         char label[100];
         snprintf(label, sizeof label, "%s.%s", name, names[k]);
         in[k + 1] = net_const(t, label, 1, dims, p);

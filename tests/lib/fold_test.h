@@ -10,11 +10,20 @@
 
 enum { NET_MAX_INPUTS = 8 };
 
+enum net_gamma {
+    NET_GAMMA_ANY, // both signs and, from 4 channels on, a zero
+    NET_GAMMA_POSITIVE,
+    NET_GAMMA_NEGATIVE,
+    NET_GAMMA_ZEROS // every second one
+};
+
 struct net {
     struct bnr_model *model, *folded;
     struct bnr_graph *g;
     enum bnr_dtype dtype; // of what is made next; BNR_FLOAT at first
     bool constant_nodes;  // constants are made as Constant nodes with an Identity behind
+    enum net_gamma gamma; // of net_bn
+    bool no_shift;        // net_bn has neither mean nor bias
     uint64_t seed;
     double tolerance;      // of net_fold; 0: what rounding a weight in `dtype` can do
     bool sensitive;        // net_fold allows more where roundings weigh more: net_sensitivity
@@ -56,8 +65,7 @@ void net_leave(struct net *t, const struct net *outer, const char *attr, struct 
 struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, int n_in,
                          struct bnr_value *const *in);
 struct bnr_value *net_out(struct net *t, int index); // a further output of the node made last
-// A BatchNormalization with random parameters; scale has both signs and, from 4 channels on, a
-// zero.
+// A BatchNormalization with random parameters, as t->gamma and t->no_shift say.
 struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels);
 // Conv with square kernels over `spatial` axes: w is [out, in / group, k, ...]. pad on all sides.
 struct net_conv {
