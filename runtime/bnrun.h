@@ -375,6 +375,9 @@ struct bnr_verify_output {
     double allowed; /* for folded_double.max_abs: the larger of twice unfolded_double.max_abs and
                        tolerance * magnitude */
     int passed; /* that, and unfolded_double.max_abs at most 100 * tolerance * magnitude */
+    /* bnr_verify_training: promoted to double precision before it is folded, what the folded network
+     * gives: the fold without rounding. passed needs at most 1e-9 * magnitude. */
+    struct bnr_difference algebra_double;
 };
 
 /* One BatchNormalization of the model (bnr_verify_training, bnr_verify_layers). */
@@ -393,6 +396,7 @@ struct bnr_verify_report {
     int passed; /* all of them */
     size_t n_bns;
     struct bnr_verify_bn *bns; /* in the order of the graph; NULL from bnr_verify */
+    size_t n_checked;          /* how many of them took part */
 };
 
 /* Runs the model on these inputs three ways and compares: as options say, the same with BNR_NO_FOLD, and
@@ -402,18 +406,19 @@ BNR_API enum bnr_status bnr_verify(struct bnr_verify_report **out, const bnr_mod
                                    const bnr_tensor *const *inputs, size_t n_inputs,
                                    const struct bnr_options *options, double tolerance,
                                    struct bnr_error *err);
-/* The proof through training mode: in both unfolded runs (reference code, in the model's own precision and
- * in double) every BatchNormalization normalizes by the batch's own mean and population variance; the
- * folded run has these statistics as constants, and must give the same. Layers that cannot train (see
- * their reason: in a subgraph, parameters not constant, one value per channel in this batch) keep the
- * statistics of the file in all runs. Otherwise like bnr_verify. */
+/* The proof through training mode. The double-precision result is that of the network whose every
+ * BatchNormalization normalizes by the batch's own mean and population variance. The folded and the
+ * unfolded run have these statistics as constants, and must give the same. Layers that cannot train (see
+ * their reason: parameters not constant, one value per channel in this batch, a body that did not run, or
+ * ran several times with statistics of its own each time) keep the statistics of the file in all runs.
+ * Otherwise like bnr_verify, but where there are layers and none of them trained, `passed` is 0. */
 BNR_API enum bnr_status bnr_verify_training(struct bnr_verify_report **out, const bnr_model *model,
                                             const bnr_tensor *const *inputs, size_t n_inputs,
                                             const struct bnr_options *options, double tolerance,
                                             struct bnr_error *err);
-/* bnr_verify, and the same comparison at the output of every former BatchNormalization. A layer whose
- * output the fold leaves nowhere in the graph has no figures (checked is 0). `passed` is about the model's
- * outputs alone. */
+/* bnr_verify, and the same comparison at the output of every former BatchNormalization, in bodies of
+ * all their rounds. A layer whose output the fold leaves nowhere in the graph, or that nothing ran, has no
+ * figures (checked is 0). `passed` is about the model's outputs alone. */
 BNR_API enum bnr_status bnr_verify_layers(struct bnr_verify_report **out, const bnr_model *model,
                                           const bnr_tensor *const *inputs, size_t n_inputs,
                                           const struct bnr_options *options, double tolerance,
@@ -435,7 +440,8 @@ BNR_API enum bnr_status bnr_calibration_create(bnr_calibration **out, const bnr_
                                                const struct bnr_options *options, double momentum,
                                                struct bnr_error *err);
 /* One batch. Layers that see a single value per channel in the first one keep the statistics that they
- * have; in a later one that is an error, as are statistics that are not finite. */
+ * have; in a later one that is an error, as are statistics that are not finite. Each round of a body
+ * counts as a batch of its own for the layers in it; those that nothing runs in any batch keep theirs. */
 BNR_API enum bnr_status bnr_calibration_add(bnr_calibration *c, const bnr_tensor *const *inputs,
                                             size_t n_inputs, struct bnr_error *err);
 /* The k-th BatchNormalization: its name, and why it is not calibrated (*reason NULL: it is). k past the

@@ -6,6 +6,7 @@
 #include "graph/op.h"
 #include "passes/pass.h"
 #include "runtime/difference.h"
+#include "runtime/interface.h"
 
 struct rounding {
     double u, eta;
@@ -172,22 +173,27 @@ static void take_bounds(const struct measuring *m, struct bnr_tensor *const *out
     }
 }
 
-static enum bnr_status run_folded(const struct measuring *m, const bnr_tensor *const *inputs,
+static enum bnr_status run_folded(const struct measuring *m, const struct bnr_model *origin,
+                                  const bnr_tensor *const *inputs,
                                   size_t n_inputs, const struct bnr_options *options,
                                   struct bnr_tensor ***out, struct bnr_error *err) {
     struct bnr_options o = *options;
     bnr_session *s;
     o.flags = (o.flags & BNR_FREEZE_INITIALIZERS) | BNR_REFERENCE;
+    const bnr_tensor **left =
+        BNR_NEW_ARRAY(&m->folded->arena, m->folded->graph->n_inputs + 1, const bnr_tensor *);
     *out = BNR_NEW_ARRAY(&m->folded->arena, m->folded->graph->n_outputs, struct bnr_tensor *);
-    if (!*out)
+    if (!left || !*out)
         return bnr__no_memory(err);
     BNR_TRY(bnr_session_create(&s, m->folded, &o, err));
-    const enum bnr_status st = bnr_run(s, inputs, n_inputs, *out, m->folded->graph->n_outputs, err);
+    const enum bnr_status st = bnr_run(s, left, bnr__interface_left(m->folded, origin, inputs, n_inputs, left),
+                                       *out, m->folded->graph->n_outputs, err);
     bnr_session_free(s);
     return st;
 }
 
-static enum bnr_status measure(struct measuring *m, const bnr_tensor *const *inputs, size_t n_inputs,
+static enum bnr_status measure(struct measuring *m, const struct bnr_model *origin,
+                               const bnr_tensor *const *inputs, size_t n_inputs,
                                const struct bnr_options *options, double *bounds, size_t count,
                                struct bnr_error *err) {
     struct bnr_tensor **outs;
@@ -196,7 +202,7 @@ static enum bnr_status measure(struct measuring *m, const bnr_tensor *const *inp
     BNR_TRY(bnr__model_infer(m->folded, err));
     BNR_TRY(bnr__passes_run(m->folded, options, BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_RAISE, err));
     BNR_TRY(expose_inputs(m, err));
-    BNR_TRY(run_folded(m, inputs, n_inputs, options, &outs, err));
+    BNR_TRY(run_folded(m, origin, inputs, n_inputs, options, &outs, err));
     take_bounds(m, outs, bounds, count);
     for (size_t i = 0; i < m->folded->graph->n_outputs; i++)
         bnr__tensor_unref(outs[i]);
@@ -212,7 +218,7 @@ enum bnr_status bnr__bounds_measure(const struct bnr_model *model, const bnr_ten
     if (options->flags & (BNR_NO_FOLD | BNR_REFERENCE))
         return BNR_OK;
     BNR_TRY(bnr__model_clone(&m.folded, model, err));
-    const enum bnr_status st = measure(&m, inputs, n_inputs, options, bounds, count, err);
+    const enum bnr_status st = measure(&m, model, inputs, n_inputs, options, bounds, count, err);
     bnr__model_free(m.folded);
     return st;
 }

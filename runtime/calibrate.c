@@ -12,9 +12,9 @@ struct bnr_calibration {
     struct bnr_trainer *trainer;
     bnr_session *session;
     struct bnr_options options;
-    double momentum, weight; // weight: values per channel of all batches so far
-    double *sums;            // mean and variance of all layers, one behind the other
-    size_t n_sums;
+    double momentum;
+    double *weights; // of each layer: values per channel of all batches so far
+    double *sums;    // mean and variance of all layers, one behind the other
     size_t batches;
     struct bnr_tensor **outputs; // [n_all], NULL between batches
     size_t n_outputs;
@@ -54,27 +54,23 @@ static enum bnr_status check(const struct bnr_trainer *t, struct bnr_error *err)
     return BNR_OK;
 }
 
-// `share`: of the new batch in the average.
-static void accumulate(struct bnr_calibration *c, double share) {
+// Batches count by the values per channel that a layer saw in them: a body may not run in each.
+static void accumulate(struct bnr_calibration *c) {
     double *at = c->sums;
     for (size_t k = 0; k < c->trainer->n_bns; k++) {
         const struct bnr_train_bn *bn = &c->trainer->bns[k];
-        const double unbiased = bn->count / (bn->count - 1);
+        const bool first = c->weights[k] == 0;
+        if (bn->skipped || bn->runs == 0) {
+            at += 2 * bn->channels;
+            continue;
+        }
+        c->weights[k] += bn->count;
+        const double share = first ? 1 : c->momentum >= 0 ? 1 - c->momentum : bn->count / c->weights[k];
         for (size_t i = 0; i < bn->channels; i++, at += 2) {
-            if (bn->skipped)
-                continue;
             at[0] += share * (bn->mean[i] - at[0]);
-            at[1] += share * (bn->var[i] * unbiased - at[1]);
+            at[1] += share * (bn->unbiased[i] - at[1]);
         }
     }
-}
-
-// How large the batch is in comparison with others: all layers see multiples of the same number of samples.
-static double batch_weight(const struct bnr_trainer *t) {
-    for (size_t k = 0; k < t->n_bns; k++)
-        if (!t->bns[k].skipped)
-            return t->bns[k].count;
-    return 1;
 }
 
 static enum bnr_status add(struct bnr_calibration *c, const bnr_tensor *const *inputs, size_t n_inputs,
@@ -90,9 +86,7 @@ static enum bnr_status add(struct bnr_calibration *c, const bnr_tensor *const *i
         BNR_TRY(run(c, inputs, n_inputs, &again, err));
     }
     BNR_TRY(check(c->trainer, err));
-    const double weight = batch_weight(c->trainer);
-    c->weight += weight;
-    accumulate(c, c->batches == 0 ? 1 : c->momentum >= 0 ? 1 - c->momentum : weight / c->weight);
+    accumulate(c);
     c->batches++;
     return BNR_OK;
 }
@@ -104,11 +98,13 @@ static enum bnr_status init(struct bnr_calibration *c, const bnr_model *model, s
     c->options.flags = BNR_NO_FOLD | (freeze ? BNR_FREEZE_INITIALIZERS : 0);
     BNR_TRY(bnr__trainer_new(&c->trainer, model, freeze, err));
     struct bnr_trainer *t = c->trainer;
+    size_t n_sums = 0;
     for (size_t k = 0; k < t->n_bns; k++)
-        c->n_sums += 2 * t->bns[k].channels;
-    c->sums = BNR_NEW_ARRAY(&t->arena, c->n_sums, double);
+        n_sums += 2 * t->bns[k].channels;
+    c->sums = BNR_NEW_ARRAY(&t->arena, n_sums, double);
+    c->weights = BNR_NEW_ARRAY(&t->arena, t->n_bns, double);
     c->outputs = BNR_NEW_ARRAY(&t->arena, t->n_all, struct bnr_tensor *);
-    if (!c->sums || !c->outputs)
+    if (!c->sums || !c->weights || !c->outputs)
         return bnr__no_memory(err);
     c->n_outputs = t->n_all;
     return make_session(c, err);
@@ -158,8 +154,9 @@ enum bnr_status bnr_calibration_bn(const bnr_calibration *c, size_t k, const cha
                                    const char **reason) {
     if (k >= c->trainer->n_bns)
         return BNR_INVALID;
-    *name = c->trainer->bns[k].name;
-    *reason = c->trainer->bns[k].skipped;
+    const struct bnr_train_bn *bn = &c->trainer->bns[k];
+    *name = bn->name;
+    *reason = bn->skipped || c->weights[k] > 0 || c->batches == 0 ? bn->skipped : BNR_TRAIN_NOT_RUN;
     return BNR_OK;
 }
 
@@ -171,11 +168,14 @@ enum bnr_status bnr_calibration_write(const bnr_calibration *c, const char *path
         return bnr__fail(err, BNR_INVALID, "no batch was given to calibrate with");
     const struct bnr_trainer *t = c->trainer;
     const double *at = c->sums;
-    for (size_t k = 0; k < t->n_bns; k++)
+    for (size_t k = 0; k < t->n_bns; k++) {
+        if (c->weights[k] == 0 && !t->bns[k].skipped)
+            t->bns[k].skipped = BNR_TRAIN_NOT_RUN; // keeps what the file has
         for (size_t i = 0; i < t->bns[k].channels; i++, at += 2) {
             t->bns[k].mean[i] = at[0];
             t->bns[k].var[i] = at[1];
         }
+    }
     struct bnr_model *made;
     BNR_TRY(bnr__trainer_apply(&made, t, BNR_UNDEFINED, err));
     const enum bnr_status st = fold ? bnr__model_fold_write(made, t->origin, path, options, report, user, err)

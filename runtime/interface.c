@@ -2,6 +2,7 @@
 #include "runtime/interface.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "graph/op.h"
 
@@ -112,6 +113,23 @@ enum bnr_status bnr__model_complete(struct bnr_model *m, struct bnr_error *err) 
 }
 
 // ---- checking -----------------------------------------------------------------------------------
+
+size_t bnr__interface_left(const struct bnr_model *rewritten, const struct bnr_model *origin,
+                           const bnr_tensor *const *inputs, size_t n_inputs, const bnr_tensor **out) {
+    const struct bnr_graph *g = rewritten->graph;
+    const struct bnr_interface *face = origin->interface;
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        if (bnr__value_is_constant(g->inputs[i]))
+            continue;
+        const bnr_tensor *given = NULL;
+        for (size_t k = 0; k < face->n_inputs && k < n_inputs; k++)
+            if (strcmp(face->inputs[k].info.name, g->inputs[i]->name) == 0)
+                given = inputs[k];
+        out[n++] = given;
+    }
+    return n;
+}
 
 struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face,
                                         const bnr_tensor *const *inputs, size_t n_inputs,

@@ -30,6 +30,10 @@ enum bnr_status bnr__model_complete(struct bnr_model *m, struct bnr_error *err);
 // The tensor for input i: what the caller gives, else the default; NULL when there is neither.
 struct bnr_tensor *bnr__interface_given(const struct bnr_interface *face,
                                         const bnr_tensor *const *inputs, size_t n_inputs, size_t i);
+// Of the inputs that were made for `origin` those that `rewritten`, a copy of it, still takes, in its
+// order: out has room for all. Returns how many. Frozen and unread ones may be gone.
+size_t bnr__interface_left(const struct bnr_model *rewritten, const struct bnr_model *origin,
+                           const bnr_tensor *const *inputs, size_t n_inputs, const bnr_tensor **out);
 // Count, kinds, dtypes, ranks and dims of inputs, one line about the first that does not fit.
 // any_float: wherever double is declared, other floating-point types are fine, too
 // (BNR_PROMOTE_DOUBLE).

@@ -5,28 +5,59 @@
 
 #include "graph/affine.h"
 #include "graph/op.h"
+#include "runtime/expose.h"
 
 enum { MEAN = 3, VAR = 4 }; // inputs of the operator
 
 // ---- which train ------------------------------------------------------------------------------------
 
-// What an initializer holds, or a node makes of initializers (Identity, ConstantOfShape, ...); else NULL.
-static const struct bnr_tensor *statistic(const struct bnr_value *v) {
-    const struct bnr_tensor *t = !v ? NULL : bnr__value_is_constant(v) ? v->tensor : v->info.tensor;
-    return t && t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype) ? t : NULL;
+enum { MAX_CHAIN = 8 };
+
+// Whether it is an initializer, or nodes make it of initializers (Identity, ConstantOfShape, ...).
+static bool is_constant(const struct bnr_value *v, int depth) {
+    const struct bnr_node *p = v->producer;
+    if (bnr__value_is_constant(v) || v->info.tensor)
+        return true;
+    if (!p || !p->op || (p->op->flags & BNR_OP_RANDOM) || bnr__node_has_subgraphs(p) || depth == 0)
+        return false;
+    for (int i = 0; i < p->n_in; i++)
+        if (p->in[i] && !is_constant(p->in[i], depth - 1))
+            return false;
+    return true;
+}
+
+// A mean or variance.
+struct statistic {
+    enum bnr_dtype dtype;
+    int rank;
+    int64_t dims[BNR_MAX_RANK];
+    size_t numel;
+};
+
+static bool statistic(const struct bnr_value *v, struct statistic *s) {
+    if (!v || !is_constant(v, MAX_CHAIN))
+        return false;
+    const struct bnr_tensor *t = bnr__value_is_constant(v) ? v->tensor : v->info.tensor;
+    const struct bnr_type *type = &v->info.type;
+    if (t ? t->kind != BNR_KIND_TENSOR : type->kind != BNR_KIND_TENSOR || !bnr__shape_known(&type->shape))
+        return false;
+    s->dtype = t ? t->dtype : type->dtype;
+    s->rank = t ? t->rank : type->shape.rank;
+    for (int i = 0; i < s->rank; i++)
+        s->dims[i] = t ? t->dims[i] : type->shape.dims[i].n;
+    return bnr__dtype_is_float(s->dtype) &&
+           bnr__shape_numel(s->dims, s->rank, "", &s->numel, NULL) == BNR_OK;
 }
 
 static const char *why_not(const struct bnr_node *n) {
-    if (n->graph->owner)
-        return "it stands in a subgraph, which may run several times or not at all";
+    struct statistic mean, var;
     if (n->n_in != 5 || n->n_out < 1 || !n->out[0])
         return "it is not complete";
     if (bnr__batch_norm_trains(n))
         return "it normalizes by the batch anyway";
-    const struct bnr_tensor *mean = statistic(n->in[MEAN]), *var = statistic(n->in[VAR]);
-    if (!mean || !var)
+    if (!statistic(n->in[MEAN], &mean) || !statistic(n->in[VAR], &var))
         return "its mean and variance are not constant";
-    if (mean->numel != var->numel)
+    if (mean.numel != var.numel)
         return "its mean and variance differ in length";
     return NULL;
 }
@@ -68,48 +99,30 @@ static enum bnr_status describe(struct walk *w, struct bnr_node *n, size_t k) {
         return bnr__no_memory(w->err);
     if (bn->skipped)
         return BNR_OK;
-    bn->channels = statistic(n->in[MEAN])->numel;
+    struct statistic mean;
+    bn->channels = statistic(n->in[MEAN], &mean) ? mean.numel : 0;
+    bn->nested = n->graph->owner != NULL;
     bn->mean = BNR_NEW_ARRAY(arena, bn->channels, double);
     bn->var = BNR_NEW_ARRAY(arena, bn->channels, double);
-    return bn->mean && bn->var ? BNR_OK : bnr__no_memory(w->err);
+    bn->unbiased = BNR_NEW_ARRAY(arena, bn->channels, double);
+    return bn->mean && bn->var && bn->unbiased ? BNR_OK : bnr__no_memory(w->err);
 }
 
 // ---- edits ------------------------------------------------------------------------------------------
 
-static enum bnr_status grow_outputs(struct bnr_node *n, int count, struct bnr_error *err) {
-    if (n->n_out >= count)
-        return BNR_OK;
-    struct bnr_value **out = BNR_NEW_ARRAY(&n->graph->model->arena, (size_t)count, struct bnr_value *);
-    if (!out)
-        return bnr__no_memory(err);
-    for (int i = 0; i < n->n_out; i++)
-        out[i] = n->out[i];
-    n->out = out;
-    n->n_out = count;
-    return BNR_OK;
-}
-
-enum bnr_status bnr__expose_output(struct bnr_node *n, int index, struct bnr_error *err) {
-    BNR_TRY(grow_outputs(n, index + 1, err));
-    if (!n->out[index]) {
-        struct bnr_value *v;
-        BNR_TRY(bnr__value_new(&v, n->graph, NULL, err));
-        bnr__node_set_output(n, index, v);
-    }
-    return bnr__graph_add_output(n->graph, n->out[index], err);
-}
-
 static enum bnr_status set_constant(struct bnr_node *n, int input, const double *values,
                                     enum bnr_dtype dtype, struct bnr_error *err) {
-    const struct bnr_tensor *old = statistic(n->in[input]);
     const struct bnr_allocator *a = n->graph->model->allocator;
+    struct statistic old;
     struct bnr_tensor *wide, *t;
     struct bnr_value *v;
-    BNR_TRY(bnr__tensor_new(&wide, a, BNR_DOUBLE, old->rank, old->dims, err));
+    if (!statistic(n->in[input], &old))
+        return bnr__fail(err, BNR_INTERNAL, "node '%s': its statistics are no constants any more", n->label);
+    BNR_TRY(bnr__tensor_new(&wide, a, BNR_DOUBLE, old.rank, old.dims, err));
     for (size_t i = 0; i < wide->numel; i++)
         wide->f64[i] = values ? values[i] : 0;
     enum bnr_status st =
-        bnr__tensor_cast(&t, a, wide, dtype == BNR_UNDEFINED ? old->dtype : dtype, err);
+        bnr__tensor_cast(&t, a, wide, dtype == BNR_UNDEFINED ? old.dtype : dtype, err);
     bnr__tensor_unref(wide);
     struct bnr_value *only = n->in[input];
     if (st == BNR_OK && dtype == BNR_UNDEFINED && bnr__value_is_constant(only) && bnr__value_single_use(only)) {
@@ -136,12 +149,19 @@ static enum bnr_status train(struct walk *w, struct bnr_node *n, size_t k) {
         return bnr__no_memory(w->err);
     BNR_TRY(set_constant(n, MEAN, NULL, BNR_UNDEFINED, w->err));
     BNR_TRY(set_constant(n, VAR, NULL, BNR_UNDEFINED, w->err));
-    bn->output = n->graph->n_outputs;
-    BNR_TRY(bnr__expose_output(n, first, w->err));
-    BNR_TRY(bnr__expose_output(n, first + 1, w->err));
     struct bnr_node *size;
+    struct bnr_value *mean, *var, *count;
+    const struct bnr_type number = {.dtype = BNR_INT64, .shape = {.rank = 0}};
+    const struct bnr_type vector = {.dtype = first == 1 ? n->in[MEAN]->info.type.dtype
+                                                        : n->in[0]->info.type.dtype,
+                                    .shape = bnr__shape_of(1, (const int64_t[]){(int64_t)bn->channels})};
+    BNR_TRY(bnr__node_output(&mean, n, first, w->err));
+    BNR_TRY(bnr__node_output(&var, n, first + 1, w->err));
     BNR_TRY(bnr__node_new(&size, n->graph, n, "", "Size", NULL, 1, &n->in[0], 1, w->err));
-    return bnr__expose_output(size, 0, w->err);
+    BNR_TRY(bnr__node_output(&count, size, 0, w->err));
+    BNR_TRY(bnr__expose(&bn->outputs[0], mean, &vector, w->err));
+    BNR_TRY(bnr__expose(&bn->outputs[1], var, &vector, w->err));
+    return bnr__expose(&bn->outputs[2], count, &number, w->err);
 }
 
 static enum bnr_status apply(struct walk *w, struct bnr_node *n, size_t k) {
@@ -219,28 +239,87 @@ void bnr__trainer_free(struct bnr_trainer *t) {
     bnr__free(t->origin->allocator, t, sizeof *t);
 }
 
-enum bnr_status bnr__trainer_read(struct bnr_trainer *t, struct bnr_tensor *const *outputs, bool *again,
-                                  struct bnr_error *err) {
-    *again = false;
-    for (size_t k = 0; k < t->n_bns; k++) {
-        struct bnr_train_bn *bn = &t->bns[k];
-        if (bn->skipped)
-            continue;
-        struct bnr_tensor *const *o = outputs + bn->output;
-        if (o[0]->numel != bn->channels || o[1]->numel != bn->channels)
-            return bnr__fail(err, BNR_SHAPE, "node '%s': %zu statistics, expected %zu", bn->name,
-                             o[0]->numel, bn->channels);
+// ---- reading ------------------------------------------------------------------------------------------
+
+// What a layer told: one row of statistics for each time that it ran.
+struct told {
+    const double *mean, *var, *count; // [rows * channels], [rows * channels], [rows]
+    size_t rows;
+};
+
+static enum bnr_status collect(const struct bnr_train_bn *bn, struct bnr_tensor *const *outputs,
+                               struct bnr_arena *temp, struct told *told, struct bnr_error *err) {
+    double *v[3];
+    size_t n[3];
+    for (int i = 0; i < 3; i++) {
+        const struct bnr_tensor *t = outputs[bn->outputs[i]];
+        n[i] = bnr__exposed_numbers(t, NULL, 0);
+        v[i] = BNR_NEW_ARRAY(temp, n[i], double);
+        if (!v[i])
+            return bnr__no_memory(err);
+        bnr__exposed_numbers(t, v[i], n[i]);
+    }
+    if (n[0] != n[2] * bn->channels || n[1] != n[0])
+        return bnr__fail(err, BNR_SHAPE, "node '%s': %zu statistics, expected %zu", bn->name, n[0],
+                         n[2] * bn->channels);
+    *told = (struct told){v[0], v[1], v[2], n[2]};
+    return BNR_OK;
+}
+
+// Averages over the times that it ran, each by its number of values.
+static void average(struct bnr_train_bn *bn, const struct told *told) {
+    bn->count = 0;
+    bn->runs = 0;
+    bn->fewest = HUGE_VAL;
+    for (size_t i = 0; i < bn->channels; i++)
+        bn->mean[i] = bn->var[i] = bn->unbiased[i] = 0;
+    for (size_t row = 0; row < told->rows && bn->channels > 0; row++) {
+        const double m = told->count[row] / (double)bn->channels;
+        if (!(m > 0))
+            continue; // a branch that was not taken
+        bn->runs++;
+        bn->count += m;
+        bn->fewest = fmin(bn->fewest, m);
         for (size_t i = 0; i < bn->channels; i++) {
-            bn->mean[i] = bnr__tensor_f64(o[0], i);
-            bn->var[i] = bnr__tensor_f64(o[1], i);
-        }
-        bn->count = bn->channels ? bnr__tensor_f64(o[2], 0) / (double)bn->channels : 0;
-        if (bn->count <= 1) {
-            bn->skipped = "the batch has one value per channel: no variance (give a larger batch)";
-            *again = true;
+            const size_t at = row * bn->channels + i;
+            const double correction = m > 1 ? m / (m - 1) : 1;
+            bn->mean[i] += m / bn->count * (told->mean[at] - bn->mean[i]);
+            bn->var[i] += m / bn->count * (told->var[at] - bn->var[i]);
+            bn->unbiased[i] += m / bn->count * (told->var[at] * correction - bn->unbiased[i]);
         }
     }
-    return *again ? make_model(t, err) : BNR_OK;
+}
+
+static const char *why_not_read(const struct bnr_trainer *t, const struct bnr_train_bn *bn) {
+    if (bn->runs == 0)
+        return t->once ? BNR_TRAIN_NOT_RUN : NULL; // another batch may take that branch
+    if (bn->fewest <= 1)
+        return BNR_TRAIN_ONE_VALUE;
+    if (t->once && bn->runs > 1)
+        return "it ran several times, each with statistics of its own, which no constants can give";
+    return NULL;
+}
+
+enum bnr_status bnr__trainer_read(struct bnr_trainer *t, struct bnr_tensor *const *outputs, bool *again,
+                                  struct bnr_error *err) {
+    struct bnr_arena temp = {.allocator = t->origin->allocator};
+    enum bnr_status st = BNR_OK;
+    *again = false;
+    for (size_t k = 0; st == BNR_OK && k < t->n_bns; k++) {
+        struct bnr_train_bn *bn = &t->bns[k];
+        struct told told = {.rows = 0};
+        if (bn->skipped)
+            continue;
+        st = collect(bn, outputs, &temp, &told, err);
+        if (st != BNR_OK)
+            break;
+        average(bn, &told);
+        bnr__arena_reset(&temp);
+        bn->skipped = why_not_read(t, bn);
+        *again = *again || bn->skipped;
+    }
+    bnr__arena_free(&temp);
+    return st == BNR_OK && *again ? make_model(t, err) : st;
 }
 
 enum bnr_status bnr__trainer_apply(struct bnr_model **out, const struct bnr_trainer *t,

@@ -12,7 +12,11 @@ const struct verb verb_verify = {
     "precision too, and compares. Exit status 1 when the folded result is out of tolerance: further from\n"
     "the double-precision result than twice the unfolded one and than --tolerance times the output's\n"
     "largest magnitude.\n"
-    "--train lets every BN of the unfolded runs normalize by the batch itself, and folds its statistics.\n"
+    "--train lets every BN normalize by the batch itself, makes constants of its statistics and folds those:\n"
+    "in double precision this must give the same, and rounding may add what it adds to the unfolded network.\n"
+    "What could not be checked is listed; where nothing could, nothing is verified.\n"
+    "Without input files, open dims that --shape does not give are 1, or the least of 8 (first axis) and 64\n"
+    "(others) with which the model can be run and every BN has more than one value to normalize by.\n"
     "--layers compares the output of every former BN as well, and names the first tensor that diverges;\n"
     "its fold bound is what rounding the folded weights alone can do there, on inputs of that size.",
     cmd_verify};
@@ -28,7 +32,7 @@ static json_t *difference_json(const struct bnr_difference *d) {
     return j;
 }
 
-static json_t *output_report_json(const struct bnr_verify_output *o) {
+static json_t *output_report_json(const struct bnr_verify_output *o, enum check check) {
     json_t *j = json_object();
     json_object_set_new(j, "name", json_text(o->name));
     json_object_set_new(j, "dtype", json_text(bnr_dtype_name(o->dtype)));
@@ -37,6 +41,8 @@ static json_t *output_report_json(const struct bnr_verify_output *o) {
     json_object_set_new(j, "folded_unfolded", difference_json(&o->folded_unfolded));
     json_object_set_new(j, "folded_double", difference_json(&o->folded_double));
     json_object_set_new(j, "unfolded_double", difference_json(&o->unfolded_double));
+    if (check == CHECK_TRAIN)
+        json_object_set_new(j, "algebra_double", difference_json(&o->algebra_double));
     json_object_set_new(j, "allowed", json_number(o->allowed));
     json_object_set_new(j, "passed", json_boolean(o->passed));
     return j;
@@ -52,7 +58,7 @@ static void add_layers(const struct bnr_verify_report *r, enum check check, json
             json_object_set_new(j, check == CHECK_TRAIN ? "untrained_because" : "not_compared_because",
                                 json_text(bn->reason));
         else if (check == CHECK_LAYERS)
-            json_object_set_new(j, "output", output_report_json(&bn->output));
+            json_object_set_new(j, "output", output_report_json(&bn->output, check));
         if (check == CHECK_LAYERS)
             json_object_set_new(j, "bound", json_number(bn->bound));
     }
@@ -68,12 +74,14 @@ static const struct bnr_verify_bn *first_diverging(const struct bnr_verify_repor
 static int print_json(const struct bnr_verify_report *r, enum check check, const char *path, json_t *bns) {
     json_t *doc = json_object(), *outputs = json_array();
     for (size_t i = 0; i < r->n_outputs; i++)
-        json_array_append_new(outputs, output_report_json(&r->outputs[i]));
+        json_array_append_new(outputs, output_report_json(&r->outputs[i], check));
     add_layers(r, check, bns);
     if (check == CHECK_LAYERS) {
         const struct bnr_verify_bn *first = first_diverging(r);
         json_object_set_new(doc, "first_diverging", first ? json_text(first->output.name) : json_null());
     }
+    if (check != CHECK_FOLD)
+        json_object_set_new(doc, "checked", json_integer((json_int_t)r->n_checked));
     json_object_set_new(doc, "model", json_text(path));
     json_object_set_new(doc, "passed", json_boolean(r->passed));
     json_object_set_new(doc, "outputs", outputs);
@@ -85,12 +93,9 @@ static void print_comparison(const char *what, const struct bnr_difference *d) {
     printf("  %-30s abs %-11.4g rel %-11.4g ulp %.4g\n", what, d->max_abs, d->max_rel, d->max_ulp);
 }
 
-// Says of how many layers it is a proof, and each reason why others are not in it once.
+// Of how many layers it is a proof, and why the others are not in it.
 static void print_trained(const struct bnr_verify_report *r) {
-    size_t trained = 0;
-    for (size_t k = 0; k < r->n_bns; k++)
-        trained += r->bns[k].checked != 0;
-    printf("training mode: %zu of %zu batch normalizations normalize by the batch\n", trained, r->n_bns);
+    printf("training mode: %zu of %zu batch normalizations checked\n", r->n_checked, r->n_bns);
     for (size_t k = 0; k < r->n_bns; k++)
         if (!r->bns[k].checked)
             printf("  not %s: %s\n", r->bns[k].name, r->bns[k].reason);
@@ -137,13 +142,18 @@ static void print_table(const struct bnr_verify_report *r, enum check check, jso
         print_comparison("folded against unfolded", &o->folded_unfolded);
         print_comparison("folded against double", &o->folded_double);
         print_comparison("unfolded against double", &o->unfolded_double);
+        if (check == CHECK_TRAIN)
+            print_comparison("folded in double against double", &o->algebra_double);
         printf("  allowed against double: %.4g\n", o->allowed);
         if (!o->passed)
             printf("  worst at element %zu: %.9g, expected %.9g\n", o->folded_double.index,
                    o->folded_double.a, o->folded_double.b);
     }
-    printf(r->passed ? "verified: folding changed nothing beyond rounding\n"
-                     : "NOT verified: the folded model differs\n");
+    if (check == CHECK_TRAIN && r->n_bns > 0 && r->n_checked == 0)
+        printf("NOT verified: no batch normalization could be checked\n");
+    else
+        printf(r->passed ? "verified: folding changed nothing beyond rounding\n"
+                         : "NOT verified: the folded model differs\n");
 }
 
 struct request {
@@ -152,44 +162,109 @@ struct request {
     bool json;
 };
 
-static int verify(const struct strings *args, const struct common *c, const struct request *q) {
+// A check under way.
+struct job {
+    const bnr_model *model;
+    const struct strings *args;
+    const struct common *common;
+    const struct request *request;
+    struct inputs in;
+    struct bnr_verify_report *report;
+};
+
+// With random inputs of these sizes where dims are open. EXIT_BAD with *err where it cannot be run.
+static int check_sized(struct job *j, const struct open_dims *open, struct bnr_error *err) {
     static enum bnr_status (*const checks[])(struct bnr_verify_report **, const bnr_model *,
                                              const bnr_tensor *const *, size_t, const struct bnr_options *,
                                              double, struct bnr_error *) = {bnr_verify, bnr_verify_training,
                                                                             bnr_verify_layers};
+    *err = (struct bnr_error){.code = BNR_OK};
+    const int code = inputs_build_open(&j->in, j->model, j->args, 1, &j->common->shapes, open);
+    if (code != EXIT_DONE)
+        return code;
+    const enum bnr_status st =
+        checks[j->request->check](&j->report, j->model, (const bnr_tensor *const *)j->in.tensors, j->in.count,
+                                  &j->common->run, j->request->tolerance, err);
+    return st == BNR_OK ? EXIT_DONE : EXIT_BAD;
+}
+
+static void drop(struct job *j) {
+    bnr_verify_free(j->report);
+    inputs_free(&j->in);
+    j->report = NULL;
+}
+
+// Without input files, where the model leaves dims open: the smallest of these sizes that it can be run
+// with, and in which every layer takes part in the training check, or else the most of them. One value per
+// channel is nothing to normalize by.
+static int check_open(struct job *j, struct bnr_error *err) {
+    static const struct open_dims sizes[] = {{1, 1}, {8, 1}, {1, 64}, {8, 64}};
+    struct open_dims open;
+    struct job best = *j;
+    int code = inputs_open_dims(&open, j->model, &j->common->shapes);
+    for (size_t i = 0; code == EXIT_DONE && i < BNR_COUNT(sizes); i++) {
+        struct bnr_error why;
+        if ((open.first == 0 && sizes[i].first > 1) || (open.others == 0 && sizes[i].others > 1))
+            continue;
+        struct job next = *j;
+        const int got = check_sized(&next, &sizes[i], &why);
+        if (got == EXIT_USAGE)
+            return got;
+        if (i == 0)
+            *err = why;
+        if (got == EXIT_DONE && (!best.report || next.report->n_checked > best.report->n_checked)) {
+            drop(&best);
+            best = next;
+        } else {
+            drop(&next);
+        }
+        if (best.report && (j->request->check != CHECK_TRAIN || best.report->n_checked == best.report->n_bns))
+            break;
+    }
+    *j = best;
+    return code != EXIT_DONE ? code : best.report ? EXIT_DONE : EXIT_BAD;
+}
+
+static int tell(const struct job *j, const bnr_session *session) {
+    const struct request *q = j->request;
+    json_t *bns = session_bns_json(session);
+    int code = EXIT_DONE;
+    if (q->json) {
+        code = print_json(j->report, q->check, j->args->items[0], bns);
+    } else {
+        print_table(j->report, q->check, bns);
+        json_decref(bns);
+    }
+    return code == EXIT_DONE && !j->report->passed ? EXIT_CHECK_FAILED : code;
+}
+
+static int verify_model(struct job *j) {
+    struct bnr_error err;
+    bnr_session *session;
+    if (bnr_session_create(&session, j->model, &j->common->run, &err) != BNR_OK)
+        return fail_with(&err);
+    int code = j->args->count == 1 ? check_open(j, &err) : check_sized(j, &(struct open_dims){1, 1}, &err);
+    if (code == EXIT_BAD && err.code != BNR_OK)
+        code = fail_with(&err);
+    if (code == EXIT_DONE) {
+        inputs_announce(&j->in, j->model);
+        // The plan decides what runs inside of other steps.
+        code = bnr_session_plan(session, (const bnr_tensor *const *)j->in.tensors, j->in.count, &err) == BNR_OK
+                   ? tell(j, session)
+                   : fail_with(&err);
+    }
+    drop(j);
+    bnr_session_free(session);
+    return code;
+}
+
+static int verify(const struct strings *args, const struct common *c, const struct request *q) {
     struct bnr_error err;
     bnr_model *model;
-    bnr_session *session = NULL;
-    struct bnr_verify_report *report = NULL;
-    struct inputs in = {0};
     if (bnr_model_load_file(&model, args->items[0], NULL, &err) != BNR_OK)
         return fail_with(&err);
-    int code = bnr_model_check(model, &err) == BNR_OK ? EXIT_DONE : fail_with(&err);
-    if (code == EXIT_DONE && bnr_session_create(&session, model, &c->run, &err) != BNR_OK)
-        code = fail_with(&err);
-    if (code == EXIT_DONE)
-        code = inputs_build(&in, model, args, 1, &c->shapes);
-    if (code == EXIT_DONE) {
-        inputs_announce(&in, model);
-        const bnr_tensor *const *tensors = (const bnr_tensor *const *)in.tensors;
-        if (bnr_session_plan(session, tensors, in.count, &err) != BNR_OK ||
-            checks[q->check](&report, model, tensors, in.count, &c->run, q->tolerance, &err) != BNR_OK)
-            code = fail_with(&err);
-    }
-    if (code == EXIT_DONE) {
-        json_t *bns = session_bns_json(session);
-        if (q->json) {
-            code = print_json(report, q->check, args->items[0], bns);
-        } else {
-            print_table(report, q->check, bns);
-            json_decref(bns);
-        }
-        if (code == EXIT_DONE && !report->passed)
-            code = EXIT_CHECK_FAILED;
-    }
-    bnr_verify_free(report);
-    inputs_free(&in);
-    bnr_session_free(session);
+    struct job j = {.model = model, .args = args, .common = c, .request = q};
+    const int code = bnr_model_check(model, &err) == BNR_OK ? verify_model(&j) : fail_with(&err);
     bnr_model_free(model);
     return code;
 }

@@ -236,14 +236,49 @@ static int fill_missing(struct inputs *in, const struct slot *slots, bool any_gi
     return EXIT_DONE;
 }
 
-int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
-                 const struct strings *shapes) {
-    size_t n = bnr_model_input_count(model);
-    *in = (struct inputs){xcalloc(n, sizeof *in->tensors), n, 0};
-    struct slot *slots = xcalloc(n, sizeof *slots);
+static int settle_shapes(struct slot *slots, size_t n, const bnr_model *model,
+                         const struct strings *shapes) {
     int code = load_slots(slots, n, model);
     for (size_t i = 0; code == EXIT_DONE && i < shapes->count; i++)
         code = apply_shape(slots, n, shapes->items[i]);
+    return code;
+}
+
+int inputs_open_dims(struct open_dims *count, const bnr_model *model, const struct strings *shapes) {
+    const size_t n = bnr_model_input_count(model);
+    struct slot *slots = xcalloc(n, sizeof *slots);
+    const int code = settle_shapes(slots, n, model, shapes);
+    *count = (struct open_dims){0, 0};
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; !slots[i].info.optional && k < slots[i].info.rank; k++)
+            if (slots[i].dims[k] < 0)
+                ++*(k == 0 ? &count->first : &count->others);
+    free(slots);
+    return code;
+}
+
+// First axes come first: what a symbol is there it is everywhere.
+static void fill_open(struct slot *slots, size_t n, const struct open_dims *open) {
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < n; i++)
+            for (int k = round; k < slots[i].info.rank && (round > 0 || k == 0); k++) {
+                const int64_t value = k == 0 ? open->first : open->others;
+                if (slots[i].dims[k] >= 0)
+                    continue;
+                if (slots[i].info.symbols && slots[i].info.symbols[k])
+                    set_symbol(slots, n, slots[i].info.symbols[k], value);
+                slots[i].dims[k] = value;
+            }
+}
+
+int inputs_build_open(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
+                      const struct strings *shapes, const struct open_dims *open) {
+    size_t n = bnr_model_input_count(model);
+    *in = (struct inputs){xcalloc(n, sizeof *in->tensors), n, 0};
+    struct slot *slots = xcalloc(n, sizeof *slots);
+    int code = settle_shapes(slots, n, model, shapes);
+    if (code == EXIT_DONE && args->count <= first_arg)
+        fill_open(slots, n, open);
     for (size_t i = first_arg; code == EXIT_DONE && i < args->count; i++)
         code = take_argument(in, slots, args->items[i]);
     if (code == EXIT_DONE)
@@ -252,6 +287,11 @@ int inputs_build(struct inputs *in, const bnr_model *model, const struct strings
     if (code != EXIT_DONE)
         inputs_free(in);
     return code;
+}
+
+int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
+                 const struct strings *shapes) {
+    return inputs_build_open(in, model, args, first_arg, shapes, &(struct open_dims){1, 1});
 }
 
 void inputs_free(struct inputs *in) {

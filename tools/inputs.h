@@ -16,6 +16,14 @@ struct inputs {
 // inputs that --shape does not give are 1.
 int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
                  const struct strings *shapes);
+// The same with other numbers for open dims.
+struct open_dims {
+    int64_t first, others; // of an input's first axis (the batch, most of the time), and of the others
+};
+int inputs_build_open(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
+                      const struct strings *shapes, const struct open_dims *open);
+// How many dims of each kind are open, after --shape.
+int inputs_open_dims(struct open_dims *count, const bnr_model *model, const struct strings *shapes);
 void inputs_free(struct inputs *in);
 // Tells on stderr which inputs are random, and their dims.
 void inputs_announce(const struct inputs *in, const bnr_model *model);
