@@ -66,36 +66,37 @@ static bool point_floats(size_t lanes, size_t vectors, size_t *floats) {
 //    256 -> 256, 14x14                2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
 //    512 -> 512,  7x7                 2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
 //    512 -> 512, 28x28                36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
-struct cost {
-    double input, output; // of transforming a block of channels of a tile
-};
-
-static double tiles_of(const struct bnr_nchwc_conv_f32 *c, size_t m) {
-    const struct bnr_conv_shape *s = &c->s;
-    return (double)(s->batch * s->out[0] * ceil_div(s->out[1], m) * ceil_div(s->out[2], m));
-}
-
-static double estimate(const struct bnr_nchwc_conv_f32 *c, size_t m) {
-    static const struct cost costs[] = {{0, 0}, {70, 50}, {230, 170}, {600, 450}};
-    const struct cost *cost = &costs[m / 2];
+static double estimate(const struct bnr_nchwc_conv_f32 *c, size_t m, double tiles,
+                       size_t out_blocks) {
+    static const struct {
+        double input, output; // of transforming a block of channels of a tile
+    } costs[] = {{0, 0}, {70, 50}, {230, 170}, {600, 450}};
     const size_t points = m ? (m + 2) * (m + 2) : 9;
-    const double tiles = tiles_of(c, m ? m : 1),
-                 weights = (double)(points * c->s.cin * c->out_blocks);
+    const double weights = (double)(points * c->s.cin * out_blocks);
     const double multiply = tiles * weights * 1.05, load = weights * 64 / 6.4;
     const double slow = multiply > load ? multiply : load, fast = multiply + load - slow;
-    const double transform =
-        tiles * ((double)c->in_blocks * cost->input + (double)c->out_blocks * cost->output);
+    const double transform = tiles * ((double)c->in_blocks * costs[m / 2].input +
+                                      (double)out_blocks * costs[m / 2].output);
     return slow + 0.2 * fast + transform;
+}
+
+// All of the convolution, with m = 0 for the direct sum.
+static double estimate_all(const struct bnr_nchwc_conv_f32 *c, size_t m) {
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t side = m ? m : 1;
+    const double tiles =
+        (double)(s->batch * s->out[0] * ceil_div(s->out[1], side) * ceil_div(s->out[2], side));
+    return estimate(c, m, tiles, c->out_blocks);
 }
 
 enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c) {
     enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
     if (!applies(c))
         return best;
-    double least = estimate(c, 0);
+    double least = estimate_all(c, 0);
     for (int m = 2; m <= 6; m += 2) {
         // The least accurate one has to be clearly faster.
-        const double e = estimate(c, (size_t)m) * (m == 6 ? 1.1 : 1);
+        const double e = estimate_all(c, (size_t)m) * (m == 6 ? 1.1 : 1);
         if (e >= least || (m == 6 && c->s.cin > BNR_WINOGRAD6_CHANNELS))
             continue;
         least = e;
@@ -111,23 +112,34 @@ static size_t choose_chunk(const struct bnr_nchwc_conv_f32 *c, size_t tiles) {
     const size_t pixels = c->kernels->pixels;
     size_t most = U_FLOATS / (c->points * c->in_blocks * c->lanes) / pixels * pixels;
     most = max_size(most, 2 * pixels);
-    const size_t chunks = ceil_div(tiles, most);
-    return min_size(ceil_div(ceil_div(tiles, chunks), pixels) * pixels, tiles);
+    return ceil_div(tiles, ceil_div(tiles, most));
 }
 
 static size_t count_tiles(const struct bnr_nchwc_conv_f32 *c) {
     return c->planes * c->tile_rows * c->tile_cols;
 }
 
-// Fewer tiles at once, then fewer output blocks, until there is work for every thread.
-static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
-    const size_t tiles = count_tiles(c), pixels = c->kernels->pixels;
-    while (ceil_div(tiles, c->chunk) * c->s.groups < wanted && c->chunk > 2 * pixels)
-        c->chunk = ceil_div(c->chunk / 2, pixels) * pixels;
-    const size_t tasks = ceil_div(tiles, c->chunk) * c->s.groups;
-    if (tasks < wanted) {
-        const size_t parts = ceil_div(wanted, tasks);
-        c->band_blocks = ceil_div(ceil_div(c->out_blocks, parts), BNR_NCHWC_NB) * BNR_NCHWC_NB;
+// Tasks of so many tiles and output blocks that the threads are done as early as possible. Output
+// blocks that are shared out cost an input transform each.
+static void share(struct bnr_nchwc_conv_f32 *c) {
+    const size_t tiles = count_tiles(c), slots = (size_t)c->slots, pixels = c->kernels->pixels;
+    const size_t fewest = ceil_div(tiles, c->chunk);
+    const size_t most = min_size(ceil_div(tiles, pixels), fewest + 4 * slots);
+    double least = -1;
+    for (size_t chunks = fewest; chunks <= max_size(most, fewest); chunks++) {
+        for (size_t parts = 1; parts <= 2 * slots; parts++) {
+            const size_t pairs = ceil_div(c->out_blocks, parts * BNR_NCHWC_NB);
+            const size_t blocks = pairs * BNR_NCHWC_NB, chunk = ceil_div(tiles, chunks);
+            const size_t tasks =
+                ceil_div(tiles, chunk) * ceil_div(c->out_blocks, blocks) * c->s.groups;
+            const double e = (double)ceil_div(tasks, slots) *
+                             estimate(c, c->tile, (double)chunk, min_size(blocks, c->out_blocks));
+            if (least >= 0 && e >= least)
+                continue;
+            least = e;
+            c->chunk = chunk;
+            c->band_blocks = blocks;
+        }
     }
 }
 
@@ -147,7 +159,7 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
     c->slots = bnr__slots_count(o->threads);
     c->chunk = choose_chunk(c, count_tiles(c));
     if (c->slots > 1)
-        share(c, 4 * (size_t)c->slots);
+        share(c);
     size_t u, v, packed = c->packed_bytes / 9;
     return bnr__size_mul(packed, c->points, &c->packed_bytes) &&
            bnr__size_mul(c->in_blocks, c->chunk, &u) && point_floats(c->lanes, u, &c->u_point) &&

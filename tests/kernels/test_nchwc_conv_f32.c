@@ -26,16 +26,19 @@ struct conv_case {
     struct bnr_conv_shape s;
     enum values values;
     enum bnr_nchwc_algorithm algorithm;
-    bool plain, prologue, clamp_in;
+    bool plain, prologue, clamp_in, parts;
     struct bnr_eltwise e;
 };
 
 // x, residual, y: plain; the others as the kernel wants them.
 struct buffers {
-    float *x, *w, *bias, *residual, *y, *s, *t;
+    float *x, *w, *bias, *residual, *scale, *y, *s, *t; // scale: [batch, cout]
     size_t nx, nw, cin, cout, ny;
-    float *blocked_x, *blocked_residual, *blocked_y;
-    size_t blocked_nx, blocked_ny;
+    float *blocked_x, *blocked_residual, *blocked_scale, *blocked_y;
+    size_t blocked_nx, blocked_ny, blocked_residuals, scales, blocked_scales;
+    // Where the convolution's input and output are a part of the channels of larger tensors: floats
+    // in front of it in each image, and all that an image has more.
+    size_t in_front, in_more, out_front, out_more;
 };
 
 static size_t volume(const size_t v[BNR_CONV_AXES]) {
@@ -61,10 +64,20 @@ static float *to_blocked(const float *x, size_t batch, size_t channels, size_t p
     return y;
 }
 
+// As channels of a larger tensor: `front` floats in front in each image, of `more` more.
+static float *to_part(float *x, size_t batch, size_t n, size_t front, size_t more) {
+    float *y = guard_floats(n + batch * more);
+    for (size_t i = 0; i < n; i++)
+        y[i / (n / batch) * (n / batch + more) + front + i % (n / batch)] = x[i];
+    guard_free(x, n);
+    return y;
+}
+
 static void make_buffers(const struct conv_case *c, struct buffers *b) {
     const struct bnr_conv_shape *s = &c->s;
     const size_t lanes = bnr__nchwc_lanes(c->cpu), in = volume(s->in), out = volume(s->out);
     struct rng r = {c->seed};
+    *b = (struct buffers){.in_front = 0};
     b->cin = s->groups * s->cin;
     b->cout = s->groups * s->cout;
     b->nx = s->batch * b->cin * in;
@@ -76,6 +89,7 @@ static void make_buffers(const struct conv_case *c, struct buffers *b) {
     b->s = guard_floats(b->cin);
     b->t = guard_floats(b->cin);
     b->residual = guard_floats(b->ny);
+    b->scale = guard_floats(s->batch * b->cout);
     b->y = guard_floats(b->ny);
     fill_values(&r, c->values, b->x, b->nx);
     fill_values(&r, VALUES_RANDOM, b->w, b->nw);
@@ -83,10 +97,24 @@ static void make_buffers(const struct conv_case *c, struct buffers *b) {
     fill_values(&r, VALUES_RANDOM, b->s, b->cin);
     fill_values(&r, VALUES_RANDOM, b->t, b->cin);
     fill_values(&r, VALUES_RANDOM, b->residual, b->ny);
+    fill_values(&r, VALUES_RANDOM, b->scale, s->batch * b->cout);
     b->blocked_nx = blocked_floats(s->batch, b->cin, in, c->plain ? 1 : lanes);
     b->blocked_ny = blocked_floats(s->batch, b->cout, out, lanes);
+    b->blocked_residuals = b->blocked_ny;
+    b->scales = s->batch * b->cout;
+    b->blocked_scales = blocked_floats(s->batch, b->cout, 1, lanes);
     b->blocked_x = to_blocked(b->x, s->batch, b->cin, in, c->plain ? 1 : lanes);
     b->blocked_residual = to_blocked(b->residual, s->batch, b->cout, out, lanes);
+    b->blocked_scale = to_blocked(b->scale, s->batch, b->cout, 1, lanes);
+    if (c->parts) {
+        b->in_front = in * lanes;
+        b->in_more = 3 * in * lanes;
+        b->out_front = 2 * out * lanes;
+        b->out_more = 2 * out * lanes;
+    }
+    b->blocked_x = to_part(b->blocked_x, s->batch, b->blocked_nx, b->in_front, b->in_more);
+    b->blocked_nx += s->batch * b->in_more;
+    b->blocked_ny += s->batch * b->out_more;
     b->blocked_y = guard_floats(b->blocked_ny);
 }
 
@@ -99,7 +127,9 @@ static void free_buffers(struct buffers *b) {
     guard_free(b->residual, b->ny);
     guard_free(b->y, b->ny);
     guard_free(b->blocked_x, b->blocked_nx);
-    guard_free(b->blocked_residual, b->blocked_ny);
+    guard_free(b->scale, b->scales);
+    guard_free(b->blocked_scale, b->blocked_scales);
+    guard_free(b->blocked_residual, b->blocked_residuals);
     guard_free(b->blocked_y, b->blocked_ny);
 }
 
@@ -133,16 +163,20 @@ static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_po
     if (c->prologue)
         conv.prologue = (struct bnr_nchwc_prologue){
             .s = b->s, .t = b->t, .clamp = c->clamp_in, .lo = 0, .hi = 6};
-    const float *operands[] = {b->blocked_residual};
+    conv.src_image += b->in_more;
+    conv.dst_image += b->out_more;
+    const float *operands[] = {b->blocked_residual, b->blocked_scale};
     const struct bnr_nchwc_conv_f32_run run = {.c = &conv,
-                                               .dst = b->blocked_y,
-                                               .src = b->blocked_x,
+                                               .dst = b->blocked_y + b->out_front,
+                                               .src = b->blocked_x + b->in_front,
                                                .bias = b->bias,
                                                .operands = operands,
                                                .scratch = q};
     bnr__nchwc_conv_f32_run(&run, pool);
+    const size_t image = b->ny / c->s.batch;
     for (size_t i = 0; i < b->ny; i++)
-        b->y[i] = b->blocked_y[blocked_place(i, b->cout, volume(c->s.out), conv.lanes)];
+        b->y[i] = b->blocked_y[blocked_place(i, b->cout, volume(c->s.out), conv.lanes) +
+                               b->out_front + i / image * b->out_more];
     guard_free(p, packed);
     guard_free(q, scratch);
     return true;
@@ -204,6 +238,8 @@ static double epilogue_at(const struct conv_case *c, const struct buffers *b, si
             want = want < 0 ? 0 : want > 6 ? 6 : want;
         } else if (c->e.step[i].kind == BNR_ELTWISE_PRELU) {
             want = want < 0 ? want * (double)b->bias[at / volume(c->s.out) % b->cout] : want;
+        } else if (c->e.step[i].kind == BNR_ELTWISE_MUL) {
+            want *= (double)b->scale[at / volume(c->s.out)];
         } else if (c->e.step[i].kind == BNR_ELTWISE_LEAKY_RELU) {
             want = want < 0 ? want * (double)c->e.step[i].p : want;
         }
@@ -279,6 +315,9 @@ static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct b
             .kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_CHANNEL, .s = b->bias};
     if (which & 8)
         e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_LEAKY_RELU, .p = 0.5f};
+    if (which == 8)
+        e->step[e->n++] =
+            (struct bnr_eltwise_step){.kind = BNR_ELTWISE_MUL, .form = BNR_FORM_ROW, .operand = 1};
     if (which == 9)
         e->step[e->n++] = (struct bnr_eltwise_step){.kind = BNR_ELTWISE_ADD, .form = BNR_FORM_SAME};
 }
@@ -349,6 +388,7 @@ static void random_shapes(void **state) {
             c.plain = rng_next(&r) % 4 == 0;
             c.prologue = rng_next(&r) % 3 == 0;
             c.clamp_in = rng_next(&r) % 2 == 0;
+            c.parts = rng_next(&r) % 3 == 0;
             one_and_two_threads(&c, pool, &r);
         }
     }
@@ -390,6 +430,7 @@ static void random_winograds(void **state) {
                 continue;
             c.prologue = rng_next(&r) % 3 == 0;
             c.clamp_in = rng_next(&r) % 2 == 0;
+            c.parts = rng_next(&r) % 3 == 0;
             one_and_two_threads(&c, pool, &r);
             runs++;
         }
