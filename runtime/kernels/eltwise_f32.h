@@ -50,6 +50,10 @@ enum bnr_eltwise_form {
     BNR_FORM_ROW,     // [rows]
     BNR_FORM_CHANNEL, // [channels], of row r: element r % channels
     BNR_FORM_COLUMN,  // [columns]
+    // Of blocked tensors, whose rows are the blocks of channels and whose columns are the pixels'
+    // lanes (nchwc_f32.h):
+    BNR_FORM_LANES,         // [rows][lanes], the same for every pixel
+    BNR_FORM_LANES_CHANNEL, // [channels][lanes], of row r: element r % channels
 };
 
 struct bnr_eltwise_step {
@@ -65,7 +69,7 @@ enum { BNR_ELTWISE_MAX = 8 };
 struct bnr_eltwise {
     int n;
     struct bnr_eltwise_step step[BNR_ELTWISE_MAX];
-    size_t channels; // for BNR_FORM_CHANNEL, else 1
+    size_t channels; // for the forms named so, else 1
 };
 
 // Part of a tensor of rows and columns. dst may be src; operands may not overlap dst otherwise.

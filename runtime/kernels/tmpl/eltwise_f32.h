@@ -6,7 +6,7 @@
 
 // A step's array for one row: element i of the row at v_at(array, i).
 struct array {
-    const float *p; // NULL: the number in `all`
+    const float *p; // NULL: the same vector everywhere, `all`
     vf all;
 };
 
@@ -25,6 +25,12 @@ static struct array array_row(const float *p, enum bnr_eltwise_form form, size_t
         return a;
     case BNR_FORM_CHANNEL:
         a.all = v_set1(p[(t->row + r) % channels]);
+        return a;
+    case BNR_FORM_LANES:
+        a.all = v_load(p + (t->row + r) * VW);
+        return a;
+    case BNR_FORM_LANES_CHANNEL:
+        a.all = v_load(p + (t->row + r) % channels * VW);
         return a;
     default:
         a.all = v_set1(p[0]);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template: the nchwc_f32 kernels on the vectors of the file that includes it. Needs ISA(name),
+// ISA_NAME.
+#include "runtime/kernels/nchwc_f32.h"
+
+#include "runtime/base/compiler.h"
+
+// VW pixels at a time: rows of VW floats on either side.
+BNR_INLINE void turn(const float *src, size_t src_step, float *dst, size_t dst_step) {
+    float lanes[VW][VW];
+    for (int i = 0; i < VW; i++)
+        v_store(lanes[i], v_load(src + (size_t)i * src_step));
+    for (int i = 0; i < VW; i++) {
+        float row[VW];
+        for (int k = 0; k < VW; k++)
+            row[k] = lanes[k][i];
+        v_store(dst + (size_t)i * dst_step, v_load(row));
+    }
+}
+
+static void to_blocked(const struct bnr_nchwc_move *m) {
+    size_t p = 0;
+    for (; m->channels == VW && p + VW <= m->pixels; p += VW)
+        turn(m->plain + p, m->plane, m->blocked + p * VW, VW);
+    for (; p < m->pixels; p++) {
+        float *dst = m->blocked + p * VW;
+        v_store(dst, v_set1(0));
+        for (size_t c = 0; c < m->channels; c++)
+            dst[c] = m->plain[c * m->plane + p];
+    }
+}
+
+static void to_plain(const struct bnr_nchwc_move *m) {
+    size_t p = 0;
+    for (; m->channels == VW && p + VW <= m->pixels; p += VW)
+        turn(m->blocked + p * VW, VW, m->plain + p, m->plane);
+    for (; p < m->pixels; p++) {
+        for (size_t c = 0; c < m->channels; c++)
+            m->plain[c * m->plane + p] = m->blocked[p * VW + c];
+    }
+}
+
+const struct bnr_nchwc_f32 ISA(bnr__nchwc_f32) = {
+    .isa = ISA_NAME, .lanes = VW, .to_blocked = to_blocked, .to_plain = to_plain};
