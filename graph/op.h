@@ -136,6 +136,13 @@ struct bnr_prepare {
                      // node's own in a->in, in order, member by member; a->out are the last one's
     int before_taken; // a->in[0] is input 0 of the first one taken; their other inputs are not in a->in
     const char *kernel; // name for profiles: "conv_1x1_avx512"
+    // Blocked tensors (kernels/nchwc_f32.h). 0: everything is plain. Else the number of channels in a block,
+    // and a kernel for such tensors is asked for: it names in blocked_in and blocked_out the ones of a->in
+    // and a->out (bit i: number i) that it reads and writes in blocks, of those for which bnr__blocked_shape
+    // is true. None: there is no such kernel. An operator that knows nothing of blocks gives that answer.
+    size_t lanes;
+    uint64_t blocked_in, blocked_out;
+    double saves;       // what a blocked kernel gains over the plain one, in bytes moved to another layout
     int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
                         // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1
 };
@@ -143,6 +150,7 @@ struct bnr_prepare {
 // A packed form of the constant `t`, made once per session for (t, key): `size` bytes are allocated
 // (64-byte aligned) and filled by pack(dst, t, arg). key: a string literal that names the format and must
 // determine the result together with `variant`. NULL when out of memory.
+// While the planner only asks what a node could do, nothing is packed and what is returned may not be read.
 const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const char *key, uint64_t variant,
                           size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
                           void *arg);

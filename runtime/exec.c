@@ -9,15 +9,13 @@
 
 // ---- contexts -----------------------------------------------------------------------------------
 
-static void init_header(struct bnr_tensor *t, const struct bnr_type *type,
+static void init_header(struct bnr_tensor *t, const struct bnr_slot *slot,
                         const struct bnr_allocator *a) {
     int64_t dims[BNR_MAX_RANK];
     atomic_init(&t->refs, BNR_REFS_EMBEDDED);
     t->allocator = a;
-    if (!type)
-        return;
-    bnr__shape_numbers(&type->shape, dims);
-    bnr__tensor_set(t, type->dtype, type->shape.rank, dims, NULL);
+    if (slot)
+        bnr__tensor_set(t, slot->type.dtype, bnr__slot_dims(slot, dims), dims, NULL);
 }
 
 // Points the arguments of a step at what its slots hold now.
@@ -72,7 +70,7 @@ static bool init_exec(struct bnr_exec *x, const struct bnr_session *s) {
         if (slot->kind == BNR_SLOT_CONST) {
             x->slots[i] = slot->tensor;
         } else if (slot->kind == BNR_SLOT_PLACED) {
-            init_header(&x->headers[i], &slot->type, s->allocator);
+            init_header(&x->headers[i], slot, s->allocator);
             x->slots[i] = &x->headers[i];
         }
     }

@@ -258,7 +258,10 @@ static bool pack_all(struct bnr_packs *packs, void *dst, const struct bnr_tensor
 
 const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
                                 const struct bnr_pack_format *f) {
+    static const uint64_t nothing;
     struct bnr_packs *packs = cx->packs;
+    if (packs->dry)
+        return &nothing;
     if (packs->n_asked < BNR_MAX_ASKED)
         packs->asked[packs->n_asked++] = t;
     if (!make_room(packs))

@@ -29,6 +29,7 @@ struct bnr_packs {
     struct bnr_slab *slabs; // that packs lie in
     struct bnr_pack_buffer *buffers; // one per thread, between plans none
     size_t n_buffers;
+    bool dry;     // the planner only asks: nothing is packed or noted
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a);

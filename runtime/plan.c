@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "runtime/ops/lib/blocked.h"
 #include "runtime/plan_build.h"
 #include "runtime/session.h"
 
@@ -19,6 +20,21 @@ bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes) {
     bnr__shape_numbers(&type->shape, dims);
     return bnr__shape_numel(dims, type->shape.rank, "", &numel, NULL) == BNR_OK &&
            bnr__size_mul(numel, bnr__dtype_size(type->dtype), bytes);
+}
+
+int bnr__slot_dims(const struct bnr_slot *slot, int64_t dims[BNR_MAX_RANK]) {
+    if (slot->lanes)
+        return bnr__blocked_dims(&slot->type, slot->lanes, dims);
+    bnr__shape_numbers(&slot->type.shape, dims);
+    return slot->type.shape.rank;
+}
+
+bool bnr__slot_bytes(const struct bnr_slot *slot, size_t *bytes) {
+    size_t numel;
+    int64_t dims[BNR_MAX_RANK];
+    const int rank = bnr__slot_dims(slot, dims);
+    return bnr__shape_numel(dims, rank, "", &numel, NULL) == BNR_OK &&
+           bnr__size_mul(numel, bnr__dtype_size(slot->type.dtype), bytes);
 }
 
 // ---- the key ------------------------------------------------------------------------------------

@@ -11,6 +11,10 @@
 // the arena, or straight in the memory of a graph output; reshapes alias their input and have no
 // step; an element-wise step overwrites an input that dies with it. Values whose shape depends on
 // data are made at run time.
+//
+// Regions around convolutions run on blocked tensors (kernels/nchwc_f32.h): there a value's slot
+// holds its blocked form. A value that is read in both forms has a slot for each, and a step
+// between them. What the caller sees, and what nested graphs read, is plain.
 #ifndef BNR_PLAN_H
 #define BNR_PLAN_H
 
@@ -31,7 +35,9 @@ enum bnr_base { BNR_BASE_ARENA, BNR_BASE_GIVEN, BNR_BASE_OUTPUT };
 struct bnr_slot {
     enum bnr_slot_kind kind;
     const struct bnr_value *value;
-    struct bnr_type type;      // what inference says; a DYNAMIC slot's tensor is checked against it
+    struct bnr_type type; // what inference says; a DYNAMIC slot's tensor is checked against it
+    size_t lanes; // of a blocked form, else 0: its tensor's dims are those of bnr__blocked_dims
+    int view_of;  // the slot whose bytes it shows, -1: its own
     struct bnr_tensor *tensor; // CONST: a reference
     enum bnr_base base;        // PLACED: what the offset counts from,
     int index;                 // GIVEN, PLACED: number of the given tensor or graph output
@@ -107,5 +113,8 @@ bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given
 bool bnr__type_known(const struct bnr_type *type);
 // numel * element size of a known type; false on overflow.
 bool bnr__type_bytes(const struct bnr_type *type, size_t *bytes);
+// Of the tensor in a slot of known type: its rank and dims, and its bytes.
+int bnr__slot_dims(const struct bnr_slot *slot, int64_t dims[BNR_MAX_RANK]);
+bool bnr__slot_bytes(const struct bnr_slot *slot, size_t *bytes);
 
 #endif

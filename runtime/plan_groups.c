@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/ops/lib/blocked.h"
 #include "runtime/plan_build.h"
 #include "runtime/session.h"
 
@@ -32,7 +33,8 @@ static const struct bnr_node *next_member(const struct bnr_planner *p, const str
         return NULL;
     const struct bnr_node *next = n->out[0]->uses[0].node;
     bool joins = next->fused_into == head && next->graph == n->graph &&
-                 p->node_index[next->id] >= 0 && !p->grouped[next->id] && can_prepare(p, next);
+                 p->node_index[next->id] >= 0 && !p->grouped[next->id] &&
+                 p->candidate_of[next->id] < 0 && can_prepare(p, next);
     return joins ? next : NULL;
 }
 
@@ -45,7 +47,7 @@ static int collect_before(const struct bnr_planner *p, const struct bnr_node *he
         const struct bnr_node *front = m->in[0]->producer;
         if (!front || front->fused_into != head || front->out[0] != m->in[0] ||
             !bnr__value_single_use(m->in[0]) || p->node_index[front->id] < 0 ||
-            !can_prepare(p, front))
+            p->grouped[front->id] || p->candidate_of[front->id] >= 0 || !can_prepare(p, front))
             break;
         back[n] = m = front;
     }
@@ -106,12 +108,12 @@ static int uses_in(const struct bnr_node *n, const struct bnr_tensor *t) {
 }
 
 // A constant that two inputs of a group share may be packed for one and read by the other.
-static bool is_shared(const struct bnr_group *g, const struct bnr_tensor *t) {
+static bool is_shared(const struct bnr_chain *c, const struct bnr_tensor *t) {
     int uses = 0;
-    for (int i = 0; i < g->n; i++)
-        uses += uses_in(g->nodes[i], t);
-    for (int i = 0; i < g->n_before; i++)
-        uses += uses_in(g->before[i], t);
+    for (int i = 0; i < c->n; i++)
+        uses += uses_in(c->nodes[i], t);
+    for (int i = 0; i < c->n_before; i++)
+        uses += uses_in(c->before[i], t);
     return uses > 1;
 }
 
@@ -119,8 +121,8 @@ static void note_packed(const struct bnr_planner *p, struct bnr_group *g,
                         const struct bnr_node *n) {
     for (int k = 0; k < n->n_in && g->n_packed < BNR_MAX_ASKED; k++) {
         struct bnr_value *v = n->in[k];
-        if (v && bnr__value_is_constant(v) &&
-            was_packed(&p->request->session->packs, v->tensor) && !is_shared(g, v->tensor))
+        if (v && bnr__value_is_constant(v) && was_packed(&p->request->session->packs, v->tensor) &&
+            !is_shared(&g->chain, v->tensor))
             g->packed[g->n_packed++] = v;
     }
 }
@@ -136,10 +138,10 @@ static bool may_release(const struct bnr_planner *p, const struct bnr_value *v) 
 // Weights are not held twice: once kernels have packed a constant for all nodes that read it, the
 // original is given back. A later plan that wants it in another way has it made again.
 static enum bnr_status release_packed(struct bnr_planner *p, struct bnr_group *g) {
-    for (int i = 0; i < g->n; i++)
-        note_packed(p, g, g->nodes[i]);
-    for (int i = 0; i < g->n_before; i++)
-        note_packed(p, g, g->before[i]);
+    for (int i = 0; i < g->chain.n; i++)
+        note_packed(p, g, g->chain.nodes[i]);
+    for (int i = 0; i < g->chain.n_before; i++)
+        note_packed(p, g, g->chain.before[i]);
     for (int i = 0; i < g->n_packed; i++)
         if (++p->packed_uses[g->packed[i]->id] == g->packed[i]->n_uses &&
             may_release(p, g->packed[i]))
@@ -147,69 +149,158 @@ static enum bnr_status release_packed(struct bnr_planner *p, struct bnr_group *g
     return BNR_OK;
 }
 
-// Asks the operator for a kernel. Keeps in g->nodes and g->before the nodes that it takes.
-static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g) {
-    const struct bnr_node *n = g->nodes[0];
-    struct bnr_session *s = p->request->session;
-    struct bnr_prepare cx = {.node = n,
-                             .fused = g->nodes + 1,
-                             .n_fused = g->n - 1,
-                             .before = g->before,
-                             .n_before = g->n_before,
-                             .in = infos_of(p, n->in, n->n_in),
-                             .out = infos_of(p, n->out, n->n_out),
-                             .info = info_in_table,
-                             .table = p->table.infos,
-                             .cpu = s->cpu,
-                             .threads = s->threads,
-                             .arena = &p->plan->storage,
-                             .packs = &s->packs,
-                             .overwrites = g->overwrites,
-                             .err = p->err};
-    if (!cx.in || !cx.out)
-        return bnr__no_memory(p->err);
-    s->packs.n_asked = 0;
-    BNR_TRY(n->op->prepare(&cx));
-    g->n = 1;
-    g->before += g->n_before - cx.before_taken;
-    g->n_before = cx.run ? cx.before_taken : 0;
-    if (!cx.run)
-        return BNR_OK;
-    g->n += cx.fused_taken;
-    g->step.run = cx.run;
-    g->step.state = cx.state;
-    g->step.kernel = cx.kernel;
-    g->scratch_bytes = cx.scratch;
-    g->overwrites = cx.overwrites;
-    return release_packed(p, g);
+// ---- chains -------------------------------------------------------------------------------------
+
+const struct bnr_value *bnr__chain_input(const struct bnr_chain *c, int i) {
+    if (i == 0 && c->n_before > 0)
+        return c->before[0]->in[0];
+    for (int k = 0; k < c->n; k++) {
+        const struct bnr_value *chained = k > 0 ? c->nodes[k - 1]->out[0] : NULL;
+        for (int j = 0; j < c->nodes[k]->n_in; j++)
+            if ((!chained || c->nodes[k]->in[j] != chained) && i-- == 0)
+                return c->nodes[k]->in[j];
+    }
+    return NULL;
 }
 
-static const struct bnr_node **keep_nodes(struct bnr_planner *p, const struct bnr_node **nodes,
-                                          int n) {
-    const struct bnr_node **kept =
-        BNR_NEW_ARRAY(&p->plan->storage, (size_t)n, const struct bnr_node *);
+int bnr__chain_inputs(const struct bnr_chain *c) {
+    int count = c->nodes[0]->n_in;
+    for (int k = 1; k < c->n; k++)
+        for (int j = 0; j < c->nodes[k]->n_in; j++)
+            count += c->nodes[k]->in[j] != c->nodes[k - 1]->out[0];
+    return count;
+}
+
+static const struct bnr_node *const *keep_nodes(struct bnr_arena *arena,
+                                                const struct bnr_node *const *nodes, int n) {
+    const struct bnr_node **kept = BNR_NEW_ARRAY(arena, (size_t)n, const struct bnr_node *);
     if (kept)
         memcpy(kept, nodes, (size_t)n * sizeof nodes[0]);
     return kept;
 }
 
-static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
+// What is offered to the operator of `first`.
+static enum bnr_status collect(struct bnr_planner *p, const struct bnr_node *first,
+                               struct bnr_chain *c) {
     const struct bnr_node *chain[MAX_CHAIN] = {first}, *before[MAX_CHAIN];
-    struct bnr_group *g = &p->groups[p->n_groups++];
     const bool fast = !p->plain && first->op->prepare && can_prepare(p, first);
-    g->n = fast ? collect_chain(p, first, chain) : 1;
-    g->n_before = fast && !first->fused_into ? collect_before(p, first, before) : 0;
-    g->overwrites = !p->plain && (first->op->flags & BNR_OP_INPLACE) ? 0 : -1;
-    g->nodes = keep_nodes(p, chain, g->n);
-    g->before = keep_nodes(p, before, g->n_before);
-    if (!g->nodes || !g->before)
+    c->n = fast ? collect_chain(p, first, chain) : 1;
+    c->n_before = fast && !first->fused_into ? collect_before(p, first, before) : 0;
+    c->nodes = keep_nodes(&p->plan->storage, chain, c->n);
+    c->before = keep_nodes(&p->plan->storage, before, c->n_before);
+    return c->nodes && c->before ? BNR_OK : bnr__no_memory(p->err);
+}
+
+static void mark_grouped(struct bnr_planner *p, const struct bnr_chain *c) {
+    for (int i = 0; i < c->n; i++)
+        p->grouped[c->nodes[i]->id] = true;
+    for (int i = 0; i < c->n_before; i++)
+        p->grouped[c->before[i]->id] = true;
+}
+
+// ---- kernels ------------------------------------------------------------------------------------
+
+// Asks the operator for a kernel. Keeps in *c the nodes that it takes.
+static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bnr_prepare *cx) {
+    const struct bnr_node *n = c->nodes[0];
+    struct bnr_session *s = p->request->session;
+    cx->node = n;
+    cx->fused = c->nodes + 1;
+    cx->n_fused = c->n - 1;
+    cx->before = c->before;
+    cx->n_before = c->n_before;
+    cx->in = infos_of(p, n->in, n->n_in);
+    cx->out = infos_of(p, n->out, n->n_out);
+    cx->info = info_in_table;
+    cx->table = p->table.infos;
+    cx->cpu = s->cpu;
+    cx->threads = s->threads;
+    cx->packs = &s->packs;
+    cx->err = p->err;
+    if (!cx->in || !cx->out)
         return bnr__no_memory(p->err);
-    BNR_TRY(fast ? prepare(p, g) : BNR_OK);
-    for (int i = 0; i < g->n; i++)
-        p->grouped[g->nodes[i]->id] = true;
-    for (int i = 0; i < g->n_before; i++)
-        p->grouped[g->before[i]->id] = true;
-    g->position = p->node_index[g->nodes[g->n - 1]->id];
+    s->packs.n_asked = 0;
+    BNR_TRY(n->op->prepare(cx));
+    c->n = cx->run ? 1 + cx->fused_taken : 1;
+    c->before += c->n_before - (cx->run ? cx->before_taken : 0);
+    c->n_before = cx->run ? cx->before_taken : 0;
+    return BNR_OK;
+}
+
+static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g, size_t lanes) {
+    const struct bnr_chain offered = g->chain;
+    struct bnr_prepare cx = {
+        .arena = &p->plan->storage, .overwrites = g->overwrites, .lanes = lanes};
+    BNR_TRY(ask(p, &g->chain, &cx));
+    if (lanes && (!cx.run || g->chain.n != offered.n || g->chain.n_before != offered.n_before))
+        return bnr__fail(p->err, BNR_INTERNAL, "node '%s': two answers about blocked tensors",
+                         g->chain.nodes[0]->label);
+    if (!cx.run)
+        return BNR_OK;
+    g->step.run = cx.run;
+    g->step.state = cx.state;
+    g->step.kernel = cx.kernel;
+    g->scratch_bytes = cx.scratch;
+    g->overwrites = cx.overwrites;
+    g->blocked_in = cx.blocked_in;
+    g->blocked_out = cx.blocked_out;
+    return release_packed(p, g);
+}
+
+static enum bnr_status group_new(struct bnr_planner *p, const struct bnr_node *first) {
+    struct bnr_group *g = &p->groups[p->n_groups++];
+    const int candidate = p->candidate_of[first->id];
+    const bool fast = !p->plain && first->op->prepare && can_prepare(p, first);
+    g->overwrites = !p->plain && (first->op->flags & BNR_OP_INPLACE) ? 0 : -1;
+    if (candidate >= 0)
+        g->chain = p->candidates[candidate].chain;
+    else
+        BNR_TRY(collect(p, first, &g->chain));
+    if (fast)
+        BNR_TRY(prepare(p, g, candidate >= 0 ? p->lanes : 0));
+    mark_grouped(p, &g->chain);
+    g->position = p->node_index[g->chain.nodes[g->chain.n - 1]->id];
+    return BNR_OK;
+}
+
+// ---- candidates ---------------------------------------------------------------------------------
+
+static bool can_block(const struct bnr_planner *p, const struct bnr_value *v) {
+    struct bnr_nchwc shape;
+    return v && bnr__blocked_shape(&bnr__planner_info(p, v)->type, p->lanes, &shape);
+}
+
+// Whether all values that a kernel wants blocked have a blocked form.
+static bool all_blockable(const struct bnr_planner *p, const struct bnr_candidate *c) {
+    const struct bnr_node *last = c->chain.nodes[c->chain.n - 1];
+    for (int i = 0; i < 64; i++) {
+        if (bnr__is_blocked(c->blocked_in, i) && !can_block(p, bnr__chain_input(&c->chain, i)))
+            return false;
+        if (bnr__is_blocked(c->blocked_out, i) && (i >= last->n_out || !can_block(p, last->out[i])))
+            return false;
+    }
+    return true;
+}
+
+static enum bnr_status candidate_new(struct bnr_planner *p, const struct bnr_node *first) {
+    struct bnr_candidate *c = &p->candidates[p->n_candidates];
+    struct bnr_packs *packs = &p->request->session->packs;
+    struct bnr_prepare cx = {.arena = &p->temp, .overwrites = -1, .lanes = p->lanes};
+    BNR_TRY(collect(p, first, &c->chain));
+    const struct bnr_chain offered = c->chain;
+    if (first->op->prepare && can_prepare(p, first)) {
+        packs->dry = true;
+        const enum bnr_status status = ask(p, &c->chain, &cx);
+        packs->dry = false;
+        BNR_TRY(status);
+    }
+    c->blocked_in = cx.blocked_in;
+    c->blocked_out = cx.blocked_out;
+    c->saves = cx.saves;
+    const bool found = cx.run && (c->blocked_in | c->blocked_out) && all_blockable(p, c);
+    // What a plain kernel may take along stays with it.
+    mark_grouped(p, found ? &c->chain : &offered);
+    p->n_candidates += found;
     return BNR_OK;
 }
 
@@ -224,16 +315,39 @@ static int by_position(const void *pa, const void *pb) {
     return a->position < b->position ? -1 : a->position > b->position;
 }
 
+// Calls make(p, n) for nodes until every node that runs is in a group.
+static enum bnr_status for_ungrouped(struct bnr_planner *p,
+                                     enum bnr_status (*make)(struct bnr_planner *p,
+                                                             const struct bnr_node *n)) {
+    const struct bnr_graph *g = p->plan->graph;
+    for (int i = 0; i < g->model->next_node_id; i++)
+        p->grouped[i] = false;
+    for (int round = 0; round < 2; round++) // the second for members that waited in vain
+        for (const struct bnr_node *n = g->first; n; n = n->next)
+            if (p->node_index[n->id] >= 0 && !p->grouped[n->id] && (round > 0 || !waits(p, n)))
+                BNR_TRY(make(p, n));
+    return BNR_OK;
+}
+
+enum bnr_status bnr__plan_candidates(struct bnr_planner *p) {
+    p->candidates = BNR_NEW_ARRAY(&p->temp, p->plan->graph->n_nodes, struct bnr_candidate);
+    return p->candidates ? for_ungrouped(p, candidate_new) : bnr__no_memory(p->err);
+}
+
+// The groups of candidates are made with their heads.
+static enum bnr_status group_of(struct bnr_planner *p, const struct bnr_node *n) {
+    const int candidate = p->candidate_of[n->id];
+    return group_new(p, candidate >= 0 ? p->candidates[candidate].chain.nodes[0] : n);
+}
+
 enum bnr_status bnr__plan_groups(struct bnr_planner *p) {
     const struct bnr_graph *g = p->plan->graph;
     p->groups = BNR_NEW_ARRAY(&p->temp, g->n_nodes, struct bnr_group);
     p->grouped = BNR_NEW_ARRAY(&p->temp, (size_t)g->model->next_node_id, bool);
     if (!p->groups || !p->grouped)
         return bnr__no_memory(p->err);
-    for (int round = 0; round < 2; round++) // the second for members that waited in vain
-        for (const struct bnr_node *n = g->first; n; n = n->next)
-            if (p->node_index[n->id] >= 0 && !p->grouped[n->id] && (round > 0 || !waits(p, n)))
-                BNR_TRY(group_new(p, n));
+    BNR_TRY(bnr__plan_layout(p));
+    BNR_TRY(for_ungrouped(p, group_of));
     qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
     return BNR_OK;
 }

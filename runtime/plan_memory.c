@@ -24,9 +24,9 @@ static void find_last_uses(struct bnr_planner *p) {
     for (int i = 0; i < plan->n_slots; i++)
         p->last_use[i] = -1;
     int step = 0;
-    for (size_t i = 0; i < p->n_groups; i++) {
-        const struct bnr_step *st = &p->groups[i].step;
-        if (p->groups[i].view)
+    for (size_t i = 0; i < p->n_ordered; i++) {
+        const struct bnr_step *st = &p->ordered[i].step;
+        if (p->ordered[i].view)
             continue;
         read_by(p, st->in, (size_t)st->n_in, step);
         for (int b = 0; b < st->n_bodies; b++)
@@ -38,9 +38,9 @@ static void find_last_uses(struct bnr_planner *p) {
         read_by(p, &plan->outputs[i].slot, 1, plan->n_steps);
     // Who reads a view reads what it is a view of; views of views come later in the order of
     // execution.
-    for (size_t i = p->n_groups; i-- > 0;)
-        if (p->groups[i].view)
-            read_by(p, &p->groups[i].step.in[0], 1, p->last_use[p->groups[i].step.out[0]]);
+    for (size_t i = p->n_ordered; i-- > 0;)
+        if (p->ordered[i].view)
+            read_by(p, &p->ordered[i].step.in[0], 1, p->last_use[p->ordered[i].step.out[0]]);
 }
 
 // ---- blocks -------------------------------------------------------------------------------------
@@ -54,18 +54,13 @@ static enum bnr_status block_new(struct bnr_planner *p, size_t size, int first, 
 }
 
 static enum bnr_status alias(struct bnr_planner *p, const struct bnr_step *st) {
-    struct bnr_slot *from = slot_at(p, st->in[0]), *to = slot_at(p, st->out[0]);
-    if (from->kind == BNR_SLOT_CONST) {
-        int64_t dims[BNR_MAX_RANK];
-        bnr__shape_numbers(&to->type.shape, dims);
-        BNR_TRY(bnr__tensor_view(&to->tensor, from->tensor, to->type.shape.rank, dims, p->err));
-        to->tensor->dtype = to->type.dtype;
-        to->kind = BNR_SLOT_CONST;
-        return BNR_OK;
-    }
-    to->base = from->kind == BNR_SLOT_GIVEN ? BNR_BASE_GIVEN : from->base;
-    to->index = from->index;
-    p->block_of[st->out[0]] = p->block_of[st->in[0]];
+    const int block = p->block_of[st->out[0]] = p->block_of[st->in[0]];
+    size_t bytes;
+    if (!bnr__slot_bytes(slot_at(p, st->out[0]), &bytes))
+        return bnr__no_memory(p->err);
+    // A blocked form may be longer by lanes without channel.
+    if (block >= 0 && p->blocks[block].size < bytes)
+        p->blocks[block].size = bytes;
     return BNR_OK;
 }
 
@@ -100,7 +95,7 @@ static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_gr
         if (st->out[i] < 0 || slot_at(p, st->out[i])->kind != BNR_SLOT_PLACED)
             continue;
         size_t bytes;
-        if (!bnr__type_bytes(&slot_at(p, st->out[i])->type, &bytes))
+        if (!bnr__slot_bytes(slot_at(p, st->out[i]), &bytes))
             return too_large(st->node, i, &slot_at(p, st->out[i])->type, p->err);
         int *block = &p->block_of[st->out[i]], last = p->last_use[st->out[i]];
         if (i == 0 && can_overwrite(p, g, step, bytes)) {
@@ -152,14 +147,18 @@ static enum bnr_status assign_drops(struct bnr_planner *p) {
 // ---- outputs and offsets ------------------------------------------------------------------------
 
 // A block that holds a graph output lies in that output's own memory. One that holds several lies
-// in the first one's; the others are copied after the run.
+// in the first one's; the others are copied after the run, as is what a blocked tensor shares.
 static void place_in_outputs(struct bnr_planner *p, int *output_of) {
+    enum { NONE = -1, BLOCKED = -2 };
     struct bnr_plan *plan = p->plan;
     for (size_t i = 0; i < p->n_blocks; i++)
-        output_of[i] = -1;
+        output_of[i] = NONE;
+    for (int i = 0; i < plan->n_slots; i++)
+        if (plan->slots[i].lanes && p->block_of[i] >= 0)
+            output_of[p->block_of[i]] = BLOCKED;
     for (size_t k = 0; k < plan->graph->n_outputs; k++) {
         const int slot = plan->outputs[k].slot, block = p->block_of[slot];
-        if (block < 0 || output_of[block] >= 0)
+        if (block < 0 || output_of[block] != NONE)
             continue;
         output_of[block] = (int)k;
         p->blocks[block].size = 0; // takes no place in the arena
@@ -174,7 +173,7 @@ static void set_places(struct bnr_planner *p, const int *output_of) {
             continue;
         struct bnr_slot *s = slot_at(p, i);
         s->base = output_of[block] >= 0 ? BNR_BASE_OUTPUT : BNR_BASE_ARENA;
-        s->index = output_of[block];
+        s->index = output_of[block] >= 0 ? output_of[block] : -1;
         s->offset = p->blocks[block].offset;
     }
 }
@@ -194,8 +193,8 @@ static bool is_moving(const struct bnr_plan *plan, const int *slots, int n) {
 static enum bnr_status assign_blocks(struct bnr_planner *p, int *scratch_of) {
     struct bnr_plan *plan = p->plan;
     int step = 0;
-    for (size_t i = 0; i < p->n_groups; i++) {
-        struct bnr_group *g = &p->groups[i];
+    for (size_t i = 0; i < p->n_ordered; i++) {
+        struct bnr_group *g = &p->ordered[i];
         if (g->view) {
             BNR_TRY(alias(p, &g->step));
             continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv: by dwconv_f32 where every output channel reads one input channel, as a matrix product where
-// the kernel covers the whole image, else by conv_f32.
+// the kernel covers the whole image, else by conv_f32; on blocked tensors: prepare_conv_blocked.c.
+#include "runtime/ops/lib/prepare_conv.h"
 #include "runtime/base/checked.h"
 #include "runtime/kernels/conv_f32.h"
 #include "runtime/kernels/dwconv_f32.h"
@@ -220,7 +221,10 @@ enum bnr_status bnr__prepare_conv(struct bnr_prepare *cx) {
     if (c.window.rank > BNR_CONV_AXES || s.numel == 0 || c.group_in == 0 ||
         bnr__window_in_numel(&c.window) == 0)
         return BNR_OK;
-    if (cx->n_before == 0 && covers_image(&c))
+    const bool product = cx->n_before == 0 && covers_image(&c);
+    if (cx->lanes)
+        return product ? BNR_OK : bnr__prepare_conv_blocked(cx, &c, &s);
+    if (product)
         return prepare_product(cx, &c, out->rank, dims);
     bnr__steps_take_members(&s);
     return is_depthwise(&c) ? prepare_depthwise(cx, &c, &s) : prepare_general(cx, &c, &s);

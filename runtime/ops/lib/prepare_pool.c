@@ -36,18 +36,78 @@ static void set_counts(struct bnr_pool_f32 *p, const struct bnr_window *w) {
     }
 }
 
+// ---- windows over blocked tensors
+// ----------------------------------------------------------------------------------------
+
+struct blocked_state {
+    struct bnr_nchwc_window window;
+    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
+    int n_operands;
+};
+
+static void run_blocked(const struct bnr_args *a, const void *opaque) {
+    const struct blocked_state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    const struct bnr_nchwc_window_run r = {
+        .w = &st->window,
+        .dst = a->out[0]->f32,
+        .src = a->in[0]->f32,
+        .operands = operands,
+        .scratch = a->scratch,
+    };
+    bnr__nchwc_window_run(&r, a->pool);
+}
+
+static enum bnr_status prepare_blocked(struct bnr_prepare *cx, const struct bnr_window *w,
+                                       struct bnr_steps *steps, bool average) {
+    struct bnr_window_shape s;
+    if (w->rank > BNR_WINDOW_AXES || !bnr__steps_block(steps) || bnr__window_in_numel(w) == 0)
+        return BNR_OK;
+    struct blocked_state *st = BNR_NEW(cx->arena, struct blocked_state);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    bnr__window_shape(w, &s);
+    if (!bnr__nchwc_window_init(&st->window, average ? BNR_WINDOW_AVERAGE : BNR_WINDOW_MAX, &s,
+                                cx->cpu, cx->threads) ||
+        st->window.scratch_bytes > BNR_MAX_SCRATCH)
+        return BNR_OK;
+    st->window.batch = steps->blocked.batch;
+    st->window.blocks = steps->blocked.blocks;
+    const bool counts = average && bnr__attr_int(cx->node, "count_include_pad", 0) != 0;
+    for (int i = 0; counts && i < w->rank; i++) {
+        st->window.count_pad[i + BNR_WINDOW_AXES - w->rank] = (size_t)w->axis[i].begin;
+        st->window.count_end[i + BNR_WINDOW_AXES - w->rank] = (size_t)w->axis[i].end;
+    }
+    bnr__steps_take_members(steps);
+    st->window.e = steps->e;
+    st->n_operands = steps->n_operands;
+    for (int i = 0; i < steps->n_operands; i++)
+        st->operand[i] = steps->operand[i];
+    cx->blocked_in |= 1;
+    cx->blocked_out = 1;
+    cx->scratch = st->window.scratch_bytes;
+    cx->kernel = bnr__arena_printf(cx->arena, "nchwc_window_f32_%s", st->window.kernels->isa);
+    cx->state = st;
+    cx->run = run_blocked;
+    return BNR_OK;
+}
+
 static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     const struct bnr_shape *x = &cx->in[0]->type.shape, *y = &cx->out[0]->type.shape;
     struct bnr_window w;
     struct bnr_plane_shape s;
     int64_t dims[BNR_MAX_RANK];
     const bool indices = cx->node->n_out > 1 && cx->out[1];
-    if (cx->in[0]->type.dtype != BNR_FLOAT || indices || x->rank < 3 || x->rank > 4)
+    if (cx->in[0]->type.dtype != BNR_FLOAT || indices || x->rank < 3 ||
+        x->rank > (cx->lanes ? 5 : 4))
         return BNR_OK;
     BNR_TRY(bnr__pooling_geometry(cx->node, x, &w, cx->err));
     bnr__shape_numbers(y, dims);
     struct bnr_steps steps;
     bnr__steps_init(&steps, cx, y->rank, dims, (size_t)bnr__window_out_numel(&w));
+    if (cx->lanes)
+        return prepare_blocked(cx, &w, &steps, average);
     struct state *st = BNR_NEW(cx->arena, struct state);
     if (!st)
         return bnr__no_memory(cx->err);
@@ -95,10 +155,39 @@ static void run_global(const struct bnr_args *a, const void *opaque) {
                          a->pool);
 }
 
+struct whole_state {
+    const struct bnr_nchwc_window_kernels *kernels;
+    struct bnr_nchwc shape;
+    bool average;
+};
+
+static void run_whole(const struct bnr_args *a, const void *opaque) {
+    const struct whole_state *st = opaque;
+    bnr__nchwc_whole_run(st->kernels, &st->shape, a->out[0]->f32, a->in[0]->f32, st->average,
+                         a->pool);
+}
+
+static enum bnr_status prepare_global_blocked(struct bnr_prepare *cx, bool average) {
+    struct whole_state *st = BNR_NEW(cx->arena, struct whole_state);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    if (!bnr__blocked_shape(&cx->in[0]->type, cx->lanes, &st->shape))
+        return BNR_OK;
+    st->kernels = bnr__nchwc_window_f32_select(cx->cpu);
+    st->average = average;
+    cx->blocked_in = cx->blocked_out = 1;
+    cx->kernel = bnr__arena_printf(cx->arena, "nchwc_whole_f32_%s", st->kernels->isa);
+    cx->state = st;
+    cx->run = run_whole;
+    return BNR_OK;
+}
+
 static enum bnr_status prepare_global(struct bnr_prepare *cx, bool average) {
     const struct bnr_shape *x = &cx->in[0]->type.shape;
     if (cx->in[0]->type.dtype != BNR_FLOAT || x->rank < 3)
         return BNR_OK;
+    if (cx->lanes)
+        return prepare_global_blocked(cx, average);
     struct global_state *st = BNR_NEW(cx->arena, struct global_state);
     if (!st)
         return bnr__no_memory(cx->err);

@@ -53,7 +53,7 @@ enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx) {
     bnr__shape_numbers(&cx->out[0]->type.shape, dims);
     bnr__steps_init(&s, cx, cx->out[0]->type.shape.rank, dims, 0);
     s.chained = src;
-    if (s.numel == 0 || !cx->node->op->step(&s, cx->node))
+    if (s.numel == 0 || !bnr__steps_block(&s) || !cx->node->op->step(&s, cx->node))
         return BNR_OK;
     bnr__steps_take_members(&s);
     struct state *st = BNR_NEW(cx->arena, struct state);
@@ -62,12 +62,16 @@ enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx) {
     st->e = s.e;
     st->kernels = bnr__eltwise_f32_select(cx->cpu);
     st->cols = s.cols ? s.cols : s.numel;
-    st->rows = s.numel / st->cols;
+    st->rows = s.blocked.lanes ? s.blocked.batch * s.blocked.blocks : s.numel / st->cols;
     st->src = src;
     st->n_operands = s.n_operands;
     for (int i = 0; i < s.n_operands; i++)
         st->operand[i] = s.operand[i];
     cx->overwrites = src;
+    if (s.blocked.lanes && src < 64) {
+        cx->blocked_in |= (uint64_t)1 << src;
+        cx->blocked_out = 1;
+    }
     cx->kernel = bnr__arena_printf(cx->arena, "eltwise_f32_%s", st->kernels->isa);
     cx->state = st;
     cx->run = run;

@@ -14,14 +14,30 @@ void bnr__steps_init(struct bnr_steps *s, struct bnr_prepare *cx, int rank, cons
     s->first_in = cx->node->n_in;
 }
 
-static bool same_dims(const struct bnr_steps *s, const struct bnr_info *info) {
-    if (info->type.dtype != BNR_FLOAT || info->type.shape.rank != s->rank)
+bool bnr__steps_block(struct bnr_steps *s) {
+    struct bnr_type type = {.kind = BNR_KIND_TENSOR, .dtype = BNR_FLOAT};
+    if (s->cx->lanes == 0)
+        return true;
+    type.shape = bnr__shape_of(s->rank, s->dims);
+    if (!bnr__blocked_shape(&type, s->cx->lanes, &s->blocked))
+        return false;
+    s->cols = s->blocked.pixels * s->blocked.lanes;
+    s->e.channels = s->blocked.blocks;
+    return true;
+}
+
+static bool has_dims(const struct bnr_steps *s, const struct bnr_shape *shape) {
+    if (shape->rank != s->rank)
         return false;
     for (int i = 0; i < s->rank; i++) {
-        if (info->type.shape.dims[i].n != s->dims[i])
+        if (shape->dims[i].n != s->dims[i])
             return false;
     }
     return true;
+}
+
+static bool same_dims(const struct bnr_steps *s, const struct bnr_info *info) {
+    return info->type.dtype == BNR_FLOAT && has_dims(s, &info->type.shape);
 }
 
 static int chained_input(const struct bnr_node *n, const struct bnr_value *v) {
@@ -52,6 +68,7 @@ void bnr__steps_take_members(struct bnr_steps *s) {
         front = cx->fused[s->taken];
     }
     s->cx->fused_taken = s->taken;
+    s->cx->blocked_in |= s->blocked_in;
 }
 
 // The steps work on one image at a time, whose rows are its channels.
@@ -145,10 +162,32 @@ static bool find_repeat(const struct bnr_steps *s, const struct bnr_shape *shape
     return true;
 }
 
+// The form beside a blocked tensor.
+static bool find_blocked_form(const struct bnr_steps *s, const struct bnr_shape *shape,
+                              enum bnr_eltwise_form *form) {
+    const struct bnr_nchwc *b = &s->blocked;
+    struct repeat r;
+    if (!find_repeat(s, shape, &r))
+        return false;
+    if (has_dims(s, shape))
+        *form = BNR_FORM_SAME;
+    else if (r.period == 1)
+        *form = BNR_FORM_SCALAR;
+    else if (r.inner == b->pixels && r.period == b->channels)
+        *form = BNR_FORM_LANES_CHANNEL;
+    else if (r.inner == b->pixels && r.period == b->channels * b->batch)
+        *form = BNR_FORM_LANES;
+    else
+        return false;
+    return true;
+}
+
 // The form of what repeats so. May settle the number of columns and of channels.
 static bool find_form(struct bnr_steps *s, const struct bnr_shape *shape,
                       enum bnr_eltwise_form *form) {
     struct repeat r;
+    if (s->blocked.lanes)
+        return find_blocked_form(s, shape, form);
     if (!find_repeat(s, shape, &r))
         return false;
     if (r.period == 1 || r.period == s->numel) {
@@ -167,6 +206,59 @@ static bool find_form(struct bnr_steps *s, const struct bnr_shape *shape,
         return false;
     }
     s->cols = cols;
+    return true;
+}
+
+// ---- constants
+// ------------------------------------------------------------------------------------------
+
+static void pack_floats(void *dst, const struct bnr_tensor *t, void *arg) {
+    float *out = dst;
+    for (size_t i = 0; i < t->numel; i++)
+        out[i] = (float)bnr__tensor_f64(t, i);
+}
+
+static void pack_blocked(void *dst, const struct bnr_tensor *t, void *arg) {
+    const struct bnr_nchwc *b = arg;
+    float *out = dst;
+    for (size_t image = 0; image < b->batch; image++)
+        for (size_t c = 0; c < b->blocks * b->lanes; c++)
+            for (size_t i = 0; i < b->pixels; i++) {
+                const size_t block = image * b->blocks + c / b->lanes;
+                const size_t from = (image * b->channels + c) * b->pixels + i;
+                out[(block * b->pixels + i) * b->lanes + c % b->lanes] =
+                    c < b->channels ? (float)bnr__tensor_f64(t, from) : 0;
+            }
+}
+
+// The constant as floats, as a step of that form reads them.
+static const float *floats_of(struct bnr_steps *s, struct bnr_tensor *t,
+                              enum bnr_eltwise_form form) {
+    if (!s->blocked.lanes || form == BNR_FORM_SCALAR)
+        return bnr__pack_get(s->cx, t, "float32", 0, t->numel * sizeof(float), pack_floats, NULL);
+    struct bnr_nchwc b = s->blocked;
+    if (form != BNR_FORM_SAME)
+        b.pixels = 1;
+    if (form == BNR_FORM_LANES_CHANNEL)
+        b.batch = 1;
+    const size_t bytes = b.batch * b.blocks * b.pixels * b.lanes * sizeof(float);
+    const uint64_t variant = (uint64_t)form << 8 | b.lanes;
+    return bnr__pack_get(s->cx, t, "nchwc_f32", variant, bytes, pack_blocked, &b);
+}
+
+// An operand beside a blocked tensor: packed where it is constant, else blocked as well.
+static bool block_operand(struct bnr_steps *s, const struct bnr_info *info, int in,
+                          enum bnr_eltwise_form form) {
+    struct bnr_step_operand *o = &s->operand[s->n_operands];
+    struct bnr_nchwc b;
+    if (info->tensor) {
+        o->in = -1;
+        return (o->packed = floats_of(s, info->tensor, form)) != NULL;
+    }
+    if (in >= 64 || info->type.shape.rank != s->rank ||
+        !bnr__blocked_shape(&info->type, s->blocked.lanes, &b))
+        return false;
+    s->blocked_in |= (uint64_t)1 << in;
     return true;
 }
 
@@ -194,7 +286,10 @@ bool bnr__steps_operand(struct bnr_steps *s, const struct bnr_node *n, enum bnr_
     if (!find_form(s, &info->type.shape, &form))
         return false;
     const bool behind = n != s->cx->node && i > s->chained;
-    s->operand[s->n_operands].in = (n == s->cx->node ? 0 : s->first_in) + i - behind;
+    const int in = (n == s->cx->node ? 0 : s->first_in) + i - behind;
+    s->operand[s->n_operands].in = in;
+    if (s->blocked.lanes && form != BNR_FORM_SCALAR && !block_operand(s, info, in, form))
+        return false;
     return add(s,
                (struct bnr_eltwise_step){.kind = kind, .form = form, .operand = s->n_operands++});
 }
@@ -219,22 +314,12 @@ bool bnr__steps_binary(struct bnr_steps *s, const struct bnr_node *n, enum bnr_e
     return bnr__steps_operand(s, n, s->chained == 0 ? kind : swapped, 1 - s->chained);
 }
 
-static void pack_floats(void *dst, const struct bnr_tensor *t, void *arg) {
-    float *out = dst;
-    for (size_t i = 0; i < t->numel; i++)
-        out[i] = (float)bnr__tensor_f64(t, i);
-}
-
-static const float *floats_of(struct bnr_steps *s, struct bnr_tensor *t) {
-    return bnr__pack_get(s->cx, t, "float32", 0, t->numel * sizeof(float), pack_floats, NULL);
-}
-
 bool bnr__steps_arrays(struct bnr_steps *s, enum bnr_eltwise_kind kind, struct bnr_tensor *first,
                        struct bnr_tensor *second, const struct bnr_shape *shape) {
     struct bnr_eltwise_step step = {.kind = kind};
     if (!first || !find_form(s, shape, &step.form))
         return false;
-    step.s = floats_of(s, first);
-    step.t = second ? floats_of(s, second) : NULL;
+    step.s = floats_of(s, first, step.form);
+    step.t = second ? floats_of(s, second, step.form) : NULL;
     return step.s && (step.t || !second) && add(s, step);
 }

@@ -5,8 +5,8 @@
 #ifndef BNR_OPS_LIB_STEPS_H
 #define BNR_OPS_LIB_STEPS_H
 
-#include "graph/op.h"
 #include "runtime/kernels/eltwise_f32.h"
+#include "runtime/ops/lib/blocked.h"
 
 // Where a step's operand is at run time.
 struct bnr_step_operand {
@@ -26,16 +26,24 @@ struct bnr_steps {
     struct bnr_step_operand operand[BNR_ELTWISE_MAX];
     int n_operands;
     int taken; // members added
+    // Of a blocked tensor, else lanes is 0:
+    struct bnr_nchwc blocked;
+    uint64_t blocked_in; // which of a->in are blocked operands
 };
 
 // For steps behind the head of cx, which computes dims, seen as rows of `cols`.
 void bnr__steps_init(struct bnr_steps *s, struct bnr_prepare *cx, int rank, const int64_t *dims,
                      size_t cols);
-// Adds the members of cx in order as far as they go. Sets cx->fused_taken.
+// Where blocks are asked for: the steps work on the blocked form of the tensor, rows are blocks of
+// channels. False where the tensor has none. Before any step is added.
+bool bnr__steps_block(struct bnr_steps *s);
+// Adds the members of cx in order as far as they go. Sets cx->fused_taken and adds to
+// cx->blocked_in.
 void bnr__steps_take_members(struct bnr_steps *s);
 // Steps that the head does on its input 0 as it reads it: as many of cx->before, from the last one
-// forwards, as have no operand and treat every image alike. Sets cx->before_taken. Their arrays have
-// one form, BNR_FORM_ROW: element c belongs to channel c of an image [C, ...], whatever the batch.
+// forwards, as have no operand and treat every image alike. Sets cx->before_taken. Their arrays
+// have one form, BNR_FORM_ROW: element c belongs to channel c of an image [C, ...], whatever the
+// batch.
 struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx);
 // The operands for a run.
 void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
