@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_f32 at every level of this CPU against a plain loop in double: random shapes, strides,
-// paddings, dilations and groups in one to three axes, epilogues, special values, and any number of
-// threads.
+// paddings, dilations and groups in one to three axes, prologues, epilogues, special values, and any
+// number of threads.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,12 +24,13 @@ struct conv_case {
     uint64_t seed;
     struct bnr_conv_shape s;
     enum values values;
-    struct bnr_eltwise e;
+    struct bnr_eltwise e, before;
 };
 
 struct buffers {
     float *x, *w, *bias, *residual, *y;
-    size_t nx, nw, nc, ny;
+    float *s, *t; // of what is in front, by input channel; slopes are t
+    size_t nx, nw, nc, ny, ni;
     float *packed, *scratch;
 };
 
@@ -49,7 +50,12 @@ static void make_buffers(const struct conv_case *c, struct buffers *b) {
     b->bias = guard_floats(b->nc);
     b->residual = guard_floats(b->ny);
     b->y = guard_floats(b->ny);
+    b->ni = s->groups * s->cin;
+    b->s = guard_floats(b->ni);
+    b->t = guard_floats(b->ni);
     fill_values(&r, c->values, b->x, b->nx);
+    fill_values(&r, VALUES_RANDOM, b->s, b->ni);
+    fill_values(&r, VALUES_RANDOM, b->t, b->ni);
     fill_values(&r, VALUES_RANDOM, b->w, b->nw);
     fill_values(&r, VALUES_RANDOM, b->bias, b->nc);
     fill_values(&r, VALUES_RANDOM, b->residual, b->ny);
@@ -61,6 +67,8 @@ static void free_buffers(struct buffers *b) {
     guard_free(b->bias, b->nc);
     guard_free(b->residual, b->ny);
     guard_free(b->y, b->ny);
+    guard_free(b->s, b->ni);
+    guard_free(b->t, b->ni);
 }
 
 static void run_conv(const struct conv_case *c, struct buffers *b, struct bnr_pool *pool) {
@@ -75,12 +83,38 @@ static void run_conv(const struct conv_case *c, struct buffers *b, struct bnr_po
     bnr__conv_f32_pack(&conv, p, b->w);
     conv.weights = p;
     conv.e = c->e;
+    bnr__conv_f32_set_before(&conv, &c->before);
     const float *operands[] = {b->residual};
     const struct bnr_conv_f32_run run = {
         .c = &conv, .dst = b->y, .src = b->x, .bias = b->bias, .operands = operands, .scratch = q};
     bnr__conv_f32_run(&run, pool);
     guard_free(p, packed);
     guard_free(q, scratch);
+}
+
+// x of input channel ci as the convolution sees it; *error: what a unit of rounding is to it.
+static double in_front(const struct conv_case *c, const struct buffers *b, size_t ci, float x,
+                       double *error) {
+    double v = (double)x;
+    *error = fabs(v);
+    for (int i = 0; i < c->before.n; i++) {
+        const struct bnr_eltwise_step *step = &c->before.step[i];
+        if (step->kind == BNR_ELTWISE_AFFINE) {
+            *error = (*error + fabs(v)) * fabs((double)b->s[ci]) + fabs((double)b->t[ci]);
+            v = (double)b->s[ci] * v + (double)b->t[ci];
+        } else if (step->kind == BNR_ELTWISE_CLAMP) {
+            v = v < (double)step->p ? (double)step->p : v > (double)step->q ? (double)step->q : v;
+        } else if (step->kind == BNR_ELTWISE_LEAKY_RELU) {
+            v = v < 0 ? (double)step->p * v : v;
+        } else if (step->kind == BNR_ELTWISE_PRELU) {
+            v = v < 0 ? (double)b->t[ci] * v : v;
+        } else if (step->kind == BNR_ELTWISE_SIGMOID) {
+            v = 1 / (1 + exp(-v));
+        }
+        if (!isfinite(*error)) // limits end it
+            *error = fabs(v);
+    }
+    return v;
 }
 
 // The output element at `at` before any epilogue, and the sum of its terms' sizes.
@@ -90,7 +124,8 @@ static double sum_at(const struct conv_case *c, const struct buffers *b, size_t 
     const size_t pixel = at % pixels, co = at / pixels % b->nc, image = at / pixels / b->nc;
     const size_t o[3] = {pixel / s->out[2] / s->out[1], pixel / s->out[2] % s->out[1],
                          pixel % s->out[2]};
-    const float *x = b->x + (image * s->groups + co / s->cout) * s->cin * plane;
+    const size_t channel = co / s->cout * s->cin;
+    const float *x = b->x + (image * b->ni + channel) * plane;
     double sum = (double)b->bias[co];
     *size = fabs(sum);
     for (size_t tap = 0; tap < taps; tap++) {
@@ -105,10 +140,10 @@ static double sum_at(const struct conv_case *c, const struct buffers *b, size_t 
             in = in * s->in[i] + p;
         }
         for (size_t ci = 0; ci < s->cin && inside; ci++) {
-            const double term =
-                (double)x[ci * plane + in] * (double)b->w[(co * s->cin + ci) * taps + tap];
-            sum += term;
-            *size += fabs(term);
+            const double w = (double)b->w[(co * s->cin + ci) * taps + tap];
+            double error;
+            sum += in_front(c, b, channel + ci, x[ci * plane + in], &error) * w;
+            *size += error * fabs(w);
         }
     }
     return sum;
@@ -120,11 +155,11 @@ static void check_conv(const struct conv_case *c, const struct buffers *b) {
     snprintf(
         what, sizeof what,
         "%s seed %llu %s: batch %zu groups %zu cin %zu cout %zu in %zux%zux%zu kernel %zux%zux%zu "
-        "stride %zu,%zu,%zu dilation %zu,%zu,%zu pad %zu,%zu,%zu steps %d",
+        "stride %zu,%zu,%zu dilation %zu,%zu,%zu pad %zu,%zu,%zu steps %d before %d",
         c->level, (unsigned long long)c->seed, values_name[c->values], s->batch, s->groups, s->cin,
         s->cout, s->in[0], s->in[1], s->in[2], s->kernel[0], s->kernel[1], s->kernel[2],
         s->stride[0], s->stride[1], s->stride[2], s->dilation[0], s->dilation[1], s->dilation[2],
-        s->pad[0], s->pad[1], s->pad[2], c->e.n);
+        s->pad[0], s->pad[1], s->pad[2], c->e.n, c->before.n);
     const double terms = (double)(s->cin * volume(s->kernel));
     for (size_t at = 0; at < b->ny; at++) {
         double size, want = sum_at(c, b, at, &size);
@@ -155,6 +190,28 @@ static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct b
     if (which & 4)
         e->step[e->n++] = (struct bnr_eltwise_step){
             .kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_CHANNEL, .s = b->bias};
+}
+
+// Two times in three something in front: multiply-add, activation, both, and what is less usual.
+static void random_prologue(struct rng *r, struct bnr_eltwise *e, const struct buffers *b) {
+    const struct bnr_eltwise_step affine = {
+        .kind = BNR_ELTWISE_AFFINE, .form = BNR_FORM_ROW, .s = b->s, .t = b->t};
+    const struct bnr_eltwise_step activations[] = {
+        {.kind = BNR_ELTWISE_CLAMP, .q = INFINITY},
+        {.kind = BNR_ELTWISE_CLAMP, .p = -0.25f, .q = 0.5f},
+        {.kind = BNR_ELTWISE_LEAKY_RELU, .p = 0.1f},
+        {.kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_ROW, .s = b->t},
+        {.kind = BNR_ELTWISE_SIGMOID},
+    };
+    *e = (struct bnr_eltwise){.channels = 1};
+    if (rng_next(r) % 3 == 0)
+        return;
+    if (rng_next(r) % 4)
+        e->step[e->n++] = affine;
+    if (e->n == 0 || rng_next(r) % 4)
+        e->step[e->n++] = activations[rng_next(r) % BNR_COUNT(activations)];
+    if (rng_next(r) % 8 == 0)
+        e->step[e->n++] = affine;
 }
 
 static bool random_shape(struct rng *r, struct bnr_conv_shape *s) {
@@ -195,6 +252,7 @@ static void random_shapes(void **state) {
             struct buffers b;
             make_buffers(&c, &b);
             random_epilogue(&r, &c.e, &b);
+            random_prologue(&r, &c.before, &b);
             run_conv(&c, &b, NULL);
             check_conv(&c, &b);
             float *y = guard_floats(b.ny);
