@@ -56,16 +56,24 @@ static bool can_precede(const struct bnr_node *n) {
            !bnr__value_is_constant(n->in[0]) && can_join(n, 0) && other_inputs_are_constant(n, 0);
 }
 
+// What stands in front of head: none where an operator in front of it all, which needs a pass anyway, takes
+// it along.
 static void mark_front(struct bnr_node *head) {
-    const struct bnr_node *n = head;
-    for (int i = 0; i < MAX_MEMBERS && n->n_in > 0 && n->in[0]; i++) {
-        struct bnr_node *front = n->in[0]->producer;
-        if (!front || front->graph != head->graph || !bnr__value_single_use(n->in[0]) ||
-            !can_precede(front))
-            return;
-        front->fused_into = head;
-        n = front;
+    struct bnr_node *front[MAX_MEMBERS], *n = head;
+    int count = 0;
+    while (count < MAX_MEMBERS && n->n_in > 0 && n->in[0] && bnr__value_single_use(n->in[0])) {
+        struct bnr_node *p = n->in[0]->producer;
+        if (!p || p->graph != head->graph)
+            break;
+        if (!can_precede(p)) {
+            if (count > 0 && p->op && p->op->step && p->out[0] == n->in[0] && can_join(n, 0))
+                return;
+            break;
+        }
+        front[count++] = n = p;
     }
+    for (int i = 0; i < count; i++)
+        front[i]->fused_into = head;
 }
 
 // Chains are found anew each time: what was marked before may have been rewritten since.

@@ -13,7 +13,7 @@
 #include "passes/lib/affine_search.h"
 #include "passes/lib/hosts.h"
 
-enum { MAX_ACTIVATIONS = 4, MAX_READERS = 16, MAX_PLACES = 4, MAX_ORIGINS = 64 };
+enum { MAX_ACTIVATIONS = 4, MAX_READERS = 16, MAX_PLACES = 4 };
 
 static bool is_affine(const struct bnr_node *n) {
     return bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine");
@@ -98,38 +98,13 @@ static enum bnr_status copy_chain(struct bnr_pass_cx *cx, const struct chain *c)
 // ---- moves
 // ------------------------------------------------------------------------------------------
 
-static bool has_copy(const struct bnr_node *n, const struct bnr_bn *bn) {
-    for (const struct bnr_node *m = n->graph->first; m; m = m->next)
-        for (size_t i = 0; m != n && is_affine(m) && i < m->n_origins; i++)
-            if (m->origins[i] == bn)
-                return true;
-    return false;
-}
-
-// What folds is no verdict on a BatchNormalization that has another copy.
-static enum bnr_status take(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way) {
-    struct bnr_bn *bns[MAX_ORIGINS], before[MAX_ORIGINS];
-    size_t count = 0;
-    if (!bnr__pass_may_rewrite(cx))
-        return BNR_OK;
-    for (size_t i = 0; i < n->n_origins && count < MAX_ORIGINS; i++)
-        if (has_copy(n, n->origins[i])) {
-            bns[count] = n->origins[i];
-            before[count++] = *n->origins[i];
-        }
-    BNR_TRY(bnr__way_take(way));
-    for (size_t i = 0; i < count; i++)
-        *bns[i] = before[i];
-    return BNR_OK;
-}
-
 // A copy has one reader, which may be able to take it in where the others were not.
 static enum bnr_status fold(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way, bool *folded) {
     const struct bnr_way_rules rules = {.forward = true};
     struct bnr_affine_view view;
     const char *why;
     *folded = bnr__affine_view(n, cx->temp, &view, &why) && bnr__way_find(way, cx, n, &view, &rules);
-    return *folded ? take(cx, n, way) : BNR_OK;
+    return *folded && bnr__pass_may_rewrite(cx) ? bnr__way_take(way) : BNR_OK;
 }
 
 static enum bnr_status move(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way) {
@@ -141,7 +116,7 @@ static enum bnr_status move(struct bnr_pass_cx *cx, struct bnr_node *n, struct b
         const struct bnr_way_rules rules = {
             .forward = forward, .may_merge = true, .may_leave = MAX_PLACES};
         if (bnr__way_find(way, cx, n, &view, &rules))
-            return take(cx, n, way);
+            return bnr__pass_may_rewrite(cx) ? bnr__way_take(way) : BNR_OK;
     }
     return BNR_OK;
 }

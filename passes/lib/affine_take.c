@@ -61,12 +61,25 @@ static bool leaves_some(const struct part *part) {
     return false;
 }
 
+// Another copy of it has not come this way.
+static bool has_copy(const struct bnr_node *n, const struct bnr_bn *bn) {
+    if (!bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine"))
+        return false;
+    for (const struct bnr_node *m = n->graph->first; m; m = m->next)
+        for (size_t i = 0; m != n && i < m->n_origins; i++)
+            if (m->origins[i] == bn && bnr__node_is(m, BNR_INTERNAL_DOMAIN, "Affine"))
+                return true;
+    return false;
+}
+
 static enum bnr_status settle(const struct part *part, const struct bnr_node *n) {
     const struct bnr_way *way = part->way;
     const char *into, *reason = describe(part, &into);
     if (!reason)
         return bnr__no_memory(way->cx->err);
     for (size_t i = 0; i < n->n_origins && !leaves_some(part); i++) {
+        if (has_copy(n, n->origins[i]))
+            continue;
         n->origins[i]->verdict = BNR_BN_FOLDED;
         n->origins[i]->into = into;
         n->origins[i]->reason = reason;

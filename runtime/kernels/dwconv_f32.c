@@ -32,6 +32,9 @@ static void run_band(const struct job *j, float *copy, const size_t *tap, size_t
     const float *src = j->r->src + plane / c->multiplier * s->in[0] * s->in[1];
     float *dst = j->r->dst + plane * pixels + first * s->out[1];
     bnr__plane_band_copy(&c->band, copy, src, first, rows, 0);
+    const struct bnr_plane_before before = {
+        .e = &c->before, .kernels = c->eltwise, .channel = plane / c->multiplier % c->channels};
+    bnr__plane_band_before(&c->band, &before, copy, first, rows);
     const struct bnr_plane_conv conv = {
         .src = copy,
         .line = c->band.width * c->band.phases,

@@ -12,12 +12,13 @@ struct bnr_dwconv_f32 {
     const struct bnr_eltwise_f32 *eltwise;
     size_t batch, channels, multiplier; // output channels: channels * multiplier
     const float *weights;               // [channels * multiplier][kernel], as in the model
+    struct bnr_eltwise before; // bnr_plane_before, by input channel
     struct bnr_eltwise e;               // what follows the bias
     size_t slot_bytes, scratch_bytes;
     int slots;
 };
 
-// Sets everything but `weights` and `e`. False when a size overflows.
+// Sets everything but `weights`, `before` and `e`. False when a size overflows.
 bool bnr__dwconv_f32_init(struct bnr_dwconv_f32 *c, const struct bnr_plane_shape *s, unsigned cpu,
                           int threads);
 

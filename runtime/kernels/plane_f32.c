@@ -63,6 +63,11 @@ bool bnr__plane_band_init(struct bnr_plane_band *b, const struct bnr_plane_shape
     return true;
 }
 
+// Rows of input that rows of output need.
+static size_t extent(const struct bnr_plane_shape *s, size_t rows) {
+    return (rows - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
+}
+
 void bnr__plane_band_copy(const struct bnr_plane_band *b, float *dst, const float *plane,
                           size_t first, size_t rows, float fill) {
     const struct bnr_plane_shape *s = &b->s;
@@ -72,13 +77,40 @@ void bnr__plane_band_copy(const struct bnr_plane_band *b, float *dst, const floa
         .in = {s->in[0], s->in[1]},
         .pad = {s->pad[0], s->pad[1]},
         .row = first * s->stride[0],
-        .rows = (rows - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1,
+        .rows = extent(s, rows),
         .stride = s->stride[1],
         .phases = b->phases,
         .width = b->width,
         .fill = fill,
     };
     b->kernels->copy(&c);
+}
+
+// How many columns of a phase lie in front of column x of the input.
+static size_t columns_before(const struct bnr_plane_shape *s, size_t phase, size_t x) {
+    const size_t padded = x + s->pad[1];
+    return padded > phase ? ceil_div(padded - phase, s->stride[1]) : 0;
+}
+
+void bnr__plane_band_before(const struct bnr_plane_band *b, const struct bnr_plane_before *before,
+                            float *copy, size_t first, size_t rows) {
+    const struct bnr_plane_shape *s = &b->s;
+    const size_t count = extent(s, rows);
+    for (size_t r = 0; before->e->n > 0 && r < count; r++) {
+        const size_t y = first * s->stride[0] + r - s->pad[0]; // wraps below 0
+        for (size_t phase = 0; y < s->in[0] && phase < b->phases; phase++) {
+            const size_t from = min_size(columns_before(s, phase, 0), b->width);
+            const size_t to = min_size(columns_before(s, phase, s->in[1]), b->width);
+            float *row = copy + (r * b->phases + phase) * b->width + from;
+            const struct bnr_eltwise_tile t = {.dst = row,
+                                               .src = row,
+                                               .ld = b->width,
+                                               .rows = 1,
+                                               .cols = to - from,
+                                               .row = before->channel};
+            before->kernels->tile(before->e, NULL, &t);
+        }
+    }
 }
 
 void bnr__plane_band_taps(const struct bnr_plane_band *b, size_t *tap) {

@@ -92,6 +92,15 @@ bool bnr__plane_band_init(struct bnr_plane_band *b, const struct bnr_plane_shape
 // Copies what the output rows first .. first + rows - 1 of a plane need.
 void bnr__plane_band_copy(const struct bnr_plane_band *b, float *dst, const float *plane,
                           size_t first, size_t rows, float fill);
+// Does steps without operands, whose arrays are by BNR_FORM_ROW the channels', on what such a copy holds of
+// the plane of a channel. Its padding stays.
+struct bnr_plane_before {
+    const struct bnr_eltwise *e;
+    const struct bnr_eltwise_f32 *kernels;
+    size_t channel;
+};
+void bnr__plane_band_before(const struct bnr_plane_band *b, const struct bnr_plane_before *before,
+                            float *copy, size_t first, size_t rows);
 // Fills tap[kernel[1]], which takes tap_floats floats' room.
 void bnr__plane_band_taps(const struct bnr_plane_band *b, size_t *tap);
 // How many bands make a task that is worth a thread's waking.

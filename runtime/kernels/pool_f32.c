@@ -69,6 +69,9 @@ static void run_band(const struct job *j, const struct slot *slot, size_t plane,
     float *dst = j->r->dst + plane * pixels + first * s->out[1];
     bnr__plane_band_copy(b, slot->copy, j->r->src + plane * s->in[0] * s->in[1], first, rows,
                          p->average ? 0 : -INFINITY);
+    const struct bnr_plane_before before = {
+        .e = &p->before, .kernels = p->eltwise, .channel = p->channels ? plane % p->channels : 0};
+    bnr__plane_band_before(b, &before, slot->copy, first, rows);
     for (size_t i = 0; p->average && i < rows; i++)
         slot->row_count[i] = count_taps(p, 0, first + i);
     const struct bnr_plane_pool pool = {

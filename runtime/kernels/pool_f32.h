@@ -12,6 +12,7 @@ struct bnr_pool_f32 {
     size_t planes, channels;
     bool average;
     size_t count_pad[2], count_end[2]; // average: padding in front and behind that counts
+    struct bnr_eltwise before; // bnr_plane_before
     struct bnr_eltwise e;
     size_t slot_bytes, scratch_bytes;
     int slots;

@@ -70,7 +70,7 @@ BNR_DEFINE_OP(average_pool) = {
     .max_in = 1,
     .min_out = 1,
     .max_out = 1,
-    .flags = BNR_OP_EPILOGUE,
+    .flags = BNR_OP_EPILOGUE | BNR_OP_PROLOGUE,
     .attrs =
         "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I! pads:I strides:I",
     .infer = infer,

@@ -25,11 +25,12 @@ struct dw_case {
     struct bnr_plane_shape s;
     size_t batch, channels, multiplier;
     enum values values;
-    struct bnr_eltwise e;
+    struct bnr_eltwise e, before;
 };
 
 struct buffers {
     float *x, *w, *bias, *residual, *y;
+    float *s, *t; // of what is in front, by input channel
     size_t nx, nw, nc, ny;
 };
 
@@ -49,14 +50,20 @@ static void make_buffers(const struct dw_case *c, struct buffers *b) {
     fill_values(&r, VALUES_RANDOM, b->w, b->nw);
     fill_values(&r, VALUES_RANDOM, b->bias, b->nc);
     fill_values(&r, VALUES_RANDOM, b->residual, b->ny);
+    b->s = guard_floats(c->channels);
+    b->t = guard_floats(c->channels);
+    fill_values(&r, VALUES_RANDOM, b->s, c->channels);
+    fill_values(&r, VALUES_RANDOM, b->t, c->channels);
 }
 
-static void free_buffers(struct buffers *b) {
+static void free_buffers(const struct dw_case *c, struct buffers *b) {
     guard_free(b->x, b->nx);
     guard_free(b->w, b->nw);
     guard_free(b->bias, b->nc);
     guard_free(b->residual, b->ny);
     guard_free(b->y, b->ny);
+    guard_free(b->s, c->channels);
+    guard_free(b->t, c->channels);
 }
 
 static void run_conv(const struct dw_case *c, struct buffers *b, struct bnr_pool *pool) {
@@ -69,6 +76,7 @@ static void run_conv(const struct dw_case *c, struct buffers *b, struct bnr_pool
     conv.multiplier = c->multiplier;
     conv.weights = b->w;
     conv.e = c->e;
+    conv.before = c->before;
     const size_t scratch = conv.scratch_bytes / sizeof(float);
     float *q = guard_floats(scratch);
     const float *operands[] = {b->residual};
@@ -108,10 +116,10 @@ static void check_conv(const struct dw_case *c, const struct buffers *b) {
     snprintf(
         what, sizeof what,
         "%s seed %llu %s: batch %zu channels %zu x %zu in %zux%zu kernel %zux%zu stride %zu,%zu "
-        "dilation %zu,%zu pad %zu,%zu steps %d",
+        "dilation %zu,%zu pad %zu,%zu steps %d before %d",
         c->level, (unsigned long long)c->seed, values_name[c->values], c->batch, c->channels,
         c->multiplier, s->in[0], s->in[1], s->kernel[0], s->kernel[1], s->stride[0], s->stride[1],
-        s->dilation[0], s->dilation[1], s->pad[0], s->pad[1], c->e.n);
+        s->dilation[0], s->dilation[1], s->pad[0], s->pad[1], c->e.n, c->before.n);
     const double terms = (double)(s->kernel[0] * s->kernel[1]);
     for (size_t at = 0; at < b->ny; at++) {
         double size, want = sum_at(c, b, at, &size);
@@ -141,6 +149,35 @@ static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct b
     if (which & 4)
         e->step[e->n++] = (struct bnr_eltwise_step){
             .kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_CHANNEL, .s = b->bias};
+}
+
+static void random_prologue(struct rng *r, struct bnr_eltwise *e, const struct buffers *b) {
+    const struct bnr_eltwise_step steps[] = {
+        {.kind = BNR_ELTWISE_AFFINE, .form = BNR_FORM_ROW, .s = b->s, .t = b->t},
+        {.kind = BNR_ELTWISE_CLAMP, .p = -0.25f, .q = 0.5f},
+        {.kind = BNR_ELTWISE_SIGMOID},
+    };
+    *e = (struct bnr_eltwise){.channels = 1};
+    for (size_t i = 0; i < BNR_COUNT(steps) && rng_next(r) % 2; i++)
+        e->step[e->n++] = steps[i];
+}
+
+// What is in front, done to x itself by the element-wise kernels, which have a test of their own.
+static void do_in_front(const struct dw_case *c, struct buffers *b) {
+    unsigned cpu;
+    struct bnr_eltwise e = c->before;
+    assert_true(bnr__cpu_level(c->level, bnr__cpu_detect(), &cpu));
+    e.channels = c->channels;
+    for (int i = 0; i < e.n; i++)
+        e.step[i].form = BNR_FORM_CHANNEL;
+    const struct bnr_eltwise_run run = {.e = &e,
+                                        .kernels = bnr__eltwise_f32_select(cpu),
+                                        .dst = b->x,
+                                        .src = b->x,
+                                        .rows = c->batch * c->channels,
+                                        .cols = c->s.in[0] * c->s.in[1]};
+    if (e.n > 0)
+        bnr__eltwise_f32_run(&run, NULL);
 }
 
 static bool random_shape(struct rng *r, struct dw_case *c) {
@@ -180,16 +217,18 @@ static void random_shapes(void **state) {
             struct buffers b;
             make_buffers(&c, &b);
             random_epilogue(&r, &c.e, &b);
+            random_prologue(&r, &c.before, &b);
             run_conv(&c, &b, NULL);
-            check_conv(&c, &b);
             float *y = guard_floats(b.ny);
             memcpy(y, b.y, b.ny * sizeof *y);
             run_conv(&c, &b, pool);
             if (memcmp(y, b.y, b.ny * sizeof *y) != 0)
                 fail_msg("%s seed %llu: two threads give other bits", c.level,
                          (unsigned long long)seed);
+            do_in_front(&c, &b);
+            check_conv(&c, &b);
             guard_free(y, b.ny);
-            free_buffers(&b);
+            free_buffers(&c, &b);
         }
     }
     bnr__pool_free(pool);
@@ -249,7 +288,7 @@ static void bench_layer(const char *level, unsigned cpu, const size_t l[4]) {
                l[1], l[1], l[2], l[3], t * 1e3, flops / t * 1e-9);
     }
     free(scratch);
-    free_buffers(&b);
+    free_buffers(&c, &b);
 }
 
 static void bench(void) {

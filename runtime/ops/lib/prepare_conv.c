@@ -108,6 +108,7 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     st->dw.channels = (size_t)c->group;
     st->dw.multiplier = (size_t)c->group_out;
     st->dw.e = steps->e;
+    st->dw.before = bnr__steps_before(cx);
     if (w) {
         const size_t bytes = w->numel * sizeof(float);
         st->dw.weights = bnr__pack_get(cx, w, "float32", 0, bytes, copy_floats, NULL);

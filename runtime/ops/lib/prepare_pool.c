@@ -117,11 +117,13 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
         st->pool.scratch_bytes > BNR_MAX_SCRATCH)
         return BNR_OK;
     st->pool.planes = (size_t)(dims[0] * dims[1]);
+    st->pool.channels = (size_t)dims[1];
     st->pool.average = average;
     if (average && bnr__attr_int(cx->node, "count_include_pad", 0) != 0)
         set_counts(&st->pool, &w);
     bnr__steps_take_members(&steps);
     st->pool.e = steps.e;
+    st->pool.before = bnr__steps_before(cx);
     st->n_operands = steps.n_operands;
     for (int i = 0; i < steps.n_operands; i++)
         st->operand[i] = steps.operand[i];
