@@ -219,8 +219,8 @@ enum bnr_status bnr__tensor_clone(struct bnr_tensor **out, const struct bnr_allo
         st = BNR_OK;
         if (t->dtype == BNR_STRING)
             st = clone_strings(*out, t, err);
-        else if (t->nbytes)
-            memcpy((*out)->data, t->data, t->nbytes);
+        else
+            bnr__tensor_copy(t, (*out)->data, 0, t->numel);
     }
     if (st != BNR_OK) {
         bnr__tensor_unref(*out);
@@ -262,7 +262,40 @@ static size_t alignment(enum bnr_dtype dtype) {
 }
 
 bool bnr__tensor_is_aligned(const struct bnr_tensor *t) {
-    return t->kind != BNR_KIND_TENSOR || (uintptr_t)t->data % alignment(t->dtype) == 0;
+    return t->kind != BNR_KIND_TENSOR ||
+           (!t->lazy && (uintptr_t)t->data % alignment(t->dtype) == 0);
+}
+
+static void release_lazy(struct bnr_tensor *t) {
+    bnr__tensor_unref(t->lazy->base);
+    bnr__free(t->allocator, (void *)(uintptr_t)t->lazy, t->lazy->size);
+}
+
+static void drop_base(const struct bnr_tensor *t, size_t begin, size_t bytes) {
+    if (t->lazy->base->drop)
+        t->lazy->base->drop(t->lazy->base, begin, bytes);
+}
+
+enum bnr_status bnr__tensor_lazy(struct bnr_tensor **out, const struct bnr_allocator *a, int rank,
+                                 const int64_t *dims, struct bnr_lazy *lazy, struct bnr_error *err) {
+    const enum bnr_status st =
+        bnr__tensor_wrap(out, a, lazy->base->dtype, rank, dims, NULL, release_lazy, NULL, err);
+    if (st != BNR_OK) {
+        bnr__tensor_unref(lazy->base);
+        bnr__free(a, lazy, lazy->size);
+        return st;
+    }
+    (*out)->lazy = lazy;
+    (*out)->drop = drop_base;
+    return BNR_OK;
+}
+
+void bnr__tensor_copy(const struct bnr_tensor *t, void *dst, size_t begin, size_t n) {
+    const size_t size = bnr__dtype_size(t->dtype);
+    if (t->lazy)
+        t->lazy->fill(t->lazy, dst, begin, n);
+    else if (n)
+        memcpy(dst, t->u8 + begin * size, n * size);
 }
 
 enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
@@ -271,7 +304,8 @@ enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
         *out = bnr__tensor_ref(t);
         return BNR_OK;
     }
-    BNR_TRY(bnr__tensor_clone(out, t->allocator, t, err));
+    BNR_TRY(bnr__tensor_new(out, t->allocator, t->dtype, t->rank, t->dims, err));
+    bnr__tensor_copy(t, (*out)->data, 0, t->numel);
     bnr__tensor_drop_pages(t);
     return BNR_OK;
 }
@@ -287,6 +321,8 @@ int64_t bnr__tensor_i64(const struct bnr_tensor *t, size_t i) {
 }
 
 static bool same_elements(const struct bnr_tensor *a, const struct bnr_tensor *b) {
+    if (a->nbytes > 0 && (!a->data || !b->data)) // one is lazy or hollow
+        return false;
     if (a->dtype != BNR_STRING)
         return a->nbytes == 0 || memcmp(a->data, b->data, a->nbytes) == 0;
     for (size_t i = 0; i < a->numel; i++)

@@ -49,6 +49,14 @@ struct bnr_tensor {
     void *owner;                           // for release: a mapping, a parent tensor, ...
     // Data in a mapped file: these bytes will hardly be read again, their pages need not stay in memory.
     void (*drop)(const struct bnr_tensor *t, size_t begin, size_t bytes); // NULL: nothing to gain
+    const struct bnr_lazy *lazy; // data NULL: where the elements come from; NULL: nowhere
+};
+
+// How the elements of a tensor are made of another one's, as often as they are asked for.
+struct bnr_lazy {
+    struct bnr_tensor *base; // of the same dtype and number of elements; a reference
+    void (*fill)(const struct bnr_lazy *z, void *dst, size_t begin, size_t n); // elements begin ...
+    size_t size;                                                              // of the struct around it
 };
 
 // Product of dims; BNR_SHAPE "... overflows" or "negative dim", naming `what`.
@@ -64,6 +72,12 @@ enum bnr_status bnr__tensor_wrap(struct bnr_tensor **out, const struct bnr_alloc
                                  enum bnr_dtype dtype, int rank, const int64_t *dims, void *data,
                                  void (*release)(struct bnr_tensor *), void *owner,
                                  struct bnr_error *err);
+// A tensor without elements of its own. Takes over *lazy (bnr__malloc, the size in it), also on failure.
+// Whoever reads elements takes bnr__tensor_align or bnr__tensor_copy.
+enum bnr_status bnr__tensor_lazy(struct bnr_tensor **out, const struct bnr_allocator *a, int rank,
+                                 const int64_t *dims, struct bnr_lazy *lazy, struct bnr_error *err);
+// n elements from `begin` on, of a tensor that may be lazy or at any address.
+void bnr__tensor_copy(const struct bnr_tensor *t, void *dst, size_t begin, size_t n);
 // A view of the same bytes with other dims (same numel); holds a reference on `base`.
 enum bnr_status bnr__tensor_view(struct bnr_tensor **out, struct bnr_tensor *base, int rank,
                                  const int64_t *dims, struct bnr_error *err);
@@ -110,7 +124,7 @@ static inline enum bnr_status bnr__tensor_keep(struct bnr_tensor **out, const st
 // Constants in a mapped file may lie at any address. What reads them in place as other than bytes, or by
 // bnr__load_* and bnr__tensor_f64/i64, takes an aligned one.
 bool bnr__tensor_is_aligned(const struct bnr_tensor *t);
-// A new reference: on t itself, or on an aligned copy (whose original's pages are dropped).
+// A new reference: on t itself, or on an aligned copy with all elements (the original's pages are dropped).
 enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t, struct bnr_error *err);
 // The elements will hardly be read again: where they are in a mapped file, their pages go.
 static inline void bnr__tensor_drop_pages(const struct bnr_tensor *t) {
@@ -120,7 +134,7 @@ static inline void bnr__tensor_drop_pages(const struct bnr_tensor *t) {
 
 // A tensor that has its dims, but no elements any more (a session gave them back).
 static inline bool bnr__tensor_is_hollow(const struct bnr_tensor *t) {
-    return t->kind == BNR_KIND_TENSOR && !t->data && t->nbytes > 0;
+    return t->kind == BNR_KIND_TENSOR && !t->data && !t->lazy && t->nbytes > 0;
 }
 
 // Points an existing tensor header at other dims/data (numel and nbytes recomputed by the caller's

@@ -30,7 +30,8 @@ static uint64_t hash_tensor(const struct bnr_tensor *t) {
 
 static bool mergeable_constant(const struct bnr_value *v) {
     return bnr__value_is_constant(v) && !v->is_input && v->n_graph_outputs == 0 && v->n_uses > 0 &&
-           v->tensor->kind == BNR_KIND_TENSOR && v->tensor->dtype != BNR_STRING;
+           v->tensor->kind == BNR_KIND_TENSOR && v->tensor->dtype != BNR_STRING &&
+           (v->tensor->data || v->tensor->nbytes == 0);
 }
 
 // ---- nodes

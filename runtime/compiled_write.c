@@ -93,12 +93,13 @@ static enum bnr_status put_tensor(struct writer *w, const struct bnr_tensor *t, 
     if (t->kind != BNR_KIND_TENSOR || t->dtype == BNR_STRING)
         return bnr__fail(w->err, BNR_UNSUPPORTED,
                          "constant '%s' is of strings or no dense tensor: cannot be compiled", name);
-    put(w, bnr__tensor_is_hollow(t) ? TENSOR_HOLLOW : TENSOR_FULL);
+    const bool hollow = !t->data && t->nbytes > 0;
+    put(w, hollow ? TENSOR_HOLLOW : TENSOR_FULL);
     put(w, (uint64_t)t->dtype);
     put(w, (uint64_t)t->rank);
     for (int i = 0; i < t->rank; i++)
         put(w, (uint64_t)t->dims[i]);
-    return bnr__tensor_is_hollow(t) ? BNR_OK : put_place(w, t->data, t->nbytes);
+    return hollow ? BNR_OK : put_place(w, t->data, t->nbytes);
 }
 
 // ---- graphs -------------------------------------------------------------------------------------

@@ -218,12 +218,9 @@ static void pack_part(const struct job *j, size_t part, void *buffer) {
     const size_t size = bnr__dtype_size(j->t->dtype), begin = part * j->f->part_elems;
     const size_t left = j->t->numel - begin,
                  n = left < j->f->part_elems ? left : j->f->part_elems;
-    const void *src = j->t->u8 + begin * size;
-    if (buffer) {
-        memcpy(buffer, src, n * size);
-        src = buffer;
-    }
-    j->f->pack(j->dst, src, part, j->f->arg);
+    if (buffer)
+        bnr__tensor_copy(j->t, buffer, begin, n);
+    j->f->pack(j->dst, buffer ? buffer : j->t->u8 + begin * size, part, j->f->arg);
     if (j->t->drop)
         j->t->drop(j->t, begin * size, n * size);
 }

@@ -132,7 +132,8 @@ static bool may_release(const struct bnr_planner *p, const struct bnr_value *v) 
         return false;
     if (p->request->last)
         return v->tensor->nbytes >= WORTH_RELEASING;
-    return p->request->session->origin && v->tensor->nbytes >= WORTH_RESTORING;
+    return p->request->session->origin && v->tensor->nbytes >= WORTH_RESTORING &&
+           !v->tensor->lazy;
 }
 
 // Weights are not held twice: once kernels have packed a constant for all nodes that read it, the

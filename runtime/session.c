@@ -100,6 +100,7 @@ static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m
     unsigned groups = BNR_PASS_CLEAN | BNR_PASS_FUSE;
     if (!(s->flags & BNR_NO_FOLD))
         groups |= BNR_PASS_FOLD;
+    m->lazy_weights = true;
     return bnr__passes_run(m, o, groups, err);
 }
 

@@ -9,10 +9,21 @@
 #include "graph/op.h"
 #include "runtime/ops/lib/affine_rules.h"
 
-enum { CHUNK = 512 };
+enum { CHUNK = 512, LAZY_BYTES = 1 << 16 };
+
+// Rules look at elements: a lazy tensor is replaced by one that has them. NULL when out of memory.
+static const struct bnr_tensor *elements_of(const struct bnr_value *v) {
+    struct bnr_tensor *full;
+    if (bnr__tensor_align(&full, v->tensor, NULL) != BNR_OK)
+        return NULL;
+    bnr__tensor_unref(v->tensor);
+    return ((struct bnr_value *)(uintptr_t)v)->tensor = full;
+}
 
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v) {
-    return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
+    if (!v || !bnr__value_is_constant(v) || v->tensor->kind != BNR_KIND_TENSOR)
+        return NULL;
+    return v->tensor->lazy ? elements_of(v) : v->tensor;
 }
 
 struct bnr_tensor *bnr__affine_numbers(const struct bnr_value *v) {
@@ -196,6 +207,47 @@ static bool all_one(const double *f, int64_t n) {
     return true;
 }
 
+// ---- scaled where they are packed ---------------------------------------------------------------
+
+// Rows of a weight in a mapped file, each by its factor.
+struct scaled_rows {
+    struct bnr_lazy z;
+    size_t row; // elements
+    double f[];
+};
+
+static void fill_scaled(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
+    const struct scaled_rows *s = (const struct scaled_rows *)(const void *)z;
+    const any_float *from = (const any_float *)(const void *)z->base->u8;
+    float *to = dst;
+    while (n > 0) {
+        const size_t row = begin / s->row, left = (row + 1) * s->row - begin, m = n < left ? n : left;
+        scale_f32(to, from + begin, m, s->f[row]);
+        begin += m;
+        to += m;
+        n -= m;
+    }
+}
+
+// Weights that a kernel will pack need not be written, to be read once, before that.
+static bool may_be_lazy(const struct bnr_linear *l, const struct bnr_tensor *w, bool on_a) {
+    return on_a && l->site->node->graph->model->lazy_weights && w->dtype == BNR_FLOAT && w->drop &&
+           w->data && w->nbytes >= LAZY_BYTES;
+}
+
+static enum bnr_status scale_lazily(const struct bnr_linear *l, struct bnr_tensor *w, const double *f,
+                                    struct bnr_tensor **out, struct bnr_error *err) {
+    const struct bnr_allocator *a = l->site->node->graph->model->allocator;
+    const size_t rows = (size_t)(l->g * l->a), size = sizeof(struct scaled_rows) + rows * sizeof *f;
+    struct scaled_rows *s = bnr__malloc(a, size);
+    if (!s)
+        return bnr__no_memory(err);
+    s->z = (struct bnr_lazy){.base = bnr__tensor_ref(w), .fill = fill_scaled, .size = size};
+    s->row = (size_t)(l->b * l->k);
+    memcpy(s->f, f, rows * sizeof *f);
+    return bnr__tensor_lazy(out, a, w->rank, w->dims, &s->z, err);
+}
+
 bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs, bool apply,
                        struct bnr_error *err) {
     const struct bnr_tensor *w = bnr__affine_constant(l->w);
@@ -212,6 +264,11 @@ bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs
     }
     struct bnr_tensor *t;
     const struct bnr_allocator *a = l->site->node->graph->model->allocator;
+    if (may_be_lazy(l, w, on_a)) {
+        if (scale_lazily(l, bnr__tensor_unconst(w), f, &t, err) != BNR_OK)
+            return false;
+        return replace_input(l->site, l->w_index, l->w->name, t, err);
+    }
     if (bnr__tensor_new(&t, a, w->dtype, w->rank, w->dims, err) != BNR_OK)
         return false;
     scale_all(l, w, t->data, f, on_a);
