@@ -25,7 +25,7 @@ struct bnr_slab {
 enum {
     FIRST_SLOTS = 64,
     FIRST_SLAB = 1 << 16,
-    LARGEST_SLAB = 16 << 20,
+    LARGEST_SLAB = 32 << 20,
     WORTH_SHARING = 1 << 17, // bytes of a constant that several threads pack
 };
 
@@ -160,7 +160,7 @@ static void *allocate(struct bnr_packs *packs, size_t size) {
         size_t grown = s ? s->size * 2 : FIRST_SLAB;
         if (grown > LARGEST_SLAB)
             grown = LARGEST_SLAB;
-        s = slab_new(packs, need > grown / 4 ? need : grown);
+        s = slab_new(packs, need > grown ? need : grown);
         if (!s)
             return NULL;
     }
