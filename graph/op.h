@@ -173,6 +173,12 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
 struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does
 
+// Spells a node in other operators: makes them with b, reading `in` ([n->n_in], NULL: omitted), and sets
+// out[0 .. n->n_out) (NULL where not wanted, or where there is none).
+struct bnr_build; // graph/build.h
+typedef void bnr_expansion(struct bnr_build *b, const struct bnr_node *n, struct bnr_value *const *in,
+                           struct bnr_value **out);
+
 struct bnr_op {
     const char *domain; // "" = ai.onnx
     const char *name;
@@ -192,6 +198,9 @@ struct bnr_op {
     // and no change where that is not possible. NULL: never.
     bool (*step)(struct bnr_steps *s, const struct bnr_node *n);
     const struct bnr_affine_rules *affine;              // NULL: an affine cannot pass
+    // Not NULL: sessions run these operators in its place, so that they use their fast kernels; infer is
+    // bnr__expand_infer and ref bnr__expand_ref, or written by hand.
+    bnr_expansion *expand;
 };
 
 #define BNR_DEFINE_OP(ident) const struct bnr_op bnr__op_##ident
@@ -212,6 +221,13 @@ enum bnr_status bnr__op_check_attrs(const struct bnr_node *n, struct bnr_error *
 // a line in model->missing; *missing (may be NULL) counts them. Wrong input/output counts and a domain
 // that is not imported are BNR_MALFORMED. Outputs below min_out that the file leaves out are made.
 enum bnr_status bnr__model_resolve(struct bnr_model *m, size_t *missing, struct bnr_error *err);
+
+// infer and ref of an operator that has `expand`: the same nodes in a graph of their own (graph/expand.c).
+enum bnr_status bnr__expand_infer(struct bnr_infer *cx);
+enum bnr_status bnr__expand_ref(const struct bnr_args *a);
+// Replaces every node that can be: one that needs to know more of its inputs' shapes stays. The model
+// is inferred.
+enum bnr_status bnr__model_expand(struct bnr_model *m, struct bnr_error *err);
 
 // ---- inference over graphs (graph/infer.c) ------------------------------------------------------------
 // Infos of a model's values for one set of input shapes, indexed by value id, beside what value->info

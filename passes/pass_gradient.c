@@ -42,48 +42,48 @@ struct expansion {
 };
 
 static enum bnr_status find(struct expansion *e, const char *name, struct bnr_value **v) {
-    const struct bnr_node *n = e->base.gradient;
-    *v = bnr__value_find(e->base.graph, name);
+    const struct bnr_node *n = e->base.b.before;
+    *v = bnr__value_find(e->base.b.graph, name);
     if (!*v)
-        return bnr__op_fail(n, e->base.err, BNR_MALFORMED, "there is no value '%s'", name);
+        return bnr__op_fail(n, e->base.b.err, BNR_MALFORMED, "there is no value '%s'", name);
     return BNR_OK;
 }
 
 static enum bnr_status read_node(struct expansion *e) {
-    struct bnr_node *n = e->base.gradient;
+    struct bnr_node *n = e->base.b.before;
     const struct bnr_attr *xs = bnr__attr(n, "xs"), *zs = bnr__attr(n, "zs");
     e->n_xs = xs ? xs->n : 0;
     e->n_fed = e->n_xs + (zs ? zs->n : 0);
     if (e->n_fed != (size_t)n->n_in || (size_t)n->n_out > e->n_xs)
-        return bnr__op_fail(n, e->base.err, BNR_MALFORMED,
+        return bnr__op_fail(n, e->base.b.err, BNR_MALFORMED,
                             "%d inputs and %d outputs, but xs has %zu names and zs %zu", n->n_in,
                             n->n_out, e->n_xs, e->n_fed - e->n_xs);
     e->named = BNR_NEW_ARRAY(&e->temp, e->n_fed + 1, struct bnr_value *);
     e->fed = BNR_NEW_ARRAY(&e->temp, e->n_fed + 1, struct bnr_value *);
     if (!e->named || !e->fed)
-        return bnr__no_memory(e->base.err);
+        return bnr__no_memory(e->base.b.err);
     for (size_t i = 0; i < e->n_fed; i++) {
         const struct bnr_str *s = i < e->n_xs ? &xs->strings[i] : &zs->strings[i - e->n_xs];
         e->fed[i] = n->in[i];
         BNR_TRY(find(e, s->ptr, &e->named[i]));
         if (!n->in[i])
-            return bnr__op_fail(n, e->base.err, BNR_MALFORMED, "input %zu is left out", i);
+            return bnr__op_fail(n, e->base.b.err, BNR_MALFORMED, "input %zu is left out", i);
     }
     BNR_TRY(find(e, bnr__attr_string(n, "y", ""), &e->y));
-    if (e->y->graph != e->base.graph)
-        return bnr__op_fail(n, e->base.err, BNR_UNSUPPORTED, "y is a value of a graph around this one");
+    if (e->y->graph != e->base.b.graph)
+        return bnr__op_fail(n, e->base.b.err, BNR_UNSUPPORTED, "y is a value of a graph around this one");
     return BNR_OK;
 }
 
 // Which nodes lie between the values of `stops` and y.
 static enum bnr_status find_nodes(struct expansion *e, struct bnr_value *const *stops) {
-    struct bnr_graph *g = e->base.graph;
+    struct bnr_graph *g = e->base.b.graph;
     const size_t n = (size_t)g->model->next_value_id;
     e->needed = BNR_NEW_ARRAY(&e->temp, n, bool);
     e->stop = BNR_NEW_ARRAY(&e->temp, n, bool);
     e->nodes = BNR_NEW_ARRAY(&e->temp, g->n_nodes + 1, struct bnr_node *);
     if (!e->needed || !e->stop || !e->nodes)
-        return bnr__no_memory(e->base.err);
+        return bnr__no_memory(e->base.b.err);
     for (size_t i = 0; i < e->n_fed; i++)
         e->stop[stops[i]->id] = true;
     e->needed[e->y->id] = true;
@@ -115,25 +115,25 @@ static enum bnr_status copy_node(struct expansion *e, struct bnr_node *n, struct
     bool changes = false;
     struct bnr_value **in = BNR_NEW_ARRAY(&e->temp, (size_t)n->n_in + 1, struct bnr_value *);
     if (!in)
-        return bnr__no_memory(e->base.err);
+        return bnr__no_memory(e->base.b.err);
     for (int i = 0; i < n->n_in; i++) {
         in[i] = image_of(image, n->in[i]);
         changes = changes || in[i] != n->in[i];
     }
     if (!changes)
         return BNR_OK;
-    e->base.node = n;
+    e->base.b.node = n;
     if (bnr__node_has_subgraphs(n)) {
-        bnr__grad_fail(&e->base, BNR_UNSUPPORTED, "nodes with subgraphs are not fed other values");
-        return e->base.status;
+        bnr__build_fail(&e->base.b, BNR_UNSUPPORTED, "nodes with subgraphs are not fed other values");
+        return e->base.b.status;
     }
-    struct bnr_node *copy = bnr__grad_again(&e->base, n, in);
+    struct bnr_node *copy = bnr__build_again(&e->base.b, n, in);
     for (int i = 0; copy && i < n->n_out; i++)
         if (n->out[i]) {
             image[n->out[i]->id] = copy->out[i];
             copy->out[i]->info.type = n->out[i]->info.type;
         }
-    return e->base.status;
+    return e->base.b.status;
 }
 
 static enum bnr_status feed_others(struct expansion *e) {
@@ -142,10 +142,10 @@ static enum bnr_status feed_others(struct expansion *e) {
         same = same && e->fed[i] == e->named[i];
     if (same)
         return BNR_OK;
-    const size_t n = (size_t)e->base.graph->model->next_value_id;
+    const size_t n = (size_t)e->base.b.graph->model->next_value_id;
     struct bnr_value **image = BNR_NEW_ARRAY(&e->temp, n, struct bnr_value *);
     if (!image)
-        return bnr__no_memory(e->base.err);
+        return bnr__no_memory(e->base.b.err);
     BNR_TRY(find_nodes(e, e->named));
     for (size_t i = 0; i < e->n_fed; i++)
         image[e->named[i]->id] = e->fed[i];
@@ -163,8 +163,8 @@ static bool fits(struct bnr_gradient *cx, const struct bnr_node *n, struct bnr_v
         return true;
     for (int i = 0; i < n->n_out; i++)
         if (!dy[i] == (i == 0))
-            bnr__grad_fail(cx, BNR_UNSUPPORTED, "only its first output has a gradient rule");
-    return cx->status == BNR_OK;
+            bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "only its first output has a gradient rule");
+    return cx->b.status == BNR_OK;
 }
 
 static enum bnr_status go_back(struct expansion *e, struct bnr_node *n) {
@@ -172,7 +172,7 @@ static enum bnr_status go_back(struct expansion *e, struct bnr_node *n) {
     bool wanted = false, any = false;
     struct bnr_value **dy = BNR_NEW_ARRAY(&e->temp, (size_t)n->n_out + 1, struct bnr_value *);
     if (!dy)
-        return bnr__no_memory(cx->err);
+        return bnr__no_memory(cx->b.err);
     for (int i = 0; i < n->n_in; i++)
         wanted = wanted || bnr__grad_wants(cx, n, i);
     for (int i = 0; i < n->n_out; i++) {
@@ -182,22 +182,24 @@ static enum bnr_status go_back(struct expansion *e, struct bnr_node *n) {
     if (!wanted || !any)
         return BNR_OK;
     bnr_gradient_rule *rule = bnr__grad_rule(n);
-    cx->node = n;
+    cx->b.node = n;
     if (!rule)
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "this build has no gradient rule for the operator");
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "this build has no gradient rule for the operator");
     else if (fits(cx, n, dy))
         rule(cx, n, dy);
-    return cx->status;
+    if (cx->b.status == BNR_OK)
+        return BNR_OK;
+    return bnr__fail_prefix(cx->b.err, cx->b.status, "node '%s' (Gradient)", cx->b.before->label);
 }
 
 static enum bnr_status differentiate(struct expansion *e) {
     struct bnr_gradient *cx = &e->base;
     BNR_TRY(find_nodes(e, e->fed));
-    cx->n = (size_t)cx->graph->model->next_value_id;
+    cx->n = (size_t)cx->b.graph->model->next_value_id;
     cx->adjoint = BNR_NEW_ARRAY(&e->temp, cx->n, struct bnr_value *);
     cx->wanted = BNR_NEW_ARRAY(&e->temp, cx->n, bool);
     if (!cx->adjoint || !cx->wanted)
-        return bnr__no_memory(cx->err);
+        return bnr__no_memory(cx->b.err);
     for (size_t i = 0; i < e->n_xs; i++)
         cx->wanted[e->fed[i]->id] = true;
     for (size_t k = 0; k < e->n_nodes; k++) {
@@ -209,35 +211,35 @@ static enum bnr_status differentiate(struct expansion *e) {
             if (n->out[i] && !e->stop[n->out[i]->id])
                 cx->wanted[n->out[i]->id] = wanted;
     }
-    cx->node = cx->gradient;
-    cx->adjoint[e->y->id] = bnr__grad_filled(cx, e->y, 1);
-    for (size_t k = e->n_nodes; k-- > 0 && cx->status == BNR_OK;)
+    cx->b.node = cx->b.before;
+    cx->adjoint[e->y->id] = bnr__build_filled(&cx->b, e->y, 1);
+    for (size_t k = e->n_nodes; k-- > 0 && cx->b.status == BNR_OK;)
         BNR_TRY(go_back(e, e->nodes[k]));
-    return cx->status;
+    return cx->b.status;
 }
 
 // The node's outputs come from Identity nodes in its place.
 static enum bnr_status replace_outputs(struct expansion *e) {
     struct bnr_gradient *cx = &e->base;
-    struct bnr_node *n = cx->gradient;
-    cx->node = n;
+    struct bnr_node *n = cx->b.before;
+    cx->b.node = n;
     for (int i = 0; i < n->n_out; i++) {
         struct bnr_value *out = n->out[i], *v = cx->adjoint[e->fed[i]->id];
         if (!out)
             continue;
-        v = bnr__grad_1(cx, "Identity", v ? v : bnr__grad_filled(cx, e->fed[i], 0));
+        v = bnr__build_1(&cx->b, "Identity", v ? v : bnr__build_filled(&cx->b, e->fed[i], 0));
         if (!v)
-            return cx->status;
+            return cx->b.status;
         bnr__node_set_output(v->producer, 0, out);
         bnr__value_remove(v);
     }
     bnr__node_remove(n);
-    return bnr__graph_sort(cx->graph, cx->err);
+    return bnr__graph_sort(cx->b.graph, cx->b.err);
 }
 
 static enum bnr_status expand(struct bnr_node *n, struct bnr_error *err) {
     struct bnr_model *m = n->graph->model;
-    struct expansion e = {.base = {.graph = n->graph, .gradient = n, .node = n, .err = err}};
+    struct expansion e = {.base.b = {.graph = n->graph, .before = n, .node = n, .err = err}};
     bnr__arena_init(&e.temp, m->allocator);
     enum bnr_status st = read_node(&e);
     if (st == BNR_OK)

@@ -115,6 +115,8 @@ static enum bnr_status copy_model(const struct bnr_session *s, struct bnr_model 
     if (s->flags & BNR_TRAINING)
         BNR_TRY(bnr__model_each_graph(*out, train_graph, err));
     BNR_TRY(bnr__expand_gradients(*out, err));
+    if (!(s->flags & BNR_REFERENCE))
+        BNR_TRY(bnr__model_expand(*out, err));
     if (s->flags & BNR_PROMOTE_DOUBLE)
         BNR_TRY(bnr__promote_f64(*out, err));
     return BNR_OK;

@@ -5,10 +5,10 @@
 
 #include "passes/lib/gradient.h"
 
-#define OP1(op, a) bnr__grad_1(cx, op, a)
-#define OP2(op, a, b) bnr__grad_2(cx, op, a, b)
-#define OP3(op, a, b, c) bnr__grad_3(cx, op, a, b, c)
-#define NUMBER(v) bnr__grad_scalar(cx, n->in[0], v)
+#define OP1(op, x) bnr__build_1(&cx->b, op, x)
+#define OP2(op, x, y) bnr__build_2(&cx->b, op, x, y)
+#define OP3(op, x, y, z) bnr__build_3(&cx->b, op, x, y, z)
+#define NUMBER(v) bnr__build_scalar(&cx->b, n->in[0], v)
 #define RULE(name)                                                                                 \
     static void name(struct bnr_gradient *cx, struct bnr_node *n, struct bnr_value *const *dy)
 
@@ -31,7 +31,7 @@ RULE(sum) {
 }
 
 RULE(mean) {
-    struct bnr_value *d = bnr__grad_scaled(cx, dy[0], n->in[0], 1.0 / n->n_in);
+    struct bnr_value *d = bnr__build_scaled(&cx->b, dy[0], n->in[0], 1.0 / n->n_in);
     for (int i = 0; i < n->n_in; i++)
         give(cx, n, i, d);
 }
@@ -59,7 +59,7 @@ RULE(divide) {
 RULE(power) {
     struct bnr_value *a = n->in[0], *b = n->in[1];
     if (bnr__grad_wants(cx, n, 0)) {
-        struct bnr_value *exponent = OP2("Sub", b, bnr__grad_scalar(cx, b, 1));
+        struct bnr_value *exponent = OP2("Sub", b, bnr__build_scalar(&cx->b, b, 1));
         struct bnr_value *d = OP2("Pow", a, exponent);
         give(cx, n, 0, OP2("Mul", dy[0], OP2("Mul", d, OP2("CastLike", b, a))));
     }
@@ -74,7 +74,7 @@ RULE(power) {
 RULE(extreme) {
     struct bnr_value *count = NULL, *hits[64];
     if (n->n_in > (int)BNR_COUNT(hits)) {
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "%d inputs, at most %d", n->n_in, (int)BNR_COUNT(hits));
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "%d inputs, at most %d", n->n_in, (int)BNR_COUNT(hits));
         return;
     }
     for (int i = 0; i < n->n_in; i++) {
@@ -88,7 +88,7 @@ RULE(extreme) {
 }
 
 RULE(where) {
-    struct bnr_value *zero = bnr__grad_scalar(cx, n->out[0], 0);
+    struct bnr_value *zero = bnr__build_scalar(&cx->b, n->out[0], 0);
     if (bnr__grad_wants(cx, n, 1))
         give(cx, n, 1, OP3("Where", n->in[0], dy[0], zero));
     if (bnr__grad_wants(cx, n, 2))
@@ -153,12 +153,12 @@ RULE(cosine) {
 
 // The other functions: the internal operator Derivative knows them, with n's attributes.
 RULE(derivative) {
-    struct bnr_node *d = bnr__grad_internal(cx, "Derivative", 1, &n->in[0], 1);
-    bnr__grad_copy_attrs(cx, d, n);
+    struct bnr_node *d = bnr__build_internal(&cx->b, "Derivative", 1, &n->in[0], 1);
+    bnr__build_copy_attrs(&cx->b, d, n);
     if (!d)
         return;
-    struct bnr_value *factor = bnr__grad_string(cx, d->out[0], "of", n->op_type);
-    times(cx, n, dy[0], bnr__grad_int(cx, factor, "since", n->since));
+    struct bnr_value *factor = bnr__build_string(&cx->b, d->out[0], "of", n->op_type);
+    times(cx, n, dy[0], bnr__build_int(&cx->b, factor, "since", n->since));
 }
 
 // ---- products ---------------------------------------------------------------------------------------
@@ -167,18 +167,18 @@ static struct bnr_value *transpose_last(struct bnr_gradient *cx, struct bnr_valu
     int64_t perm[BNR_MAX_RANK];
     for (int i = 0; i < rank; i++)
         perm[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
-    return bnr__grad_attr_ints(cx, OP1("Transpose", v), "perm", perm, (size_t)rank);
+    return bnr__build_attr_ints(&cx->b, OP1("Transpose", v), "perm", perm, (size_t)rank);
 }
 
 static struct bnr_value *unsqueeze(struct bnr_gradient *cx, struct bnr_value *v, int64_t axis) {
-    return OP2("Unsqueeze", v, bnr__grad_ints(cx, &axis, 1));
+    return OP2("Unsqueeze", v, bnr__build_ints(&cx->b, &axis, 1));
 }
 
 // Vectors become matrices of one row (a) or column (b), and so does dy.
 RULE(matmul) {
     struct bnr_value *a = n->in[0], *b = n->in[1], *d = dy[0];
     int ra = bnr__grad_rank(cx, a), rb = bnr__grad_rank(cx, b);
-    if (cx->status != BNR_OK)
+    if (cx->b.status != BNR_OK)
         return;
     if (rb == 1) {
         b = unsqueeze(cx, b, 1);
@@ -191,33 +191,33 @@ RULE(matmul) {
     if (bnr__grad_wants(cx, n, 0)) {
         struct bnr_value *da = OP2("MatMul", d, transpose_last(cx, b, rb < 2 ? 2 : rb));
         da = bnr__grad_sum_to(cx, da, a);
-        bnr__grad_give(cx, n, 0, ra == 1 ? bnr__grad_reshape_like(cx, da, n->in[0]) : da);
+        bnr__grad_give(cx, n, 0, ra == 1 ? bnr__build_reshape_like(&cx->b, da, n->in[0]) : da);
     }
     if (bnr__grad_wants(cx, n, 1)) {
         struct bnr_value *db = OP2("MatMul", transpose_last(cx, a, ra < 2 ? 2 : ra), d);
         db = bnr__grad_sum_to(cx, db, b);
-        bnr__grad_give(cx, n, 1, rb == 1 ? bnr__grad_reshape_like(cx, db, n->in[1]) : db);
+        bnr__grad_give(cx, n, 1, rb == 1 ? bnr__build_reshape_like(&cx->b, db, n->in[1]) : db);
     }
 }
 
 static struct bnr_value *product(struct bnr_gradient *cx, struct bnr_value *a, bool ta,
                                  struct bnr_value *b, bool tb) {
     struct bnr_value *y = OP2("Gemm", a, b);
-    return bnr__grad_int(cx, bnr__grad_int(cx, y, "transA", ta), "transB", tb);
+    return bnr__build_int(&cx->b, bnr__build_int(&cx->b, y, "transA", ta), "transB", tb);
 }
 
 RULE(gemm) {
     const bool ta = bnr__attr_int(n, "transA", 0) != 0, tb = bnr__attr_int(n, "transB", 0) != 0;
     const double alpha = (double)bnr__attr_float(n, "alpha", 1);
     struct bnr_value *a = n->in[0], *b = n->in[1];
-    struct bnr_value *d = bnr__grad_scaled(cx, dy[0], a, alpha);
+    struct bnr_value *d = bnr__build_scaled(&cx->b, dy[0], a, alpha);
     if (bnr__grad_wants(cx, n, 0))
         bnr__grad_give(cx, n, 0, ta ? product(cx, b, tb, d, true) : product(cx, d, false, b, !tb));
     if (bnr__grad_wants(cx, n, 1))
         bnr__grad_give(cx, n, 1, tb ? product(cx, d, true, a, ta) : product(cx, a, !ta, d, false));
     if (bnr__grad_wants(cx, n, 2))
         give(cx, n, 2,
-             bnr__grad_scaled(cx, dy[0], a, (double)bnr__attr_float(n, "beta", 1)));
+             bnr__build_scaled(&cx->b, dy[0], a, (double)bnr__attr_float(n, "beta", 1)));
 }
 
 const struct bnr_gradient_entry bnr__grad_rules_math[] = {

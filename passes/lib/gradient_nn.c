@@ -4,11 +4,11 @@
 
 #include "passes/lib/gradient.h"
 
-#define OP1(op, a) bnr__grad_1(cx, op, a)
-#define OP2(op, a, b) bnr__grad_2(cx, op, a, b)
-#define OP3(op, a, b, c) bnr__grad_3(cx, op, a, b, c)
+#define OP1(op, x) bnr__build_1(&cx->b, op, x)
+#define OP2(op, x, y) bnr__build_2(&cx->b, op, x, y)
+#define OP3(op, x, y, z) bnr__build_3(&cx->b, op, x, y, z)
 #define INTS(...)                                                                                  \
-    bnr__grad_ints(cx, (const int64_t[]){__VA_ARGS__},                                             \
+    bnr__build_ints(&cx->b, (const int64_t[]){__VA_ARGS__},                                             \
                    (int)BNR_COUNT(((const int64_t[]){__VA_ARGS__})))
 #define RULE(name)                                                                                 \
     static void name(struct bnr_gradient *cx, struct bnr_node *n, struct bnr_value *const *dy)
@@ -20,20 +20,20 @@ static struct bnr_value *axes_except(struct bnr_gradient *cx, int rank, int keep
     for (int i = 0; i < rank; i++)
         if (i != keep)
             axes[count++] = i;
-    return bnr__grad_ints(cx, axes, count);
+    return bnr__build_ints(&cx->b, axes, count);
 }
 
 static struct bnr_value *axes_from(struct bnr_gradient *cx, int first, int rank) {
     int64_t axes[BNR_MAX_RANK];
     for (int i = first; i < rank; i++)
         axes[i - first] = i;
-    return bnr__grad_ints(cx, axes, rank - first);
+    return bnr__build_ints(&cx->b, axes, rank - first);
 }
 
 RULE(conv) {
     struct bnr_value *in[] = {n->in[0], n->in[1], dy[0]};
-    struct bnr_node *d = bnr__grad_internal(cx, "ConvGradient", 3, in, 2);
-    bnr__grad_copy_attrs(cx, d, n);
+    struct bnr_node *d = bnr__build_internal(&cx->b, "ConvGradient", 3, in, 2);
+    bnr__build_copy_attrs(&cx->b, d, n);
     if (!d)
         return;
     bnr__grad_give(cx, n, 0, d->out[0]);
@@ -43,14 +43,14 @@ RULE(conv) {
         if (rank > 0)
             bnr__grad_give(
                 cx, n, 2,
-                bnr__grad_reduce(cx, "ReduceSum", dy[0], axes_except(cx, rank, 1), false));
+                bnr__build_reduce(&cx->b, "ReduceSum", dy[0], axes_except(cx, rank, 1), false));
     }
 }
 
 RULE(average_pool) {
     struct bnr_value *in[] = {n->in[0], dy[0]};
-    struct bnr_node *d = bnr__grad_internal(cx, "AveragePoolGradient", 2, in, 1);
-    bnr__grad_copy_attrs(cx, d, n);
+    struct bnr_node *d = bnr__build_internal(&cx->b, "AveragePoolGradient", 2, in, 1);
+    bnr__build_copy_attrs(&cx->b, d, n);
     if (d)
         bnr__grad_give(cx, n, 0, d->out[0]);
 }
@@ -58,23 +58,23 @@ RULE(average_pool) {
 // MaxPool says itself where the largest elements are.
 RULE(max_pool) {
     struct bnr_value *x = n->in[0], *flat = INTS(-1);
-    struct bnr_node *again = bnr__grad_node(cx, "MaxPool", 1, &x, 2);
-    bnr__grad_copy_attrs(cx, again, n);
+    struct bnr_node *again = bnr__build_node(&cx->b, "MaxPool", 1, &x, 2);
+    bnr__build_copy_attrs(&cx->b, again, n);
     if (!again)
         return;
     bnr__node_remove_attr(again, "storage_order");
-    struct bnr_value *zeros = OP2("Reshape", bnr__grad_filled(cx, x, 0), flat);
+    struct bnr_value *zeros = OP2("Reshape", bnr__build_filled(&cx->b, x, 0), flat);
     struct bnr_value *sum = OP3("ScatterElements", zeros, OP2("Reshape", again->out[1], flat),
                                 OP2("Reshape", dy[0], flat));
     bnr__grad_give(cx, n, 0,
-                   bnr__grad_reshape_like(cx, bnr__grad_string(cx, sum, "reduction", "add"), x));
+                   bnr__build_reshape_like(&cx->b, bnr__build_string(&cx->b, sum, "reduction", "add"), x));
 }
 
 RULE(global_average_pool) {
     struct bnr_value *x = n->in[0];
     struct bnr_value *part = OP2("Div", OP2("CastLike", OP1("Size", n->out[0]), x),
                                  OP2("CastLike", OP1("Size", x), x));
-    bnr__grad_give(cx, n, 0, OP2("Expand", OP2("Mul", dy[0], part), bnr__grad_shape(cx, x)));
+    bnr__grad_give(cx, n, 0, OP2("Expand", OP2("Mul", dy[0], part), bnr__build_shape(&cx->b, x)));
 }
 
 RULE(global_max_pool) {
@@ -89,37 +89,37 @@ RULE(global_max_pool) {
 RULE(batch_norm) {
     const int rank = bnr__grad_rank(cx, n->in[0]);
     if (bnr__attr_int(n, "training_mode", 0) != 0 || (n->since < 7 && !bnr__attr_int(n, "is_test", 0)))
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "no rule for training mode");
-    if (cx->status != BNR_OK)
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for training mode");
+    if (cx->b.status != BNR_OK)
         return;
     struct bnr_value *others = axes_except(cx, rank, 1), *in[5] = {n->in[0]};
     int64_t behind[BNR_MAX_RANK]; // [C] becomes [C, 1, ...]
     for (int i = 1; i < rank; i++)
         behind[i - 1] = i;
     for (int i = 1; i < 5; i++)
-        in[i] = rank > 2 ? OP2("Unsqueeze", n->in[i], bnr__grad_ints(cx, behind, rank - 2))
+        in[i] = rank > 2 ? OP2("Unsqueeze", n->in[i], bnr__build_ints(&cx->b, behind, rank - 2))
                          : n->in[i];
     struct bnr_value *eps =
-        bnr__grad_scalar(cx, n->in[4], (double)bnr__attr_float(n, "epsilon", 1e-5f));
+        bnr__build_scalar(&cx->b, n->in[4], (double)bnr__attr_float(n, "epsilon", 1e-5f));
     struct bnr_value *deviation = OP1("Sqrt", OP2("Add", in[4], eps));
     struct bnr_value *d = OP2("Mul", dy[0], OP2("Div", in[1], deviation));
     bnr__grad_give(cx, n, 0, d);
     struct bnr_value *unit = OP2("Div", OP2("Sub", in[0], in[3]), deviation);
     if (bnr__grad_wants(cx, n, 1))
         bnr__grad_give(cx, n, 1,
-                       bnr__grad_reduce(cx, "ReduceSum", OP2("Mul", dy[0], unit), others, false));
+                       bnr__build_reduce(&cx->b, "ReduceSum", OP2("Mul", dy[0], unit), others, false));
     if (bnr__grad_wants(cx, n, 2))
-        bnr__grad_give(cx, n, 2, bnr__grad_reduce(cx, "ReduceSum", dy[0], others, false));
+        bnr__grad_give(cx, n, 2, bnr__build_reduce(&cx->b, "ReduceSum", dy[0], others, false));
     if (bnr__grad_wants(cx, n, 3) || bnr__grad_wants(cx, n, 4))
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "no rule for the statistics");
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for the statistics");
 }
 
 // d of (x - mean(x)) / sqrt(var(x) + eps) over `axes`, from the gradient `d` of that.
 static struct bnr_value *standardized(struct bnr_gradient *cx, struct bnr_value *d,
                                       struct bnr_value *unit, struct bnr_value *deviation,
                                       struct bnr_value *axes) {
-    struct bnr_value *mean = bnr__grad_reduce(cx, "ReduceMean", d, axes, true);
-    struct bnr_value *along = bnr__grad_reduce(cx, "ReduceMean", OP2("Mul", d, unit), axes, true);
+    struct bnr_value *mean = bnr__build_reduce(&cx->b, "ReduceMean", d, axes, true);
+    struct bnr_value *along = bnr__build_reduce(&cx->b, "ReduceMean", OP2("Mul", d, unit), axes, true);
     return OP2("Div", OP2("Sub", OP2("Sub", d, mean), OP2("Mul", unit, along)), deviation);
 }
 
@@ -127,13 +127,13 @@ RULE(layer_norm) {
     const int rank = bnr__grad_rank(cx, n->in[0]);
     int64_t axis = bnr__attr_int(n, "axis", -1);
     axis = axis < 0 ? axis + rank : axis;
-    if (cx->status != BNR_OK || axis < 0 || axis >= rank)
+    if (cx->b.status != BNR_OK || axis < 0 || axis >= rank)
         return;
     struct bnr_value *axes = axes_from(cx, (int)axis, rank), *x = n->in[0];
-    struct bnr_value *centred = OP2("Sub", x, bnr__grad_reduce(cx, "ReduceMean", x, axes, true));
+    struct bnr_value *centred = OP2("Sub", x, bnr__build_reduce(&cx->b, "ReduceMean", x, axes, true));
     struct bnr_value *variance =
-        bnr__grad_reduce(cx, "ReduceMean", OP2("Mul", centred, centred), axes, true);
-    struct bnr_value *eps = bnr__grad_scalar(cx, x, (double)bnr__attr_float(n, "epsilon", 1e-5f));
+        bnr__build_reduce(&cx->b, "ReduceMean", OP2("Mul", centred, centred), axes, true);
+    struct bnr_value *eps = bnr__build_scalar(&cx->b, x, (double)bnr__attr_float(n, "epsilon", 1e-5f));
     struct bnr_value *deviation = OP1("Sqrt", OP2("Add", variance, eps));
     struct bnr_value *unit = OP2("Div", centred, deviation);
     bnr__grad_give(cx, n, 0,
@@ -151,14 +151,14 @@ static struct bnr_value *softmax_axes(struct bnr_gradient *cx, struct bnr_node *
         return INTS(axis);
     const int rank = bnr__grad_rank(cx, n->in[0]);
     const int first = (int)(axis < 0 ? axis + rank : axis);
-    return cx->status == BNR_OK && first >= 0 && first <= rank ? axes_from(cx, first, rank) : NULL;
+    return cx->b.status == BNR_OK && first >= 0 && first <= rank ? axes_from(cx, first, rank) : NULL;
 }
 
 RULE(softmax) {
     struct bnr_value *axes = softmax_axes(cx, n), *y = n->out[0];
     if (!axes)
         return;
-    struct bnr_value *sum = bnr__grad_reduce(cx, "ReduceSum", OP2("Mul", dy[0], y), axes, true);
+    struct bnr_value *sum = bnr__build_reduce(&cx->b, "ReduceSum", OP2("Mul", dy[0], y), axes, true);
     bnr__grad_give(cx, n, 0, OP2("Mul", y, OP2("Sub", dy[0], sum)));
 }
 
@@ -166,7 +166,7 @@ RULE(log_softmax) {
     struct bnr_value *axes = softmax_axes(cx, n);
     if (!axes)
         return;
-    struct bnr_value *sum = bnr__grad_reduce(cx, "ReduceSum", dy[0], axes, true);
+    struct bnr_value *sum = bnr__build_reduce(&cx->b, "ReduceSum", dy[0], axes, true);
     bnr__grad_give(cx, n, 0, OP2("Sub", dy[0], OP2("Mul", OP1("Exp", n->out[0]), sum)));
 }
 
@@ -174,7 +174,7 @@ RULE(dropout) {
     const bool trains = n->n_in > 2 && n->in[2] &&
                         !(n->in[2]->tensor && bnr__tensor_i64(n->in[2]->tensor, 0) == 0);
     if (trains || (n->since < 7 && !bnr__attr_int(n, "is_test", 0)))
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "no rule for training mode");
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for training mode");
     bnr__grad_give(cx, n, 0, dy[0]);
 }
 
@@ -184,32 +184,32 @@ static struct bnr_value *label_factor(struct bnr_gradient *cx, struct bnr_node *
                                       struct bnr_value *dy, struct bnr_value **hot) {
     struct bnr_value *x = n->in[0], *labels = OP1("Identity", n->in[1]), *one = INTS(1);
     const char *how = bnr__attr_string(n, "reduction", "mean");
-    labels = bnr__grad_int(cx, OP1("Cast", labels), "to", BNR_INT64);
+    labels = bnr__build_int(&cx->b, OP1("Cast", labels), "to", BNR_INT64);
     struct bnr_value *weight =
-        OP2("Expand", bnr__grad_scalar(cx, x, 1), bnr__grad_shape(cx, labels));
+        OP2("Expand", bnr__build_scalar(&cx->b, x, 1), bnr__build_shape(&cx->b, labels));
     if (bnr__attr(n, "ignore_index")) {
         struct bnr_value *ignored = OP2("Equal", labels, INTS(bnr__attr_int(n, "ignore_index", 0)));
         labels = OP3("Where", ignored, INTS(0), labels);
-        weight = OP3("Where", ignored, bnr__grad_scalar(cx, x, 0), weight);
+        weight = OP3("Where", ignored, bnr__build_scalar(&cx->b, x, 0), weight);
     }
     if (n->n_in > 2 && n->in[2])
         weight = OP2("Mul", weight, OP2("Gather", n->in[2], labels));
     struct bnr_value *values = OP2("CastLike", INTS(0, 1), x);
-    *hot = bnr__grad_int(
-        cx, OP3("OneHot", labels, OP2("Gather", bnr__grad_shape(cx, x), one), values), "axis", 1);
+    *hot = bnr__build_int(
+        &cx->b, OP3("OneHot", labels, OP2("Gather", bnr__build_shape(&cx->b, x), one), values), "axis", 1);
     struct bnr_value *factor = OP2("Mul", weight, dy);
     if (strcmp(how, "mean") == 0)
-        factor = OP2("Div", factor, bnr__grad_reduce(cx, "ReduceSum", weight, NULL, false));
+        factor = OP2("Div", factor, bnr__build_reduce(&cx->b, "ReduceSum", weight, NULL, false));
     return OP2("Unsqueeze", factor, one);
 }
 
 RULE(cross_entropy) {
     struct bnr_value *hot, *factor = dy[0] ? label_factor(cx, n, dy[0], &hot) : NULL;
     if (n->n_out > 1 && dy[1])
-        bnr__grad_fail(cx, BNR_UNSUPPORTED, "no rule for its output log_prob");
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for its output log_prob");
     if (!factor)
         return;
-    struct bnr_value *p = bnr__grad_int(cx, OP1("Softmax", n->in[0]), "axis", 1);
+    struct bnr_value *p = bnr__build_int(&cx->b, OP1("Softmax", n->in[0]), "axis", 1);
     bnr__grad_give(cx, n, 0, OP2("Mul", factor, OP2("Sub", p, hot)));
 }
 

@@ -4,11 +4,11 @@
 
 #include "passes/lib/gradient.h"
 
-#define OP1(op, a) bnr__grad_1(cx, op, a)
-#define OP2(op, a, b) bnr__grad_2(cx, op, a, b)
-#define OP3(op, a, b, c) bnr__grad_3(cx, op, a, b, c)
+#define OP1(op, x) bnr__build_1(&cx->b, op, x)
+#define OP2(op, x, y) bnr__build_2(&cx->b, op, x, y)
+#define OP3(op, x, y, z) bnr__build_3(&cx->b, op, x, y, z)
 #define INTS(...)                                                                                  \
-    bnr__grad_ints(cx, (const int64_t[]){__VA_ARGS__},                                             \
+    bnr__build_ints(&cx->b, (const int64_t[]){__VA_ARGS__},                                             \
                    (int)BNR_COUNT(((const int64_t[]){__VA_ARGS__})))
 #define RULE(name)                                                                                 \
     static void name(struct bnr_gradient *cx, struct bnr_node *n, struct bnr_value *const *dy)
@@ -17,7 +17,7 @@ RULE(nothing) {
 }
 
 RULE(reshape) {
-    bnr__grad_give(cx, n, 0, bnr__grad_reshape_like(cx, dy[0], n->in[0]));
+    bnr__grad_give(cx, n, 0, bnr__build_reshape_like(&cx->b, dy[0], n->in[0]));
 }
 
 RULE(expand) {
@@ -26,7 +26,7 @@ RULE(expand) {
 
 // SumTo, of the gradient of a gradient.
 RULE(sum_to) {
-    bnr__grad_give(cx, n, 0, OP2("Expand", dy[0], bnr__grad_shape(cx, n->in[0])));
+    bnr__grad_give(cx, n, 0, OP2("Expand", dy[0], bnr__build_shape(&cx->b, n->in[0])));
 }
 
 RULE(transpose) {
@@ -37,23 +37,23 @@ RULE(transpose) {
     for (size_t i = 0; i < rank && i < BNR_MAX_RANK; i++)
         inverse[perm[i] < 0 || perm[i] >= BNR_MAX_RANK ? 0 : perm[i]] = (int64_t)i;
     if (perm)
-        bnr__grad_attr_ints(cx, d, "perm", inverse, rank);
+        bnr__build_attr_ints(&cx->b, d, "perm", inverse, rank);
     bnr__grad_give(cx, n, 0, d);
 }
 
 // What the same operator says of dy: it is linear and its own transpose.
 RULE(symmetric) {
     struct bnr_value *in[2] = {dy[0], n->n_in > 1 ? n->in[1] : NULL};
-    struct bnr_node *d = bnr__grad_again(cx, n, in);
+    struct bnr_node *d = bnr__build_again(&cx->b, n, in);
     bnr__grad_give(cx, n, 0, d ? d->out[0] : NULL);
 }
 
 RULE(cumulative_sum) {
-    struct bnr_node *d = bnr__grad_again(cx, n, (struct bnr_value *[]){dy[0], n->in[1]});
+    struct bnr_node *d = bnr__build_again(&cx->b, n, (struct bnr_value *[]){dy[0], n->in[1]});
     if (d)
         bnr__grad_give(
             cx, n, 0,
-            bnr__grad_int(cx, d->out[0], "reverse", !bnr__attr_int(n, "reverse", 0)));
+            bnr__build_int(&cx->b, d->out[0], "reverse", !bnr__attr_int(n, "reverse", 0)));
 }
 
 // ---- operators whose outputs are elements of input 0 (or zeros) ------------------------------------
@@ -65,15 +65,15 @@ static struct bnr_value *scatter(struct bnr_gradient *cx, struct bnr_value *x, s
     struct bnr_value *zeros = OP1("ConstantOfShape", OP2("Add", size, INTS(1)));
     struct bnr_value *sum = OP3("ScatterElements", OP2("CastLike", zeros, x),
                                 OP2("Reshape", index, flat), OP2("Reshape", d, flat));
-    sum = bnr__grad_string(cx, sum, "reduction", "add");
-    return bnr__grad_reshape_like(cx, OP3("Slice", sum, INTS(1), INTS(INT64_MAX)), x);
+    sum = bnr__build_string(&cx->b, sum, "reduction", "add");
+    return bnr__build_reshape_like(&cx->b, OP3("Slice", sum, INTS(1), INTS(INT64_MAX)), x);
 }
 
 // 1, 2, 3, ... in the shape of x.
 static struct bnr_value *positions(struct bnr_gradient *cx, struct bnr_value *x) {
     struct bnr_value *one = OP2("Squeeze", INTS(1), INTS(0));
     struct bnr_value *count = OP3("Range", one, OP2("Add", OP1("Size", x), one), one);
-    return bnr__grad_reshape_like(cx, count, x);
+    return bnr__build_reshape_like(&cx->b, count, x);
 }
 
 // The operator itself says where each element came from: it moves positions as it moves elements.
@@ -87,7 +87,7 @@ RULE(selection) {
     const bool pad = strcmp(n->op_type, "Pad") == 0;
     if (pad && n->n_in > 2)
         in[2] = NULL; // zero
-    struct bnr_node *moved = bnr__grad_again(cx, n, in);
+    struct bnr_node *moved = bnr__build_again(&cx->b, n, in);
     if (moved && pad)
         bnr__node_remove_attr(moved, "value");
     for (int i = 0; moved && i < n->n_out; i++)
@@ -100,10 +100,10 @@ RULE(concat) {
     struct bnr_value *axis = INTS(bnr__attr_int(n, "axis", 1)), *begin = INTS(0);
     for (int i = 0; i < n->n_in; i++) {
         struct bnr_value *end =
-            OP2("Add", begin, OP2("Gather", bnr__grad_shape(cx, n->in[i]), axis));
+            OP2("Add", begin, OP2("Gather", bnr__build_shape(&cx->b, n->in[i]), axis));
         struct bnr_value *in[] = {dy[0], begin, end, axis};
         struct bnr_node *part =
-            bnr__grad_wants(cx, n, i) ? bnr__grad_node(cx, "Slice", 4, in, 1) : NULL;
+            bnr__grad_wants(cx, n, i) ? bnr__build_node(&cx->b, "Slice", 4, in, 1) : NULL;
         if (part)
             bnr__grad_give(cx, n, i, part->out[0]);
         begin = end;
@@ -118,15 +118,15 @@ static struct bnr_value *keep_dims(struct bnr_gradient *cx, struct bnr_node *n, 
     *kept = n->out[0];
     if (bnr__attr_int(n, "keepdims", 1) != 0)
         return d;
-    struct bnr_node *again = bnr__grad_again(cx, n, n->in);
+    struct bnr_node *again = bnr__build_again(&cx->b, n, n->in);
     if (!again)
         return NULL;
-    *kept = bnr__grad_int(cx, again->out[0], "keepdims", 1);
-    return bnr__grad_reshape_like(cx, d, *kept);
+    *kept = bnr__build_int(&cx->b, again->out[0], "keepdims", 1);
+    return bnr__build_reshape_like(&cx->b, d, *kept);
 }
 
 static void spread(struct bnr_gradient *cx, struct bnr_node *n, struct bnr_value *d) {
-    bnr__grad_give(cx, n, 0, OP2("Expand", d, bnr__grad_shape(cx, n->in[0])));
+    bnr__grad_give(cx, n, 0, OP2("Expand", d, bnr__build_shape(&cx->b, n->in[0])));
 }
 
 RULE(reduce_sum) {
@@ -160,7 +160,7 @@ RULE(reduce_l2) {
 
 RULE(reduce_sum_square) {
     struct bnr_value *kept, *d = keep_dims(cx, n, dy[0], &kept);
-    bnr__grad_give(cx, n, 0, OP2("Mul", n->in[0], bnr__grad_scaled(cx, d, n->in[0], 2)));
+    bnr__grad_give(cx, n, 0, OP2("Mul", n->in[0], bnr__build_scaled(&cx->b, d, n->in[0], 2)));
 }
 
 RULE(reduce_log_sum) {
