@@ -25,7 +25,7 @@ struct part {
     int from, until;
 };
 
-// "Conv 'conv1' in front of it took it in, past 2 operators", in the model's arena.
+// "Conv in front of it, past 2 operators" beside "conv1", in the model's arena.
 static const char *describe(const struct part *part, const char **into) {
     struct bnr_arena *arena = &part->way->cx->model->arena;
     const struct bnr_way_step *first = NULL;
@@ -44,14 +44,14 @@ static const char *describe(const struct part *part, const char **into) {
     const struct bnr_node *node = home(first);
     *into = node->label;
     passed -= node != first->node;
-    const char *more = ends > 1 ? bnr__arena_printf(arena, " and %d more", ends - 1) : "";
+    const char *more = ends > 1 ? bnr__arena_printf(arena, ", and %d more", ends - 1) : "";
     const char *past = passed > 0 ? bnr__arena_printf(arena, ", past %d operator%s", passed,
                                                       passed == 1 ? "" : "s")
                                   : "";
     if (!more || !past)
         return NULL;
-    return bnr__arena_printf(arena, "%s '%s'%s %s took it in%s", node->op_type, *into, more,
-                             part->way->forward ? "behind it" : "in front of it", past);
+    return bnr__arena_printf(arena, "%s %s%s%s", node->op_type,
+                             part->way->forward ? "behind it" : "in front of it", past, more);
 }
 
 static bool leaves_some(const struct part *part) {

@@ -141,24 +141,40 @@ static void shared_weights_stay_shared(void **state) {
     net_end(&t);
 }
 
-// Results below the smallest normal number become zero.
+// Results below the smallest normal number become zero; in float16 where they mean nothing beside the
+// largest of the row.
 static void subnormal_results(void **state) {
-    struct net t;
-    net_begin(&t, 13);
-    const double w[] = {1e-30, 1}, s[] = {1e-10}, zero[] = {0}, one[] = {1};
-    struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 2, 3, 3));
-    struct bnr_value *y =
-        net_op(&t, "Conv", "conv", NET_IN(x, net_const(&t, "w", NET_DIMS(1, 2, 1, 1), w)));
-    y = net_op(&t, "BatchNormalization", "bn",
-               NET_IN(y, net_const(&t, "g", NET_DIMS(1), s), net_const(&t, "b", NET_DIMS(1), zero),
-                      net_const(&t, "m", NET_DIMS(1), zero), net_const(&t, "v", NET_DIMS(1), one)));
-    net_output(&t, y);
-    net_fold(&t, FOLD);
-    net_expect(&t, "Conv");
-    const struct bnr_tensor *folded = t.folded->graph->first->in[1]->tensor;
-    assert_true(folded->f32[0] == 0);
-    assert_true(folded->f32[1] > 0);
-    net_end(&t);
+    static const struct {
+        enum bnr_dtype dtype;
+        double w[3], s;
+        bool zero[3];
+    } cases[] = {
+        {BNR_FLOAT, {1e-30, 1, 1e-20}, 1e-10, {true, false, false}},
+        {BNR_BFLOAT16, {1e-30, 1, 1e-20}, 1e-10, {true, false, false}},
+        {BNR_DOUBLE, {1e-200, 1, 1e-20}, 1e-150, {true, false, false}},
+        {BNR_FLOAT16, {2e-4, 1, 4e-3}, 1e-2, {true, false, false}},
+        {BNR_FLOAT16, {2e-4, 0.02, 4e-3}, 1e-2, {false, false, false}},
+    };
+    for (size_t k = 0; k < BNR_COUNT(cases); k++) {
+        struct net t;
+        net_begin(&t, 15);
+        t.dtype = cases[k].dtype;
+        const double zero[] = {0}, one[] = {1}, s[] = {cases[k].s};
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 3, 3, 3));
+        struct bnr_value *w = net_const(&t, "w", NET_DIMS(1, 3, 1, 1), cases[k].w);
+        struct bnr_value *y = net_op(&t, "Conv", "conv", NET_IN(x, w));
+        y = net_op(&t, "BatchNormalization", "bn",
+                   NET_IN(y, net_const(&t, "g", NET_DIMS(1), s), net_const(&t, "b", NET_DIMS(1), zero),
+                          net_const(&t, "m", NET_DIMS(1), zero), net_const(&t, "v", NET_DIMS(1), one)));
+        net_attr_float(&t, "epsilon", 0);
+        net_output(&t, y);
+        net_fold(&t, FOLD);
+        net_expect(&t, "Conv");
+        const struct bnr_tensor *folded = t.folded->graph->first->in[1]->tensor;
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(bnr__tensor_f64(folded, i) == 0, cases[k].zero[i]);
+        net_end(&t);
+    }
 }
 
 // Where epsilon is not given it is 1e-5.
