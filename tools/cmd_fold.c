@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // bnrun fold: write the folded model as standard ONNX.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +43,12 @@ static int widest(const json_t *entries, const char *key, const char *title) {
     return (int)(most < 1000 ? most : 1000);
 }
 
-static double number_of(const json_t *entry, const char *key) {
+static void print_number(const json_t *entry, const char *key, int digits) {
     const json_t *v = json_object_get(entry, key);
-    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+    if (json_is_number(v))
+        printf(" %11.*g", digits, json_number_value(v));
+    else
+        printf(" %11s", "-");
 }
 
 static void print_table(const json_t *entries) {
@@ -56,13 +58,15 @@ static void print_table(const json_t *entries) {
     size_t i;
     if (json_array_size(entries) == 0)
         return;
-    printf("%-*s %-7s %-*s %10s %11s %11s  %s\n", name_width, name, "verdict", into_width, into,
+    printf("%-*s %-7s %-*s %11s %11s %11s  %s\n", name_width, name, "verdict", into_width, into,
            "max |s|", "min var+eps", "error bound", "why");
     json_array_foreach(entries, i, entry) {
-        printf("%-*s %-7s %-*s %10.4g %11.4g %11.3g  %s\n", name_width, text_of(entry, "name"),
-               text_of(entry, "verdict"), into_width, text_of(entry, "into"),
-               number_of(entry, "max_scale"), number_of(entry, "min_var_eps"),
-               number_of(entry, "error_bound"), text_of(entry, "reason"));
+        printf("%-*s %-7s %-*s", name_width, text_of(entry, "name"), text_of(entry, "verdict"),
+               into_width, text_of(entry, "into"));
+        print_number(entry, "max_scale", 4);
+        print_number(entry, "min_var_eps", 4);
+        print_number(entry, "error_bound", 3);
+        printf("  %s\n", text_of(entry, "reason"));
     }
 }
 

@@ -174,6 +174,30 @@ static void prologue(void **state) {
         }
 }
 
+// BN -> Relu -> Pad -> Conv: the convolution pads for itself.
+static void padding_in_between(void **state) {
+    static const int64_t pads[8] = {0, 0, 1, 0, 0, 0, 2, 1};
+    for (int k = 0; k < 4; k++) {
+        struct net t;
+        const double value = k == 3 ? 0.5 : 0;
+        struct bnr_value *x = begin(&t, 8, 9);
+        x = activate(&t, 1, net_bn(&t, "bn", x, 8), 8);
+        x = net_op(&t, "Pad", "pad",
+                   NET_IN(x, net_ints(&t, "pads", pads, 8), net_const(&t, "value", 0, NULL, &value)));
+        if (k == 2)
+            net_output(&t, x);
+        x = net_conv(&t, "conv", x,
+                     (struct net_conv){.spatial = 2, .in = 8, .out = 6, .k = 4, .pad = k == 1, .stride = 2});
+        if (k == 0)
+            bnr__node_remove_attr(t.node, "pads");
+        if (k == 0)
+            net_attr_string(&t, "auto_pad", "VALID");
+        net_output(&t, x);
+        check(&t, "bn", BNR_VERDICT_FUSED, k < 2 ? "conv" : NULL);
+        net_end(&t);
+    }
+}
+
 // BN -> Relu with several readers, all of them convolutions: each does it while it reads.
 static void several_readers(void **state) {
     struct net t;
@@ -313,7 +337,8 @@ static void without_a_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prologue),       cmocka_unit_test(several_readers),
+        cmocka_unit_test(prologue),       cmocka_unit_test(padding_in_between),
+        cmocka_unit_test(several_readers),
         cmocka_unit_test(one_of_two_folds), cmocka_unit_test(several_behind),
         cmocka_unit_test(epilogue),       cmocka_unit_test(moved),
         cmocka_unit_test(part_of_concat), cmocka_unit_test(steps_of_their_own),
