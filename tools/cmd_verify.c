@@ -158,7 +158,7 @@ static void print_table(const struct bnr_verify_report *r, enum check check, jso
 
 struct request {
     enum check check;
-    double tolerance;
+    double tolerance, scale; // scale: of random inputs
     bool json;
 };
 
@@ -198,16 +198,17 @@ static void drop(struct job *j) {
 // with, and in which every layer takes part in the training check, or else the most of them. One value per
 // channel is nothing to normalize by.
 static int check_open(struct job *j, struct bnr_error *err) {
-    static const struct open_dims sizes[] = {{1, 1}, {8, 1}, {1, 64}, {8, 64}};
+    static const int64_t sizes[][2] = {{1, 1}, {8, 1}, {1, 64}, {8, 64}};
     struct open_dims open;
     struct job best = *j;
     int code = inputs_open_dims(&open, j->model, &j->common->shapes);
     for (size_t i = 0; code == EXIT_DONE && i < BNR_COUNT(sizes); i++) {
         struct bnr_error why;
-        if ((open.first == 0 && sizes[i].first > 1) || (open.others == 0 && sizes[i].others > 1))
+        const struct open_dims asked = {sizes[i][0], sizes[i][1], j->request->scale};
+        if ((open.first == 0 && asked.first > 1) || (open.others == 0 && asked.others > 1))
             continue;
         struct job next = *j;
-        const int got = check_sized(&next, &sizes[i], &why);
+        const int got = check_sized(&next, &asked, &why);
         if (got == EXIT_USAGE)
             return got;
         if (i == 0)
@@ -243,7 +244,7 @@ static int verify_model(struct job *j) {
     bnr_session *session;
     if (bnr_session_create(&session, j->model, &j->common->run, &err) != BNR_OK)
         return fail_with(&err);
-    int code = j->args->count == 1 ? check_open(j, &err) : check_sized(j, &(struct open_dims){1, 1}, &err);
+    int code = j->args->count == 1 ? check_open(j, &err) : check_sized(j, &(struct open_dims){1, 1, 1}, &err);
     if (code == EXIT_BAD && err.code != BNR_OK)
         code = fail_with(&err);
     if (code == EXIT_DONE) {
@@ -272,12 +273,15 @@ static int verify(const struct strings *args, const struct common *c, const stru
 int cmd_verify(int argc, char **argv) {
     struct common c;
     struct strings args = {0};
-    struct request q = {.check = CHECK_FOLD};
+    struct request q = {.check = CHECK_FOLD, .scale = 1};
     bool train = false, layers = false;
     common_init(&c);
     const struct opt opts[] = {
         {"tolerance", 0, OPT_DOUBLE, &q.tolerance, 0, "X",
          "relative to the largest magnitude (default 1e-5; 4e-3 below float32)"},
+        {"random-scale", 0, OPT_DOUBLE, &q.scale, 0, "X",
+         "standard deviation of random inputs (default 1): as large as what the network expects, since\n"
+         "far smaller ones leave results to the rounding of its constants"},
         {"train", 0, OPT_FLAG, &train, 0, NULL, "prove it through training mode: the batch's own statistics"},
         {"layers", 0, OPT_FLAG, &layers, 0, NULL, "compare at every former BN, too"},
         {"json", 0, OPT_FLAG, &q.json, 0, NULL, "print the figures as JSON"},
@@ -288,6 +292,8 @@ int cmd_verify(int argc, char **argv) {
     common_finish(&c);
     if (train || layers)
         q.check = train ? CHECK_TRAIN : CHECK_LAYERS;
+    if (code < 0 && !(q.scale > 0))
+        code = fail(EXIT_USAGE, "verify: --random-scale is %g, expected a number above 0", q.scale);
     if (code < 0 && train && layers)
         code = fail(EXIT_USAGE, "verify: --train and --layers exclude each other");
     if (code < 0)

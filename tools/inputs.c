@@ -123,7 +123,7 @@ static bool is_float(enum bnr_dtype d) {
 }
 
 // Standard normal for floating point, 0 and 1 for the rest (valid as index, mask or count).
-static int random_tensor(bnr_tensor **out, const struct slot *s, uint64_t seed) {
+static int random_tensor(bnr_tensor **out, const struct slot *s, uint64_t seed, double scale) {
     int64_t dims[MAX_RANK];
     struct bnr_error err;
     *out = NULL;
@@ -136,7 +136,7 @@ static int random_tensor(bnr_tensor **out, const struct slot *s, uint64_t seed) 
         return fail(EXIT_BAD, "input '%s': %s", s->info.name, err.message);
     double *p = bnr_tensor_data(wide);
     for (size_t i = 0; i < bnr_tensor_numel(wide); i++)
-        p[i] = is_float(s->info.dtype) ? normal(&seed) : (double)(next_random(&seed) & 1);
+        p[i] = is_float(s->info.dtype) ? scale * normal(&seed) : (double)(next_random(&seed) & 1);
     enum bnr_status st = bnr_tensor_cast(out, wide, s->info.dtype, &err);
     bnr_tensor_release(wide);
     return st == BNR_OK ? EXIT_DONE : fail(EXIT_BAD, "input '%s': %s", s->info.name, err.message);
@@ -222,13 +222,13 @@ static int load_slots(struct slot *slots, size_t n, const bnr_model *model) {
     return EXIT_DONE;
 }
 
-static int fill_missing(struct inputs *in, const struct slot *slots, bool any_given) {
+static int fill_missing(struct inputs *in, const struct slot *slots, bool any_given, double scale) {
     for (size_t i = 0; i < in->count; i++) {
         if (in->tensors[i] || slots[i].info.optional)
             continue;
         if (any_given)
             return fail(EXIT_USAGE, "input '%s' has no file", slots[i].info.name);
-        int code = random_tensor(&in->tensors[i], &slots[i], i + 1);
+        int code = random_tensor(&in->tensors[i], &slots[i], i + 1, scale);
         if (code != EXIT_DONE)
             return code;
         in->n_random++;
@@ -248,7 +248,7 @@ int inputs_open_dims(struct open_dims *count, const bnr_model *model, const stru
     const size_t n = bnr_model_input_count(model);
     struct slot *slots = xcalloc(n, sizeof *slots);
     const int code = settle_shapes(slots, n, model, shapes);
-    *count = (struct open_dims){0, 0};
+    *count = (struct open_dims){.first = 0};
     for (size_t i = 0; i < n; i++)
         for (int k = 0; !slots[i].info.optional && k < slots[i].info.rank; k++)
             if (slots[i].dims[k] < 0)
@@ -282,7 +282,7 @@ int inputs_build_open(struct inputs *in, const bnr_model *model, const struct st
     for (size_t i = first_arg; code == EXIT_DONE && i < args->count; i++)
         code = take_argument(in, slots, args->items[i]);
     if (code == EXIT_DONE)
-        code = fill_missing(in, slots, args->count > first_arg);
+        code = fill_missing(in, slots, args->count > first_arg, open->scale > 0 ? open->scale : 1);
     free(slots);
     if (code != EXIT_DONE)
         inputs_free(in);
@@ -291,7 +291,7 @@ int inputs_build_open(struct inputs *in, const bnr_model *model, const struct st
 
 int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
                  const struct strings *shapes) {
-    return inputs_build_open(in, model, args, first_arg, shapes, &(struct open_dims){1, 1});
+    return inputs_build_open(in, model, args, first_arg, shapes, &(struct open_dims){1, 1, 1});
 }
 
 void inputs_free(struct inputs *in) {

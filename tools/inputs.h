@@ -16,9 +16,10 @@ struct inputs {
 // inputs that --shape does not give are 1.
 int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
                  const struct strings *shapes);
-// The same with other numbers for open dims.
+// The same with other numbers for open dims and another spread.
 struct open_dims {
     int64_t first, others; // of an input's first axis (the batch, most of the time), and of the others
+    double scale;          // standard deviation of random floating-point numbers; 0: 1
 };
 int inputs_build_open(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
                       const struct strings *shapes, const struct open_dims *open);

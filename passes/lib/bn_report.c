@@ -27,8 +27,9 @@ void bnr__bn_measure(const struct bnr_node *n) {
     double max_scale = 0, min_var = INFINITY;
     for (size_t i = 0; i < scale->numel; i++) {
         const double v = bnr__tensor_f64(var, i) + epsilon;
-        max_scale = fmax(max_scale, fabs(bnr__tensor_f64(scale, i)) / sqrt(v));
-        min_var = fmin(min_var, v);
+        const double s = fabs(bnr__tensor_f64(scale, i)) / sqrt(v);
+        max_scale = s > max_scale || isnan(s) ? s : max_scale; // NaN stays
+        min_var = v < min_var || isnan(v) ? v : min_var;
     }
     bn->max_scale = max_scale;
     bn->min_var_eps = min_var;
