@@ -101,6 +101,7 @@ counted cli_sanitized /usr/bin/python3 tests/cli/test_cli.py "$build/sanitized/b
 
 say "our own network"
 counted mnist /usr/bin/python3 tests/models/mnist.py "$build/gcc/bnrun"
+counted calibrate /usr/bin/python3 tests/models/calibrate.py "$build/gcc/bnrun"
 
 say "conformance"
 counted conformance /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun"

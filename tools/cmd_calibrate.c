@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "tools/image_io.h"
 #include "tools/report.h"
 #include "tools/tensor_io.h"
 
@@ -16,7 +17,7 @@ const struct verb verb_calibrate = {
     "of data with BN in training mode and averages the batches' means and m/(m-1)-corrected variances\n"
     "(arXiv 1502.03167, Algorithm 2). DATA is a file for a model with one input, else NAME=FILE for each:\n"
     ".npy, .npz (one input: every array in it; else arrays by input name) or .bin, all with the samples\n"
-    "along the first dim. Samples that fill no batch at the end make a smaller one if they are two or more.",
+    "along the first dim; or pictures: .png, .jpg and the like, or a folder of them. Samples that fill no batch at the end make a smaller one if they are two or more.",
     cmd_calibrate};
 
 enum { MAX_RANK = 16 };
@@ -26,12 +27,15 @@ struct samples {
     struct bnr_value_info info;
     bnr_tensor **parts;
     size_t n_parts;
+    struct strings pictures; // instead of parts: read when their batch comes
+    int64_t picture[MAX_RANK]; // dims of each
     int64_t count;
 };
 
 struct data {
     struct samples *inputs;
     size_t n;
+    const struct image_options *image;
 };
 
 // ---- reading ----------------------------------------------------------------------------------------
@@ -63,6 +67,36 @@ static int read_bin(struct samples *s, const char *path) {
     bnr_tensor *t;
     int code = bin_read(&t, path, &info);
     return code == EXIT_DONE ? add_part(s, t, path) : code;
+}
+
+static int read_picture(bnr_tensor **out, const struct samples *s, size_t i, const struct image_options *image) {
+    struct bnr_value_info one = s->info;
+    one.dims = s->picture;
+    return image_read(out, s->pictures.items[i], &one, image);
+}
+
+// All pictures are as large as the model says, or else as the first one is.
+static int add_pictures(struct samples *s, const struct data *d, const char *path) {
+    const size_t first = s->pictures.count;
+    int code = EXIT_DONE;
+    if (s->info.rank != 4)
+        return fail(EXIT_BAD, "%s: input '%s' takes no batches of pictures: its rank is %d, not 4", path,
+                    s->info.name, s->info.rank);
+    if (is_folder(path))
+        code = images_list(&s->pictures, path);
+    else
+        strings_add(&s->pictures, path);
+    if (code == EXIT_DONE && first == 0) {
+        bnr_tensor *t;
+        memcpy(s->picture, s->info.dims, 4 * sizeof s->picture[0]);
+        s->picture[0] = 1;
+        code = read_picture(&t, s, 0, d->image);
+        if (code == EXIT_DONE)
+            memcpy(s->picture, bnr_tensor_dims(t), 4 * sizeof s->picture[0]);
+        bnr_tensor_release(t);
+    }
+    s->count += (int64_t)(s->pictures.count - first);
+    return code;
 }
 
 static struct samples *find(struct data *d, const char *name) {
@@ -108,10 +142,16 @@ static int read_argument(struct data *d, const char *arg) {
         return read_archive(d, s, path);
     if (!s)
         return fail(EXIT_USAGE, "%s: the model has %zu inputs, expected NAME=FILE", arg, d->n);
+    const bool pictures = is_image(path) || is_folder(path);
+    if (pictures ? s->n_parts > 0 : s->pictures.count > 0)
+        return fail(EXIT_USAGE, "%s: pictures and arrays of numbers for one input", path);
+    if (pictures)
+        return add_pictures(s, d, path);
     if (format == FORMAT_BIN)
         return read_bin(s, path);
     if (format != FORMAT_NPY)
-        return fail(EXIT_USAGE, "%s: unknown kind of data file, expected .npy, .npz or .bin", path);
+        return fail(EXIT_USAGE, "%s: unknown kind of data file, expected .npy, .npz, .bin, a picture or a folder",
+                    path);
     bnr_tensor *t;
     const int code = npy_read(&t, path);
     return code == EXIT_DONE ? add_part(s, t, path) : code;
@@ -143,11 +183,32 @@ static void data_free(struct data *d) {
         for (size_t k = 0; k < d->inputs[i].n_parts; k++)
             bnr_tensor_release(d->inputs[i].parts[k]);
         free(d->inputs[i].parts);
+        strings_free(&d->inputs[i].pictures);
     }
     free(d->inputs);
 }
 
 // ---- batches ----------------------------------------------------------------------------------------
+
+static int read_pictures(bnr_tensor **out, const struct samples *s, const struct image_options *image,
+                         int64_t begin, int64_t count) {
+    struct bnr_error err;
+    int64_t dims[4];
+    int code = EXIT_DONE;
+    memcpy(dims, s->picture, sizeof dims);
+    dims[0] = count;
+    if (bnr_tensor_create(out, s->info.dtype, 4, dims, NULL, &err) != BNR_OK)
+        return fail_with(&err);
+    const size_t bytes = bnr_tensor_bytes(*out) / (size_t)count;
+    for (int64_t i = 0; i < count && code == EXIT_DONE; i++) {
+        bnr_tensor *one;
+        code = read_picture(&one, s, (size_t)(begin + i), image);
+        if (code == EXIT_DONE)
+            memcpy((unsigned char *)bnr_tensor_data(*out) + (size_t)i * bytes, bnr_tensor_data(one), bytes);
+        bnr_tensor_release(one);
+    }
+    return code;
+}
 
 // Samples [begin, begin + count) of one input, from whichever parts hold them.
 static int cut(bnr_tensor **out, const struct samples *s, int64_t begin, int64_t count) {
@@ -183,8 +244,11 @@ static int add_batch(bnr_calibration *c, const bnr_model *model, const struct da
     int code = EXIT_DONE;
     for (size_t i = 0, k = 0; i < n && k < d->n && code == EXIT_DONE; i++) {
         struct bnr_value_info info;
-        if (bnr_model_input(model, i, &info) == BNR_OK && !info.optional)
-            code = cut(&tensors[i], &d->inputs[k++], begin, count);
+        if (bnr_model_input(model, i, &info) != BNR_OK || info.optional)
+            continue;
+        const struct samples *s = &d->inputs[k++];
+        code = s->pictures.count > 0 ? read_pictures(&tensors[i], s, d->image, begin, count)
+                                     : cut(&tensors[i], s, begin, count);
     }
     if (code == EXIT_DONE && bnr_calibration_add(c, (const bnr_tensor *const *)tensors, n, &err) != BNR_OK)
         code = fail_with(&err);
@@ -232,6 +296,7 @@ struct request {
     int batch;
     double momentum; // NaN: plain averages
     bool fold, json;
+    struct image_options image;
 };
 
 static int tell(const bnr_calibration *c, const struct request *q, size_t batches, int64_t samples) {
@@ -263,7 +328,7 @@ static int tell(const bnr_calibration *c, const struct request *q, size_t batche
 static int run(const bnr_model *model, const struct strings *args, const struct common *c,
                const struct request *q) {
     struct bnr_error err;
-    struct data d = {0};
+    struct data d = {.image = &q->image};
     bnr_calibration *calibration = NULL;
     size_t batches = 0;
     int code = data_read(&d, model, args);
@@ -305,6 +370,7 @@ int cmd_calibrate(int argc, char **argv) {
          "moving averages: new = MOMENTUM * old + (1 - MOMENTUM) * batch"},
         {"fold", 0, OPT_FLAG, &q.fold, 0, NULL, "write the model folded"},
         {"json", 0, OPT_FLAG, &q.json, 0, NULL, "print the report as JSON"},
+        IMAGE_OPTIONS(&q.image),
         {"threads", 't', OPT_INT, &c.threads, 0, "N", "threads to use (default: one per core)"},
         {"cpu", 0, OPT_STRING, &c.cpu, 0, "LEVEL", "generic, avx2, avx512 or neon"},
         {"freeze-initializers", 0, OPT_BITS, &c.run.flags, BNR_FREEZE_INITIALIZERS, NULL,

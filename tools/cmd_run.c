@@ -13,11 +13,14 @@
 const struct verb verb_run = {
     "run", "run MODEL [INPUT ...] [options]",
     "Runs the model and prints a table of its outputs, or writes them with -o.\n"
-    "INPUT is FILE (in the order of the model's inputs) or NAME=FILE; without any, inputs are random.",
+    "INPUT is FILE (in the order of the model's inputs) or NAME=FILE; without any, inputs are random.\n"
+    "Pictures (.png, .jpg, ...) are resized to the input's height and width and become\n"
+    "(pixel * --scale - --mean) / --std.",
     cmd_run};
 
 struct run_options {
     struct common common;
+    struct image_options image;
     const char *output, *format, *labels, *profile;
     int top;
     bool json;
@@ -45,11 +48,6 @@ static char *safe_name(const char *name) {
     if (*s == '.')
         *s = '_';
     return s;
-}
-
-static bool is_folder(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static int write_folder(const struct results *r, const char *folder, enum file_format format) {
@@ -145,7 +143,7 @@ static int run_model(const struct strings *args, struct run_options *o) {
     struct bnr_error err;
     bnr_model *model;
     bnr_session *session = NULL;
-    struct inputs in = {0};
+    struct inputs in = {.image = &o->image};
     if (bnr_model_load_file(&model, args->items[0], NULL, &err) != BNR_OK)
         return fail_with(&err);
     int code = EXIT_DONE;
@@ -175,6 +173,7 @@ int cmd_run(int argc, char **argv) {
         {"labels", 0, OPT_STRING, &o.labels, 0, "FILE", "names of the scores, one a line"},
         {"json", 0, OPT_FLAG, &o.json, 0, NULL, "print everything as JSON"},
         {"profile", 0, OPT_STRING, &o.profile, 0, "FILE", "write a Chrome trace of the steps"},
+        IMAGE_OPTIONS(&o.image),
         COMMON_OPTIONS(&o.common),
         {0},
     };

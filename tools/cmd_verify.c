@@ -159,6 +159,7 @@ static void print_table(const struct bnr_verify_report *r, enum check check, jso
 struct request {
     enum check check;
     double tolerance, scale; // scale: of random inputs
+    struct image_options image;
     bool json;
 };
 
@@ -264,7 +265,7 @@ static int verify(const struct strings *args, const struct common *c, const stru
     bnr_model *model;
     if (bnr_model_load_file(&model, args->items[0], NULL, &err) != BNR_OK)
         return fail_with(&err);
-    struct job j = {.model = model, .args = args, .common = c, .request = q};
+    struct job j = {.model = model, .args = args, .common = c, .request = q, .in = {.image = &q->image}};
     const int code = bnr_model_check(model, &err) == BNR_OK ? verify_model(&j) : fail_with(&err);
     bnr_model_free(model);
     return code;
@@ -280,11 +281,11 @@ int cmd_verify(int argc, char **argv) {
         {"tolerance", 0, OPT_DOUBLE, &q.tolerance, 0, "X",
          "relative to the largest magnitude (default 1e-5; 4e-3 below float32)"},
         {"random-scale", 0, OPT_DOUBLE, &q.scale, 0, "X",
-         "standard deviation of random inputs (default 1): as large as what the network expects, since\n"
-         "far smaller ones leave results to the rounding of its constants"},
+         "standard deviation of random inputs (default 1): what the network expects"},
         {"train", 0, OPT_FLAG, &train, 0, NULL, "prove it through training mode: the batch's own statistics"},
         {"layers", 0, OPT_FLAG, &layers, 0, NULL, "compare at every former BN, too"},
         {"json", 0, OPT_FLAG, &q.json, 0, NULL, "print the figures as JSON"},
+        IMAGE_OPTIONS(&q.image),
         COMMON_OPTIONS(&c),
         {0},
     };

@@ -157,6 +157,8 @@ static int take(struct inputs *in, const struct slot *slots, size_t i, const cha
     struct bnr_value_info info = slots[i].info;
     info.dims = slots[i].dims;
     struct bnr_error err;
+    if (is_image(path))
+        return image_read(&in->tensors[i], path, &info, in->image);
     switch (format_of(path)) {
     case FORMAT_BIN:
         return bin_read(&in->tensors[i], path, &info);
@@ -166,7 +168,7 @@ static int take(struct inputs *in, const struct slot *slots, size_t i, const cha
         return bnr_tensor_read_pb(&in->tensors[i], path, &info, &err) == BNR_OK ? EXIT_DONE
                                                                                : fail_with(&err);
     default:
-        return fail(EXIT_USAGE, "%s: unknown kind of input file, expected .bin, .npy, .npz or .pb", path);
+        return fail(EXIT_USAGE, "%s: unknown kind of input file, expected .bin, .npy, .npz, .pb, .png or .jpg", path);
     }
 }
 
@@ -274,7 +276,7 @@ static void fill_open(struct slot *slots, size_t n, const struct open_dims *open
 int inputs_build_open(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,
                       const struct strings *shapes, const struct open_dims *open) {
     size_t n = bnr_model_input_count(model);
-    *in = (struct inputs){xcalloc(n, sizeof *in->tensors), n, 0};
+    *in = (struct inputs){.tensors = xcalloc(n, sizeof *in->tensors), .count = n, .image = in->image};
     struct slot *slots = xcalloc(n, sizeof *slots);
     int code = settle_shapes(slots, n, model, shapes);
     if (code == EXIT_DONE && args->count <= first_arg)

@@ -3,15 +3,16 @@
 #ifndef BNR_TOOLS_INPUTS_H
 #define BNR_TOOLS_INPUTS_H
 
-#include "tools/cli.h"
+#include "tools/image_io.h"
 
 struct inputs {
     bnr_tensor **tensors; // in the order of the model's inputs; NULL: left to its default
     size_t count;
     size_t n_random; // how many were filled with random data
+    const struct image_options *image; // set before building; NULL: the defaults
 };
 
-// args: FILE (in order), NAME=FILE, or an .npz that holds inputs by name. Inputs without a file get
+// args: FILE (in order; pictures, too), NAME=FILE, or an .npz that holds inputs by name. Inputs without a file get
 // reproducible random data when `args` is empty, else are an error unless optional. Open dims of random
 // inputs that --shape does not give are 1.
 int inputs_build(struct inputs *in, const bnr_model *model, const struct strings *args, size_t first_arg,

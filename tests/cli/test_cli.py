@@ -290,7 +290,92 @@ def check_proofs():
     check('verify --layers finds the first', run.returncode == 1 and 'first diverging tensor: ' in run.stdout and
           'stem' in run.stdout.split('first diverging tensor: ')[-1].splitlines()[0], run.stdout[-900:])
     check('verify --train out of tolerance', bnrun('verify', MODEL, digit(3), '--train', '--tolerance', '1e-12').returncode == 1)
+    # With random data the program chooses a batch that lets all layers take part; in a file of one it cannot.
+    check('verify --train chooses a batch', '7 of 7' in good('verify --train alone', 'verify', MODEL, '--train'))
+    good('verify --random-scale', 'verify', MODEL, '--random-scale', 30)
+    bad('verify --random-scale 0', USAGE, ['--random-scale'], 'verify', MODEL, '--random-scale', 0)
     bad('verify --train --layers', USAGE, ['--train', '--layers'], 'verify', MODEL, '--train', '--layers')
+
+
+def write_pnm(path, pixels):
+    """uint8 [H, W] or [H, W, 3] as a picture that needs no library."""
+    with open(path, 'wb') as f:
+        f.write(b'P%d %d %d 255\n' % (5 if pixels.ndim == 2 else 6, pixels.shape[1], pixels.shape[0]))
+        f.write(pixels.tobytes())
+
+
+def triangle(n, size, begin=0., span=None):
+    """[size, n]: each row averages by a triangle over the old or the new pixel's width, the wider one."""
+    span = span or float(n)
+    ratio = span / size
+    centers = begin + (np.arange(size) + .5) * ratio
+    w = np.maximum(0, 1 - np.abs(np.arange(n)[None] + .5 - centers[:, None]) / max(ratio, 1))
+    return w / w.sum(1, keepdims=True)
+
+
+def check_pictures(folder):
+    rng = np.random.default_rng(9)
+    pixels = rng.integers(0, 256, (20, 30, 3), np.uint8)
+    write_pnm(f'{folder}/p.ppm', pixels)
+
+    def taken(dims, *options, dtype=TensorProto.FLOAT):
+        graph = helper.make_graph([helper.make_node('Identity', ['x'], ['y'])], 'g',
+                                  [helper.make_tensor_value_info('x', dtype, dims)],
+                                  [helper.make_tensor_value_info('y', dtype, dims)])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), f'{folder}/id.onnx')
+        good(f'picture {dims} {options}', 'run', f'{folder}/id.onnx', f'{folder}/p.ppm', '-o', f'{folder}/y.npy', *options)
+        return np.load(f'{folder}/y.npy')
+
+    plain = pixels.transpose(2, 0, 1)[None] / 255.
+    mean, std = np.array([.4, .5, .6])[:, None, None], np.array([.2, .3, .4])[:, None, None]
+    expected = [
+        ('own size', taken(['N', 3, 'H', 'W']), plain),
+        ('channels last', taken([1, 20, 30, 3]), plain.transpose(0, 2, 3, 1)),
+        ('--layout', taken(['N', 'H', 'W', 'C'], '--layout', 'NHWC'), plain.transpose(0, 2, 3, 1)),
+        ('rank 3', taken([3, 20, 30]), plain[0]),
+        ('--bgr', taken([1, 3, 20, 30], '--bgr'), plain[:, ::-1]),
+        ('--mean --std', taken([1, 3, 20, 30], '--mean', '0.4,0.5,0.6', '--std', '0.2,0.3,0.4'), (plain - mean) / std),
+        ('--scale', taken([1, 3, 20, 30], '--scale', 1, '--mean', 127.5), plain * 255 - 127.5),
+        ('gray', taken([1, 1, 20, 30]), np.rint(pixels @ [.299, .587, .114])[None, None] / 255),
+        ('uint8', taken([1, 3, 20, 30], dtype=TensorProto.UINT8), plain * 255),
+        ('smaller', taken([1, 3, 7, 11]), triangle(20, 7) @ plain @ triangle(30, 11).T),
+        ('larger', taken([1, 3, 45, 64]), triangle(20, 45) @ plain @ triangle(30, 64).T),
+        ('--crop', taken([1, 3, 10, 10], '--crop'), triangle(20, 10) @ plain @ triangle(30, 10, 5., 20.).T),
+    ]
+    for name, seen, want in expected:
+        allowed = 1.01 / 255 if name == 'gray' else 2e-4 if name == '--scale' else 2e-6
+        check(f'picture: {name}', seen.shape == want.shape and np.abs(seen - want).max() <= allowed,
+              f'{seen.shape} {want.shape} {np.abs(seen - want).max() if seen.shape == want.shape else ""}')
+    model = f'{folder}/id.onnx'
+    bad('picture with 5 channels of mean', USAGE, ['--mean', 'three'], model, f'{folder}/p.ppm', '--mean', '1,2,3,4')
+    bad('--std 0', USAGE, ['--std'], model, f'{folder}/p.ppm', '--std', '0')
+    bad('--layout', USAGE, ['NCHW'], model, f'{folder}/p.ppm', '--layout', 'NCWH')
+    with open(f'{folder}/broken.png', 'wb') as f:
+        f.write(b'\x89PNG\r\n\x1a\n' + bytes(40))
+    bad('broken picture', BAD, ['broken.png'], model, f'{folder}/broken.png')
+    check_picture_folder(folder)
+
+
+def check_picture_folder(folder):
+    """Pictures in folders give the statistics that the same numbers in a file do."""
+    with np.load(f'{DATA}/digits.npz') as data:
+        images = data['images'][:24]
+    os.makedirs(f'{folder}/pictures/more')
+    for i, image in enumerate(images):
+        write_pnm(f'{folder}/pictures/{"more/" if i >= 12 else ""}{i:02d}.pgm', image)
+    with open(f'{folder}/pictures/notes.txt', 'w') as f:
+        f.write('no picture')
+    np.save(f'{folder}/digits.npy', (images[:, None] / np.float32(255)).astype(np.float32))
+    for source, out in (('pictures', 'a.onnx'), ('digits.npy', 'b.onnx')):
+        doc = json.loads(good(f'calibrate on {source}', 'calibrate', MODEL, f'{folder}/{source}', '-o', f'{folder}/{out}',
+                              '--batch', 8, '--json'))
+        check(f'calibrate on {source} takes all', doc['samples'] == 24 and doc['batches'] == 3, str(doc))
+    a, b = ({t.name: numpy_helper.to_array(t) for t in onnx.load(f'{folder}/{n}').graph.initializer} for n in ('a.onnx', 'b.onnx'))
+    check('pictures calibrate like numbers', a.keys() == b.keys() and all(np.allclose(a[k], b[k], 1e-4, 1e-5) for k in a))
+    os.makedirs(f'{folder}/no_pictures')
+    bad('folder without pictures', BAD, ['no picture'], 'calibrate', MODEL, f'{folder}/no_pictures', '-o', f'{folder}/c.onnx')
+    bad('pictures beside numbers', USAGE, ['pictures'], 'calibrate', MODEL, f'{folder}/digits.npy', f'{folder}/pictures',
+        '-o', f'{folder}/c.onnx')
 
 
 def big_weights_model(path):
@@ -491,6 +576,7 @@ def main():
         check_proofs()
         check_fold_options(folder)
         check_calibrate(folder)
+        check_pictures(folder)
         check_test_verb(folder)
         check_outputs_that_fail(folder)
     print('{passed} passed, {failed} failed, {skipped} skipped'.format(**counts))
