@@ -130,8 +130,12 @@ struct bnr_value *bnr__build_attr_ints(struct bnr_build *b, struct bnr_value *v,
 
 // ---- constants --------------------------------------------------------------------------------------
 
-static struct bnr_value *constant(struct bnr_build *b, struct bnr_tensor *t) {
+struct bnr_value *bnr__build_constant(struct bnr_build *b, struct bnr_tensor *t) {
     struct bnr_value *v;
+    if (b->status != BNR_OK) {
+        bnr__tensor_unref(t);
+        return NULL;
+    }
     const enum bnr_status st = bnr__value_constant(&v, b->graph, "gradient", t, b->err);
     return st == BNR_OK ? v : failed(b, st);
 }
@@ -146,7 +150,7 @@ struct bnr_value *bnr__build_ints(struct bnr_build *b, const int64_t *values, in
         return failed(b, st);
     if (n > 0)
         memcpy(t->i64, values, (size_t)n * sizeof *values);
-    return constant(b, t);
+    return bnr__build_constant(b, t);
 }
 
 static struct bnr_tensor *number(struct bnr_build *b, const struct bnr_value *like, int rank,
@@ -173,7 +177,7 @@ static struct bnr_tensor *number(struct bnr_build *b, const struct bnr_value *li
 
 struct bnr_value *bnr__build_scalar(struct bnr_build *b, const struct bnr_value *v, double value) {
     struct bnr_tensor *t = number(b, v, 0, value);
-    return t ? constant(b, t) : NULL;
+    return t ? bnr__build_constant(b, t) : NULL;
 }
 
 struct bnr_value *bnr__build_filled(struct bnr_build *b, struct bnr_value *v, double value) {

@@ -44,6 +44,8 @@ struct bnr_value *bnr__build_string(struct bnr_build *b, struct bnr_value *v, co
 struct bnr_value *bnr__build_attr_ints(struct bnr_build *b, struct bnr_value *v, const char *name,
                                       const int64_t *values, size_t n);
 
+// A constant; takes over the reference, also on failure.
+struct bnr_value *bnr__build_constant(struct bnr_build *b, struct bnr_tensor *t);
 // Constants: int64 [n]; a scalar of v's dtype; a tensor of v's dims, all
 // `value`. v is a value whose dtype inference knows.
 struct bnr_value *bnr__build_ints(struct bnr_build *b, const int64_t *values, int n);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MeanVarianceNormalization (ai.onnx 9, 13): (x - mean) / (sqrt(var) + 1e-9) over `axes` (default
-// 0, 2, 3). The 1e-9 stands in the function body that defines the operator.
+// 0, 2, 3). The 1e-9 stands in the function body that defines the operator. Version 1, an experiment, is by
+// image, and by channel unless across_channels is set; without normalize_variance only the mean goes.
 #include <math.h>
 
 #include "runtime/ops/lib/compute.h"
@@ -11,7 +12,11 @@ static enum bnr_status read_axes(const struct bnr_node *n, int rank, bool reduce
     static const int64_t defaults[] = {0, 2, 3};
     size_t count;
     const int64_t *axes = bnr__attr_ints(n, "axes", &count);
-    const bool given = axes != NULL;
+    const bool given = axes != NULL && n->since > 1;
+    for (int i = 0; i < BNR_MAX_RANK && n->since == 1; i++)
+        reduced[i] = i > 1 || (i == 1 && bnr__attr_int(n, "across_channels", 0) != 0);
+    if (n->since == 1)
+        return BNR_OK;
     if (!given) {
         axes = defaults;
         count = 3;
@@ -84,7 +89,8 @@ static enum bnr_status ref(const struct bnr_args *a) {
         yd[i] = xd[i] - mean[c.cell];
         var[c.cell] += yd[i] * yd[i] / n;
     }
-    for (size_t i = 0; i < x->numel; i++, next(&c))
+    const bool only_mean = a->node->since == 1 && !bnr__attr_int(a->node, "normalize_variance", 1);
+    for (size_t i = 0; i < x->numel && !only_mean; i++, next(&c))
         yd[i] /= sqrt(var[c.cell]) + 1e-9;
     bnr__store_f64(y->dtype, y->data, yd, y->numel);
     return BNR_OK;
@@ -93,12 +99,12 @@ static enum bnr_status ref(const struct bnr_args *a) {
 BNR_DEFINE_OP(mean_variance_normalization) = {
     .domain = "",
     .name = "MeanVarianceNormalization",
-    .since = {9, 13},
+    .since = {1, 9, 13},
     .min_in = 1,
     .max_in = 1,
     .min_out = 1,
     .max_out = 1,
-    .attrs = "axes:I",
+    .attrs = "across_channels:i axes:I normalize_variance:i",
     .infer = infer,
     .ref = ref,
 };

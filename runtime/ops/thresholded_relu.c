@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ThresholdedRelu: y = x > alpha ? x : 0.
+// ThresholdedRelu (ai.onnx 10, 22; experimental in 1): y = x > alpha ? x : 0.
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(thresholded_relu, a > (T)p.alpha ? a : 0)
@@ -22,7 +22,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
 
 BNR_DEFINE_OP(thresholded_relu) = {
     .name = "ThresholdedRelu",
-    .since = {10, 22},
+    .since = {1, 10, 22},
     .attrs = "alpha:f",
     BNR_EACH_UNARY,
 };

@@ -61,6 +61,25 @@ struct bnr_value *bnr__spell_product(struct bnr_build *b, const struct bnr_spell
     return bnr__spell_add(b, OP2("Mul", y, OP2("Mul", p->a_scale, p->b_scale)), p->bias);
 }
 
+struct bnr_value *bnr__spell_fill_shape(struct bnr_build *b, const struct bnr_node *n,
+                                        struct bnr_value *const *in) {
+    size_t count;
+    const bool given = bnr__spell_in(n, in, 0) != NULL;
+    const int64_t *v = bnr__attr_ints(n, given ? "extra_shape" : "shape", &count);
+    if (count > BNR_MAX_RANK) {
+        bnr__build_fail(b, BNR_UNSUPPORTED, "%zu dims, at most %d", count, BNR_MAX_RANK);
+        return NULL;
+    }
+    struct bnr_value *more = bnr__build_ints(b, v, (int)count), *first;
+    if (!given)
+        return more;
+    if (bnr__attr_int(n, "input_as_shape", 0) != 0)
+        first = bnr__build_int(b, OP1("Cast", in[0]), "to", BNR_INT64);
+    else
+        first = bnr__build_shape(b, in[0]);
+    return count == 0 ? first : bnr__build_int(b, OP2("Concat", first, more), "axis", 0);
+}
+
 // ---- attention ----------------------------------------------------------------------------------
 
 struct bnr_value *bnr__spell_heads(struct bnr_build *b, struct bnr_value *x, int64_t heads) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the operators of com.microsoft that are spelled in standard ones share (graph/build.h).
+// What operators that are spelled in others share (graph/build.h): those of com.microsoft, and those that the
+// first opsets of ai.onnx had as experiments, which old exports still contain.
 #ifndef BNR_OPS_LIB_SPELL_H
 #define BNR_OPS_LIB_SPELL_H
 
@@ -15,6 +16,10 @@
 // The whole table entry but the counts, flags and attributes.
 #define BNR_SPELLED(op_name)                                                                       \
     .domain = "com.microsoft", .name = (op_name), .since = {1}, .infer = bnr__expand_infer,        \
+    .ref = bnr__expand_ref, .expand = expand
+
+#define BNR_SPELLED_OLD(op_name)                                                                   \
+    .domain = "", .name = (op_name), .since = {1}, .infer = bnr__expand_infer,                     \
     .ref = bnr__expand_ref, .expand = expand
 
 // Input i, NULL where omitted.
@@ -39,6 +44,10 @@ struct bnr_value *bnr__spell_quantized(struct bnr_build *b, const struct bnr_nod
                                        struct bnr_value *like);
 // x with its channels moved from the last axis to axis 1, or back. NULL-safe; needs the rank.
 struct bnr_value *bnr__spell_channels(struct bnr_build *b, struct bnr_value *x, int rank, bool first);
+// The dims that ConstantFill and GivenTensorFill make: of input 0 (the dims themselves, with input_as_shape)
+// and extra_shape, or without input the attribute `shape`.
+struct bnr_value *bnr__spell_fill_shape(struct bnr_build *b, const struct bnr_node *n,
+                                        struct bnr_value *const *in);
 // The integer product of a and b, scaled: zero points, scale and bias may be NULL.
 struct bnr_spell_product {
     struct bnr_value *a, *b, *a_zero, *b_zero, *a_scale, *b_scale, *bias;
