@@ -142,6 +142,8 @@ struct bnr_prepare {
     // is true. None: there is no such kernel. An operator that knows nothing of blocks gives that answer.
     size_t lanes;
     uint64_t blocked_in, blocked_out;
+    bool joined;        // blocked: a->out[0] is all of a->in one after the other, so that there is no step where
+                        // the planner can lay them so
     double saves;       // what a blocked kernel gains over the plain one, in bytes moved to another layout
     int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
                         // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1

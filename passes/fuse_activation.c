@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuse_activation: what may run inside the step of a convolution, matrix product or pooling, or of an
-// element-wise operator that is in none itself, is marked with node->fused_into. Nothing else
+// fuse_activation: what may run inside the step of a convolution, matrix product or pooling, or of
+// an element-wise operator that is in none itself, is marked with node->fused_into. Nothing else
 // changes; each kernel takes as many of the members as it can.
 //
 //     Conv -> Affine -> Add(., r) -> Relu      one step with epilogue affine, residual, activation
 //     Concat -> Affine -> Relu -> Conv         prologue: done while the convolution reads its input
 //     Concat -> Affine -> Relu -> Concat       one pass over the tensor for both
 //
+//     Concat -> Reshape -> Transpose -> Reshape     channel shuffle: one step that moves channels
+//
 // Members are a chain in which every value has one reader: element-wise operators that leave the
-// shape as it is. Where both sides of an addition end in such an operator the later one takes it: the
-// other side is computed by then. In front of a convolution stand those whose other inputs are
+// shape as it is. Where both sides of an addition end in such an operator the later one takes it:
+// the other side is computed by then. In front of a convolution stand those whose other inputs are
 // constants, if nothing has them as its epilogue.
 #include <string.h>
 
@@ -89,6 +91,26 @@ static bool mark_chain(struct bnr_pass_cx *cx, struct bnr_node *head) {
     return n != head;
 }
 
+static struct bnr_node *only_reader(const struct bnr_node *n, const char *op_type) {
+    const struct bnr_value *v = n->n_out > 0 ? n->out[0] : NULL;
+    if (!v || !bnr__value_single_use(v) || v->uses[0].index != 0 || v->uses[0].node->fused_into ||
+        v->uses[0].node->graph != n->graph)
+        return NULL;
+    return strcmp(v->uses[0].node->op_type, op_type) == 0 ? v->uses[0].node : NULL;
+}
+
+// Channel shuffle, as exporters spell it out: Reshape -> Transpose -> Reshape, perhaps behind a
+// Concat.
+static void mark_shuffle(struct bnr_node *n) {
+    struct bnr_node *first = strcmp(n->op_type, "Reshape") == 0 ? n : only_reader(n, "Reshape");
+    struct bnr_node *turn = first ? only_reader(first, "Transpose") : NULL;
+    struct bnr_node *last = turn ? only_reader(turn, "Reshape") : NULL;
+    if (!last)
+        return;
+    first->fused_into = first == n ? NULL : n;
+    turn->fused_into = last->fused_into = n;
+}
+
 static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
     struct bnr_node **before = BNR_NEW_ARRAY(cx->temp, g->n_nodes + 1, struct bnr_node *);
     size_t i = 0;
@@ -108,6 +130,10 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
     for (struct bnr_node *n = g->first; n; n = n->next)
         if (n->op && n->op->step && !n->fused_into)
             mark_chain(cx, n);
+    for (struct bnr_node *n = g->first; n; n = n->next)
+        if (!n->fused_into &&
+            (strcmp(n->op_type, "Concat") == 0 || strcmp(n->op_type, "Reshape") == 0))
+            mark_shuffle(n);
     i = 0;
     for (struct bnr_node *n = g->first; n; n = n->next, i++)
         if (n->fused_into && n->fused_into != before[i] && !bnr__pass_may_rewrite(cx))

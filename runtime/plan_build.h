@@ -29,6 +29,8 @@ struct bnr_planner {
     int slots_capacity;
     int *last_use; // [slot]: last step that reads it, n_steps for graph outputs; -1: none
     int *block_of; // [slot] -> block, -1: none
+    int *home_of;  // [slot] -> the slot of the tensor that it is a part of, -1: none
+    size_t *place_of; // [slot] -> bytes from the start of its block
     struct bnr_block *blocks; // one per slot at most, then one per step for scratch
     size_t n_blocks;
     struct bnr_error *err;
@@ -51,6 +53,7 @@ struct bnr_group {
     int position;                     // of the last node, in the order of the graph
     uint64_t blocked_in, blocked_out; // as in bnr_prepare
     bool view;                        // output 0 is input 0 with other dims: no step
+    bool joined;    // output 0 is all inputs one after the other: no step where they can be laid so
     int overwrites;                   // the input whose memory output 0 may take, -1: none
     size_t scratch_bytes;
     struct bnr_value *packed[BNR_MAX_ASKED]; // constants that the kernel packed and does not read

@@ -243,6 +243,7 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g, size_
     g->step.kernel = cx.kernel;
     g->scratch_bytes = cx.scratch;
     g->overwrites = cx.overwrites;
+    g->joined = cx.joined;
     g->blocked_in = cx.blocked_in;
     g->blocked_out = cx.blocked_out;
     return release_packed(p, g);

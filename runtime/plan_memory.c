@@ -11,6 +11,61 @@ static struct bnr_slot *slot_at(const struct bnr_planner *p, int slot) {
     return &p->plan->slots[slot];
 }
 
+// ---- parts --------------------------------------------------------------------------------------
+
+// Whether the parts of a group's output lie one after the other already, or none has its place yet.
+static bool parts_fit(const struct bnr_planner *p, const struct bnr_step *st, bool *placed) {
+    const int first = st->in[0];
+    size_t place = p->place_of[first];
+    *placed = p->home_of[first] >= 0;
+    for (int i = 0; i < st->n_in; i++) {
+        const int part = st->in[i];
+        size_t bytes;
+        if (p->home_of[part] != p->home_of[first] || slot_at(p, part)->view_of >= 0 ||
+            (*placed && p->place_of[part] != place) || !bnr__slot_bytes(slot_at(p, part), &bytes))
+            return false;
+        for (int k = 0; k < i; k++)
+            if (st->in[k] == part)
+                return false;
+        place += bytes;
+    }
+    return true;
+}
+
+// Concat without copying: its parts are made where they stand in its output, or stand there already
+// because a later one has them (DenseNet).
+static bool join(struct bnr_planner *p, const struct bnr_step *st) {
+    const int whole = st->out[0];
+    bool placed;
+    if (!parts_fit(p, st, &placed) || (placed && p->home_of[whole] >= 0))
+        return false;
+    if (placed) {
+        p->home_of[whole] = p->home_of[st->in[0]];
+        p->place_of[whole] = p->place_of[st->in[0]];
+        return true;
+    }
+    size_t place = p->place_of[whole];
+    for (int i = 0; i < st->n_in; i++) {
+        size_t bytes = 0;
+        bnr__slot_bytes(slot_at(p, st->in[i]), &bytes);
+        p->home_of[st->in[i]] = p->home_of[whole] >= 0 ? p->home_of[whole] : whole;
+        p->place_of[st->in[i]] = place;
+        place += bytes;
+    }
+    return true;
+}
+
+// Later ones first: they have more parts.
+static void join_parts(struct bnr_planner *p) {
+    for (int i = 0; i < p->plan->n_slots; i++)
+        p->home_of[i] = -1;
+    for (size_t i = p->n_ordered; i-- > 0;) {
+        struct bnr_group *g = &p->ordered[i];
+        g->joined = g->joined && join(p, &g->step);
+        p->plan->n_steps -= g->joined;
+    }
+}
+
 // ---- life times ---------------------------------------------------------------------------------
 
 static void read_by(struct bnr_planner *p, const int *slots, size_t n, int step) {
@@ -26,7 +81,7 @@ static void find_last_uses(struct bnr_planner *p) {
     int step = 0;
     for (size_t i = 0; i < p->n_ordered; i++) {
         const struct bnr_step *st = &p->ordered[i].step;
-        if (p->ordered[i].view)
+        if (p->ordered[i].view || p->ordered[i].joined)
             continue;
         read_by(p, st->in, (size_t)st->n_in, step);
         for (int b = 0; b < st->n_bodies; b++)
@@ -38,9 +93,15 @@ static void find_last_uses(struct bnr_planner *p) {
         read_by(p, &plan->outputs[i].slot, 1, plan->n_steps);
     // Who reads a view reads what it is a view of; views of views come later in the order of
     // execution.
-    for (size_t i = p->n_ordered; i-- > 0;)
-        if (p->ordered[i].view)
-            read_by(p, &p->ordered[i].step.in[0], 1, p->last_use[p->ordered[i].step.out[0]]);
+    for (size_t i = p->n_ordered; i-- > 0;) {
+        const struct bnr_step *st = &p->ordered[i].step;
+        if (p->ordered[i].view || p->ordered[i].joined)
+            read_by(p, st->in, p->ordered[i].view ? 1 : (size_t)st->n_in, p->last_use[st->out[0]]);
+    }
+    // What has parts lives as long as any of them.
+    for (int i = 0; i < plan->n_slots; i++)
+        if (p->home_of[i] >= 0)
+            read_by(p, &p->home_of[i], 1, p->last_use[i]);
 }
 
 // ---- blocks -------------------------------------------------------------------------------------
@@ -56,11 +117,12 @@ static enum bnr_status block_new(struct bnr_planner *p, size_t size, int first, 
 static enum bnr_status alias(struct bnr_planner *p, const struct bnr_step *st) {
     const int block = p->block_of[st->out[0]] = p->block_of[st->in[0]];
     size_t bytes;
+    p->place_of[st->out[0]] = p->place_of[st->in[0]];
     if (!bnr__slot_bytes(slot_at(p, st->out[0]), &bytes))
         return bnr__no_memory(p->err);
     // A blocked form may be longer by lanes without channel.
-    if (block >= 0 && p->blocks[block].size < bytes)
-        p->blocks[block].size = bytes;
+    if (block >= 0 && p->blocks[block].size < p->place_of[st->out[0]] + bytes)
+        p->blocks[block].size = p->place_of[st->out[0]] + bytes;
     return BNR_OK;
 }
 
@@ -89,6 +151,18 @@ static enum bnr_status too_large(const struct bnr_node *n, int output, const str
                         bnr__type_describe(type, text, sizeof text));
 }
 
+// The block of a part is that of the whole, which begins with the first part that is made.
+static enum bnr_status assign_home(struct bnr_planner *p, int slot, int step) {
+    const int home = p->home_of[slot];
+    size_t bytes;
+    if (!bnr__slot_bytes(slot_at(p, home), &bytes))
+        return bnr__no_memory(p->err);
+    if (p->block_of[home] < 0)
+        BNR_TRY(block_new(p, bytes, step, p->last_use[home], &p->block_of[home]));
+    p->block_of[slot] = p->block_of[home];
+    return BNR_OK;
+}
+
 static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_group *g, int step) {
     const struct bnr_step *st = &g->step;
     for (int i = 0; i < st->n_out; i++) {
@@ -98,7 +172,9 @@ static enum bnr_status assign_outputs(struct bnr_planner *p, const struct bnr_gr
         if (!bnr__slot_bytes(slot_at(p, st->out[i]), &bytes))
             return too_large(st->node, i, &slot_at(p, st->out[i])->type, p->err);
         int *block = &p->block_of[st->out[i]], last = p->last_use[st->out[i]];
-        if (i == 0 && can_overwrite(p, g, step, bytes)) {
+        if (p->home_of[st->out[i]] >= 0)
+            BNR_TRY(assign_home(p, st->out[i], step));
+        else if (i == 0 && can_overwrite(p, g, step, bytes)) {
             *block = p->block_of[st->in[g->overwrites]];
             p->blocks[*block].last = last > step ? last : step;
         } else {
@@ -174,7 +250,7 @@ static void set_places(struct bnr_planner *p, const int *output_of) {
         struct bnr_slot *s = slot_at(p, i);
         s->base = output_of[block] >= 0 ? BNR_BASE_OUTPUT : BNR_BASE_ARENA;
         s->index = output_of[block] >= 0 ? output_of[block] : -1;
-        s->offset = p->blocks[block].offset;
+        s->offset = p->blocks[block].offset + p->place_of[i];
     }
 }
 
@@ -199,6 +275,10 @@ static enum bnr_status assign_blocks(struct bnr_planner *p, int *scratch_of) {
             BNR_TRY(alias(p, &g->step));
             continue;
         }
+        if (g->joined) {
+            p->block_of[g->step.out[0]] = p->block_of[g->step.in[0]];
+            continue;
+        }
         BNR_TRY(assign_outputs(p, g, step));
         BNR_TRY(block_new(p, g->scratch_bytes, step, step, &scratch_of[step]));
         g->step.moving = is_moving(plan, g->step.in, g->step.n_in) ||
@@ -217,10 +297,14 @@ enum bnr_status bnr__plan_memory(struct bnr_planner *p) {
     p->blocks = BNR_NEW_ARRAY(&p->temp, n_slots + n_steps, struct bnr_block);
     int *output_of = BNR_NEW_ARRAY(&p->temp, n_slots + n_steps, int);
     int *scratch_of = BNR_NEW_ARRAY(&p->temp, n_steps, int);
-    if (!plan->steps || !p->last_use || !p->block_of || !p->blocks || !output_of || !scratch_of)
+    p->home_of = BNR_NEW_ARRAY(&p->temp, n_slots, int);
+    p->place_of = BNR_NEW_ARRAY(&p->temp, n_slots, size_t);
+    if (!plan->steps || !p->home_of || !p->place_of || !p->last_use || !p->block_of || !p->blocks ||
+        !output_of || !scratch_of)
         return bnr__no_memory(p->err);
     for (size_t i = 0; i < n_slots; i++)
         p->block_of[i] = -1;
+    join_parts(p);
     find_last_uses(p);
     BNR_TRY(assign_blocks(p, scratch_of));
     BNR_TRY(assign_drops(p));
@@ -228,7 +312,7 @@ enum bnr_status bnr__plan_memory(struct bnr_planner *p) {
     struct bnr_placement placement;
     BNR_TRY(bnr__place(p->blocks, p->n_blocks, &p->temp, &placement, p->err));
     set_places(p, output_of);
-    for (size_t s = 0; s < n_steps; s++)
+    for (size_t s = 0; s < (size_t)plan->n_steps; s++)
         plan->steps[s].scratch = p->blocks[scratch_of[s]].offset;
     plan->arena_bytes = placement.bytes;
     plan->arena_lower_bound = placement.lower_bound;

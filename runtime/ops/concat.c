@@ -2,6 +2,7 @@
 // Concat: joins tensors along one axis. Opset 1 has axis 1 by default.
 #include "runtime/base/checked.h"
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status get_axis(const struct bnr_node *n, struct bnr_error *err, int rank,
@@ -119,5 +120,6 @@ BNR_DEFINE_OP(concat) = {
     .attrs = "axis:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_concat,
     .affine = &bnr__affine_concat,
 };

@@ -3,6 +3,7 @@
 // what remains. Opset 1 has the dims as an attribute.
 #include "runtime/base/checked.h"
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
 
 // The dim that -1 stands for: what both sides have in common cancels, the rest must be numbers.
@@ -177,5 +178,6 @@ BNR_DEFINE_OP(reshape) = {
     .attrs = "shape:I allowzero:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_reshape,
     .affine = &bnr__affine_reshape,
 };

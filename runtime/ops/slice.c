@@ -2,6 +2,7 @@
 // Slice: start, end and step along the listed axes. Attributes without steps in opset 1, inputs
 // from 10.
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
 
 struct params {
@@ -149,6 +150,40 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+// Of channels alone, on blocked tensors.
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    struct bnr_infer infer_cx = {.node = cx->node,
+                                 .in = cx->in,
+                                 .n_in = cx->node->n_in,
+                                 .arena = cx->arena,
+                                 .err = cx->err};
+    struct params p;
+    int64_t first = 0, step = 1, start;
+    if (!cx->lanes || x->rank < 3)
+        return BNR_OK;
+    BNR_TRY(read_infer(&infer_cx, &p));
+    if (!p.starts.known || !p.ends.known || (p.axes.given && !p.axes.known) ||
+        (p.steps.given && !p.steps.known))
+        return BNR_OK;
+    for (int i = 0; i < p.starts.n; i++) {
+        const int64_t dim = x->dims[p.axis[i]].n, by = p.steps.given ? p.steps.v[i] : 1;
+        const int64_t n = span(dim, p.starts.v[i], p.ends.v[i], by, &start);
+        if (p.axis[i] != 1 && (n != dim || (by != 1 && dim > 1)))
+            return BNR_OK;
+        if (p.axis[i] == 1) {
+            first = start;
+            step = by;
+        }
+    }
+    struct bnr_channel *list = bnr__channels_new(cx, &cx->out[0]->type);
+    if (!list)
+        return bnr__no_memory(cx->err);
+    for (int64_t c = 0; c < cx->out[0]->type.shape.dims[1].n; c++)
+        list[c] = (struct bnr_channel){.in = 0, .channel = (size_t)(first + c * step)};
+    return bnr__prepare_channels(cx, 1, &(struct bnr_channels_out){&cx->out[0]->type, list}, 1);
+}
+
 BNR_DEFINE_OP(slice) = {
     .domain = "",
     .name = "Slice",
@@ -160,5 +195,6 @@ BNR_DEFINE_OP(slice) = {
     .attrs = "starts:I ends:I axes:I",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
     .affine = &bnr__affine_slice,
 };

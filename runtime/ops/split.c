@@ -3,6 +3,7 @@
 // and from 13), or into equal parts, of which the last is smaller where opset 18 allows it.
 #include "runtime/base/checked.h"
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
 
 static int parts(const struct bnr_node *n, int n_out) {
@@ -136,5 +137,6 @@ BNR_DEFINE_OP(split) = {
     .attrs = "axis:i split:I num_outputs:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_split,
     .affine = &bnr__affine_split,
 };

@@ -52,6 +52,14 @@ static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     return other;
 }
 
+// Lane i: v[index[i]].
+static inline vf v_lookup(vf v, const int32_t *index) {
+    vf out = v;
+    for (int i = 0; i < VW; i++)
+        out[i] = v[index[i]];
+    return out;
+}
+
 static inline vf v_set1(float x) {
     return (vf){x, x, x, x};
 }

@@ -70,6 +70,10 @@ static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(v_lanes_range(first, last)));
 }
 
+static inline vf v_lookup(vf v, const int32_t *index) {
+    return _mm256_permutevar8x32_ps(v, _mm256_loadu_si256((const __m256i *)(const void *)index));
+}
+
 static inline vf v_set1(float x) {
     return _mm256_set1_ps(x);
 }

@@ -50,6 +50,10 @@ static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     return _mm512_mask_blend_ps(v_lanes_range(first, last), other, v);
 }
 
+static inline vf v_lookup(vf v, const int32_t *index) {
+    return _mm512_permutexvar_ps(_mm512_loadu_si512(index), v);
+}
+
 static inline vf v_set1(float x) {
     return _mm512_set1_ps(x);
 }
