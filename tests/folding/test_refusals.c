@@ -316,6 +316,76 @@ static void too_large(void **state) {
     }
 }
 
+// Where the channels of x are open, inference cannot tell that parameters do not fit.
+static void counts_disagree(void **state) {
+    static const char *const names[] = {"its B", "its mean", "its var", "channels, 'conv' has 4"};
+    for (int k = 0; k < 4; k++) {
+        struct net t;
+        struct parts p = {{NULL}};
+        net_begin(&t, 13);
+        p.in[0] = net_input(&t, "x", NET_DIMS(2, 4, 5, 5));
+        p.in[0]->declared.shape.dims[1] = bnr__dim_unknown();
+        for (int i = 1; i < 5; i++) {
+            const int64_t n = k == 3 ? 5 : i == k + 2 ? 3 : 4;
+            const double ones[5] = {1, 1, 1, 1, 1};
+            p.in[i] = net_const(&t, "p", 1, &n, ones);
+        }
+        struct bnr_value *y = net_op(&t, "BatchNormalization", "bn", 5, p.in);
+        const struct net_conv c = {.spatial = 2, .in = 4, .out = 2, .k = 3};
+        net_output(&t, net_conv(&t, "conv", y, c));
+        net_rewrite(&t, FOLD);
+        net_expect(&t, "BatchNormalization Conv");
+        net_expect_bn(&t, "bn", BNR_BN_KEPT, names[k]);
+        net_end(&t);
+    }
+}
+
+static void rank_not_known(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 4, 5, 5));
+    x->declared.shape = bnr__shape_unknown();
+    const struct net_conv c = {.spatial = 2, .in = 4, .out = 2, .k = 3};
+    net_output(&t, net_conv(&t, "conv", net_bn(&t, "bn", x, 4), c));
+    net_rewrite(&t, FOLD);
+    net_expect(&t, "BatchNormalization Conv");
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "rank");
+    net_end(&t);
+}
+
+// What no model may have is an error of one line that names node and parameter, not a fold.
+static void not_valid(void **state) {
+    static const struct {
+        int parameter, rank;
+        int64_t dims[2];
+        enum bnr_dtype dtype;
+        const char *part;
+    } bad[] = {
+        {1, 1, {C + 1}, BNR_FLOAT, "scale is float32[5], expected float32[4]"},
+        {2, 1, {C - 1}, BNR_FLOAT, "B is float32[3], expected float32[4]"},
+        {3, 2, {1, C}, BNR_FLOAT, "mean is float32[1,4], expected float32[4]"},
+        {4, 0, {0}, BNR_FLOAT, "var is float32[], expected float32[4]"},
+        {1, 1, {C}, BNR_INT32, "int32"},
+    };
+    for (size_t i = 0; i < BNR_COUNT(bad); i++) {
+        struct net t;
+        struct parts p;
+        struct bnr_model *m;
+        parameters(&t, &p, 13);
+        t.dtype = bad[i].dtype;
+        p.in[bad[i].parameter] = net_weight(&t, "bad", bad[i].rank, bad[i].dims);
+        finish(&t, &p);
+        assert_int_equal(bnr__model_clone(&m, t.model, &t.err), BNR_OK);
+        assert_int_equal(bnr__model_resolve(m, NULL, &t.err), BNR_OK);
+        assert_int_equal(bnr__model_infer(m, &t.err), BNR_SHAPE);
+        assert_non_null(strstr(t.err.message, bad[i].part));
+        assert_non_null(strstr(t.err.message, "node 'bn' (BatchNormalization)"));
+        assert_null(strchr(t.err.message, '\n'));
+        bnr__model_free(m);
+        net_end(&t);
+    }
+}
+
 // Statistics, scale and data of three dtypes (opset 15) are no obstacle.
 static void mixed_dtypes(void **state) {
     struct net t;
@@ -341,14 +411,38 @@ static void mixed_dtypes(void **state) {
 // ---- what only looks like it
 // ------------------------------------------------------------------------
 
+// Normalizations by the data's own statistics (pattern 27) are no batch norms: not in the report, not
+// changed, and what is behind a convolution stays there.
 static void statistics_of_the_data(void **state) {
-    struct net t;
-    struct bnr_value *y = start(&t, 17);
-    struct bnr_value *g = net_weight(&t, "g", NET_DIMS(C)), *b = net_weight(&t, "b", NET_DIMS(C));
-    net_output(&t, net_op(&t, "InstanceNormalization", NULL, NET_IN(y, g, b)));
-    net_fold(&t, FOLD);
-    net_expect(&t, "Conv InstanceNormalization");
-    net_end(&t);
+    static const char *const ops[] = {"InstanceNormalization", "GroupNormalization", "LayerNormalization",
+                                      "MeanVarianceNormalization", "LRN", "LpNormalization"};
+    for (size_t i = 0; i < BNR_COUNT(ops); i++)
+        for (int front = 0; front < 2; front++) {
+            struct net t;
+            char expected[64];
+            net_begin(&t, 21);
+            const int64_t n = i == 2 ? 5 : C;
+            struct bnr_value *in[3] = {net_input(&t, "x", NET_DIMS(2, C, 5, 5))};
+            const struct net_conv c = {.spatial = 2, .in = C, .out = C, .k = 3, .pad = 1};
+            if (!front)
+                in[0] = net_conv(&t, "conv", in[0], c);
+            in[1] = net_weight(&t, "g", 1, &n);
+            in[2] = net_weight(&t, "b", 1, &n);
+            struct bnr_value *y = net_op(&t, ops[i], "norm", i < 3 ? 3 : 1, in);
+            if (i == 1)
+                net_attr_int(&t, "num_groups", 2);
+            if (i == 4)
+                net_attr_int(&t, "size", 3);
+            net_output(&t, front ? net_conv(&t, "conv", y, c) : y);
+            net_fold(&t, FOLD);
+            snprintf(expected, sizeof expected, front ? "%s Conv" : "Conv %s", ops[i]);
+            net_expect(&t, expected);
+            assert_int_equal(t.folded->n_bns, 0);
+            for (struct bnr_node *f = t.folded->graph->first; f; f = f->next)
+                for (int k = 1; k < f->n_in; k++) // the same numbers
+                    assert_non_null(bnr__value_find(t.g, f->in[k]->name));
+            net_end(&t);
+        }
 }
 
 // ---- what the caller wants
@@ -415,6 +509,9 @@ int main(void) {
         cmocka_unit_test(variance),
         cmocka_unit_test(infinite_parameters),
         cmocka_unit_test(too_large),
+        cmocka_unit_test(counts_disagree),
+        cmocka_unit_test(rank_not_known),
+        cmocka_unit_test(not_valid),
         cmocka_unit_test(mixed_dtypes),
         cmocka_unit_test(statistics_of_the_data),
         cmocka_unit_test(kept_by_name),

@@ -26,23 +26,28 @@ struct bn {
     size_t parameters; // C, or C * D
 };
 
-// X [N, C, D] (or [N, C] or [N]) with an offset, so that mean and variance are far apart.
-static struct bn bn_begin(int opset, int n_out, int rank, bool spatial, enum bnr_dtype dtype) {
+// X [N, C, D] (or [N, C] or [N]) with an offset, so that mean and variance are far apart. dtypes: of X, of
+// scale and B, of mean and var.
+static struct bn bn_begin_mixed(int opset, int n_out, int rank, bool spatial,
+                                const enum bnr_dtype dtypes[3]) {
     const int64_t dims[] = {N, C, D}, per_activation[] = {C, D}, channels[] = {rank == 1 ? 1 : C};
     struct bn b = {.spatial = spatial};
     double x[COUNT];
     for (int i = 0; i < COUNT; i++)
         x[i] = 10 + i * 37 % 101 / 25.0;
     ops_test_begin(&b.t, "BatchNormalization", opset, n_out);
-    b.t.dtype = dtype;
-    ops_test_in(&b.t, rank, dims, x);
+    ops_test_in_as(&b.t, dtypes[0], rank, dims, x);
     for (int i = 1; i < 5; i++)
-        ops_test_in(&b.t, spatial ? 1 : rank - 1, spatial ? channels : per_activation,
-                    i == 4 ? positive : NULL);
+        ops_test_in_as(&b.t, dtypes[1 + i / 3], spatial ? 1 : rank - 1,
+                       spatial ? channels : per_activation, i == 4 ? positive : NULL);
     b.parameters = b.t.in[1]->numel;
     if (!spatial)
         bnr__node_set_attr_int(b.t.node, "spatial", 0);
     return b;
+}
+
+static struct bn bn_begin(int opset, int n_out, int rank, bool spatial, enum bnr_dtype dtype) {
+    return bn_begin_mixed(opset, n_out, rank, spatial, (enum bnr_dtype[]){dtype, dtype, dtype});
 }
 
 // Which parameter belongs to element i of X.
@@ -71,6 +76,15 @@ static void batch_statistics(const struct bn *b, double *mean, double *var) {
     }
 }
 
+// Of an element, relative to 1 + its magnitude.
+static double tolerance_of(enum bnr_dtype dtype) {
+    return dtype == BNR_DOUBLE     ? 1e-13
+           : dtype == BNR_FLOAT16  ? 1e-3
+           : dtype == BNR_BFLOAT16 ? 8e-3
+                                   : 1e-6;
+}
+
+// tolerance 0: by each output's dtype.
 static void bn_check(struct bn *b, bool trains, double epsilon, double momentum, double tolerance) {
     double mean[C * D], var[C * D], y[COUNT], running[2][C * D];
     struct ops_test *t = &b->t;
@@ -87,13 +101,17 @@ static void bn_check(struct bn *b, bool trains, double epsilon, double momentum,
         y[i] = (ops_test_x(t, 0, i) - m) / sqrt(v + epsilon) * ops_test_x(t, 1, p) +
                ops_test_x(t, 2, p);
     }
-    ops_test_near(t, 0, y, t->in[0]->numel, tolerance);
-    for (int i = 1; i < t->n_out; i++)
+    ops_test_near(t, 0, y, t->in[0]->numel, tolerance > 0 ? tolerance : tolerance_of(t->in[0]->dtype));
+    for (int i = 1; i < t->n_out; i++) {
+        if (!t->node->out[i])
+            continue;
+        assert_int_equal(t->out[i]->dtype, t->in[i % 2 ? 3 : 4]->dtype);
         ops_test_near(t, i,
                       i <= 2   ? running[i - 1]
                       : i == 3 ? mean
                                : var,
-                      b->parameters, tolerance);
+                      b->parameters, tolerance > 0 ? tolerance : tolerance_of(t->out[i]->dtype));
+    }
     ops_test_end(t);
 }
 
@@ -113,19 +131,41 @@ static void bn_inference(void **state) {
             }
 }
 
+// Every version and dtype; from 14 on statistics in float or double beside narrower data, from 15 on scale and
+// B in a dtype of their own.
 static void bn_training(void **state) {
     static const int opsets[] = {1, 6, 7, 8, 9, 13, 14, 15};
+    static const enum bnr_dtype dtypes[] = {BNR_FLOAT, BNR_DOUBLE, BNR_FLOAT16, BNR_BFLOAT16};
     for (size_t i = 0; i < BNR_COUNT(opsets); i++)
         for (int spatial = opsets[i] < 9 ? 0 : 1; spatial < 2; spatial++)
-            for (int half = 0; half < 2; half++) {
-                struct bn b = bn_begin(opsets[i], opsets[i] < 14 ? 5 : 3, 3, spatial,
-                                       half ? BNR_FLOAT16 : BNR_FLOAT);
-                bnr__node_set_attr_float(b.t.node, "epsilon", 0.01f);
-                bnr__node_set_attr_float(b.t.node, "momentum", 0.75f);
-                if (opsets[i] >= 14)
-                    bnr__node_set_attr_int(b.t.node, "training_mode", 1);
-                bn_check(&b, true, (double)0.01f, 0.75, half ? 2e-3 : 1e-6);
-            }
+            for (size_t d = 0; d < BNR_COUNT(dtypes); d++)
+                for (int k = 0; k < (opsets[i] < 14 ? 1 : opsets[i] < 15 ? 3 : 9); k++) {
+                    const enum bnr_dtype wide[] = {dtypes[d], BNR_FLOAT, BNR_DOUBLE};
+                    const enum bnr_dtype mixed[3] = {dtypes[d], wide[k / 3], wide[k % 3]};
+                    struct bn b = bn_begin_mixed(opsets[i], opsets[i] < 14 ? 5 : 3, 3, spatial, mixed);
+                    bnr__node_set_attr_float(b.t.node, "epsilon", 0.01f);
+                    bnr__node_set_attr_float(b.t.node, "momentum", 0.75f);
+                    if (opsets[i] >= 14)
+                        bnr__node_set_attr_int(b.t.node, "training_mode", 1);
+                    bn_check(&b, true, (double)0.01f, 0.75, 0);
+                }
+}
+
+// Any of the optional outputs may be left out; from 7 to 13 one that is wanted is enough to train.
+static void bn_some_outputs(void **state) {
+    static const int opsets[] = {1, 6, 7, 9, 13, 14, 15};
+    for (size_t i = 0; i < BNR_COUNT(opsets); i++) {
+        const int n_out = opsets[i] < 14 ? 5 : 3;
+        for (int wanted = 1; wanted < 1 << (n_out - 1); wanted++) {
+            struct bn b = bn_begin(opsets[i], n_out, 3, true, BNR_FLOAT);
+            for (int o = 1; o < n_out; o++)
+                if (!(wanted >> (o - 1) & 1))
+                    ops_test_unwanted(&b.t, o);
+            if (opsets[i] >= 14)
+                bnr__node_set_attr_int(b.t.node, "training_mode", 1);
+            bn_check(&b, true, (double)1e-5f, (double)0.9f, 0);
+        }
+    }
 }
 
 // y does not depend on momentum, and the training modes need no extra outputs where an attribute
@@ -501,6 +541,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bn_inference),
         cmocka_unit_test(bn_training),
+        cmocka_unit_test(bn_some_outputs),
         cmocka_unit_test(bn_training_without_outputs),
         cmocka_unit_test(bn_other_ranks),
         cmocka_unit_test(bn_cancellation),
