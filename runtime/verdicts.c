@@ -39,9 +39,14 @@ static const struct bnr_node *host_of(const struct bnr_step *st) {
     return NULL;
 }
 
+// A step that only brings a tensor into another layout: its node is whoever makes or reads that.
+static bool only_reorders(const struct bnr_step *st) {
+    return st->kernel && strncmp(st->kernel, "reorder_", 8) == 0;
+}
+
 static void note_step(const struct bnr_step *st, bool alone) {
     const struct bnr_node *host = host_of(st);
-    if ((host == NULL) != alone)
+    if ((host == NULL) != alone || only_reorders(st))
         return;
     for (int i = 0; i < st->n_nodes; i++)
         note(st->nodes[i], host, host ? inside : own);

@@ -95,6 +95,9 @@ say "random networks, folded and not, for a minute"
 check fuzz_fold env BNR_SECONDS=60 "$build/gcc/tests/fuzz_test_fuzz_fold"
 tail -n 4 "$log/fuzz_fold.log" | grep seeds
 
+say "batch norms in bodies and functions"
+counted bodies /usr/bin/python3 tests/folding/bodies.py "$build/gcc/bnrun"
+
 say "command line"
 counted cli /usr/bin/python3 tests/cli/test_cli.py "$build/gcc/bnrun"
 counted cli_sanitized /usr/bin/python3 tests/cli/test_cli.py "$build/sanitized/bnrun"
