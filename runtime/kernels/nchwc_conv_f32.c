@@ -131,7 +131,7 @@ bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
 
 // Packed, of an output block.
 static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
-    return c->lanes * c->s.cin * (c->algorithm == BNR_NCHWC_DIRECT ? c->taps : c->points);
+    return c->lanes * c->s.cin * (c->algorithm == BNR_NCHWC_DIRECT ? c->taps : c->form.points);
 }
 
 // The weights of nb output blocks: [input block][tap][channel of it][nb][c]. Row by row of the

@@ -93,6 +93,9 @@ enum bnr_nchwc_algorithm { // their values are part of `variant`
     BNR_NCHWC_WINOGRAD2, // 3x3, stride 1: tiles of 2x2 outputs
     BNR_NCHWC_WINOGRAD4, // ... of 4x4
     BNR_NCHWC_WINOGRAD6, // ... of 6x6
+    BNR_NCHWC_LINE2,     // 1xk or kx1 with k = 3, 5, 7, stride 1: tiles of 2 outputs
+    BNR_NCHWC_LINE4,     // ... of 4
+    BNR_NCHWC_ALGORITHMS
 };
 
 struct bnr_nchwc_options {
@@ -111,6 +114,13 @@ struct bnr_nchwc_prologue {
 };
 
 struct bnr_winograd_transforms;
+
+// Winograd's tiles: outputs and the patches of input for them, in pixels.
+struct bnr_winograd_form {
+    int kind; // of transforms, an index
+    size_t tile_h, tile_w, patch_h, patch_w, points;
+    double input, output; // cost of transforming a block of channels of a tile
+};
 
 struct bnr_nchwc_conv_f32 {
     struct bnr_conv_shape s;
@@ -146,9 +156,10 @@ struct bnr_nchwc_conv_f32 {
     size_t table_bytes, slot_bytes;
     int slots;
     // Of Winograd, which uses band_blocks, slot_bytes and slots, too
+    struct bnr_winograd_form form;
     const struct bnr_winograd_transforms *winograd;
-    size_t tile, points, planes, tile_rows, tile_cols; // tile: m; planes: all images' in this group
-    size_t chunk;                                      // tiles that go through together
+    size_t planes, tile_rows, tile_cols; // planes: all images'
+    size_t chunk;                        // tiles that go through together
     size_t u_point, m_point; // floats from one point to the next, in front of and after the product
 };
 

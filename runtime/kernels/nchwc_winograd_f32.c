@@ -43,66 +43,9 @@ static const struct bnr_nchwc_winograd_f32_kernels *select_kernels(unsigned cpu)
 // ---- preparing
 // --------------------------------------------------------------------------------------
 
-static bool applies(const struct bnr_nchwc_conv_f32 *c) {
-    const struct bnr_conv_shape *s = &c->s;
-    for (int i = 0; i < BNR_CONV_AXES; i++) {
-        if (s->kernel[i] != (i == 0 ? 1 : 3) || s->stride[i] != 1 || s->dilation[i] != 1)
-            return false;
-    }
-    return s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain && !c->lanewise && !c->narrow;
-}
-
 // An odd number of vectors, so that the points of a tile do not fall into few sets of a cache.
 static bool point_floats(size_t lanes, size_t vectors, size_t *floats) {
     return vectors < SIZE_MAX / 2 && bnr__size_mul(vectors | 1, lanes, floats);
-}
-
-// Vector instructions of one core, or what takes as long. Measured on a Zen 4 (one multiply-add of
-// 16 lanes a cycle, weights from memory at 6.4 bytes a cycle), ms, this estimate in brackets:
-//
-//   3x3 layer, weights not in a cache    direct       m = 2        m = 4        m = 6
-//     64 ->  64, 56x56                2.09 (2.12)  1.09 (1.05)  0.63 (0.62)  0.60 (0.61)
-//    128 -> 128, 28x28                2.07 (2.13)  1.01 (1.02)  0.62 (0.62)  0.65 (0.68)
-//    256 -> 256, 14x14                2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
-//    512 -> 512,  7x7                 2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
-//    512 -> 512, 28x28                36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
-static double estimate(const struct bnr_nchwc_conv_f32 *c, size_t m, double tiles,
-                       size_t out_blocks) {
-    static const struct {
-        double input, output; // of transforming a block of channels of a tile
-    } costs[] = {{0, 0}, {70, 50}, {230, 170}, {600, 450}};
-    const size_t points = m ? (m + 2) * (m + 2) : 9;
-    const double weights = (double)(points * c->s.cin * out_blocks);
-    const double multiply = tiles * weights * 1.05, load = weights * 64 / 6.4;
-    const double slow = multiply > load ? multiply : load, fast = multiply + load - slow;
-    const double transform = tiles * ((double)c->in_blocks * costs[m / 2].input +
-                                      (double)out_blocks * costs[m / 2].output);
-    return slow + 0.2 * fast + transform;
-}
-
-// All of the convolution, with m = 0 for the direct sum.
-static double estimate_all(const struct bnr_nchwc_conv_f32 *c, size_t m) {
-    const struct bnr_conv_shape *s = &c->s;
-    const size_t side = m ? m : 1;
-    const double tiles =
-        (double)(s->batch * s->out[0] * ceil_div(s->out[1], side) * ceil_div(s->out[2], side));
-    return estimate(c, m, tiles, c->out_blocks);
-}
-
-enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c) {
-    enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
-    if (!applies(c))
-        return best;
-    double least = estimate_all(c, 0);
-    for (int m = 2; m <= 6; m += 2) {
-        // The least accurate one has to be clearly faster.
-        const double e = estimate_all(c, (size_t)m) * (m == 6 ? 1.1 : 1);
-        if (e >= least || (m == 6 && c->s.cin > BNR_WINOGRAD6_CHANNELS))
-            continue;
-        least = e;
-        best = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + m / 2 - 1);
-    }
-    return best;
 }
 
 // As many tiles as keep U near L2, so that the weights go by as rarely as possible; pieces of whole
@@ -110,7 +53,7 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
 static size_t choose_chunk(const struct bnr_nchwc_conv_f32 *c, size_t tiles) {
     enum { U_FLOATS = 32 * 1024 };
     const size_t pixels = c->kernels->pixels;
-    size_t most = U_FLOATS / (c->points * c->in_blocks * c->lanes) / pixels * pixels;
+    size_t most = U_FLOATS / (c->form.points * c->in_blocks * c->lanes) / pixels * pixels;
     most = max_size(most, 2 * pixels);
     return ceil_div(tiles, ceil_div(tiles, most));
 }
@@ -132,8 +75,9 @@ static void share(struct bnr_nchwc_conv_f32 *c) {
             const size_t blocks = pairs * BNR_NCHWC_NB, chunk = ceil_div(tiles, chunks);
             const size_t tasks =
                 ceil_div(tiles, chunk) * ceil_div(c->out_blocks, blocks) * c->s.groups;
-            const double e = (double)ceil_div(tasks, slots) *
-                             estimate(c, c->tile, (double)chunk, min_size(blocks, c->out_blocks));
+            const double e =
+                (double)ceil_div(tasks, slots) *
+                bnr__winograd_cost(c, &c->form, (double)chunk, min_size(blocks, c->out_blocks));
             if (least >= 0 && e >= least)
                 continue;
             least = e;
@@ -145,27 +89,24 @@ static void share(struct bnr_nchwc_conv_f32 *c) {
 
 bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t m = 2 * (size_t)(c->algorithm - BNR_NCHWC_WINOGRAD2 + 1);
-    if (!applies(c))
+    if (!bnr__winograd_form(c, c->algorithm, &c->form))
         return false;
-    c->winograd = &select_kernels(o->cpu)->m[m / 2 - 1];
-    c->tile = m;
-    c->points = (m + 2) * (m + 2);
+    c->winograd = &select_kernels(o->cpu)->kind[c->form.kind];
     c->planes = s->batch * s->out[0];
-    c->tile_rows = ceil_div(s->out[1], m);
-    c->tile_cols = ceil_div(s->out[2], m);
+    c->tile_rows = ceil_div(s->out[1], c->form.tile_h);
+    c->tile_cols = ceil_div(s->out[2], c->form.tile_w);
     c->copies = o->prologue;
     c->band_blocks = ceil_div(c->out_blocks, BNR_NCHWC_NB) * BNR_NCHWC_NB;
     c->slots = bnr__slots_count(o->threads);
     c->chunk = choose_chunk(c, count_tiles(c));
     if (c->slots > 1)
         share(c);
-    size_t u, v, packed = c->packed_bytes / 9;
-    return bnr__size_mul(packed, c->points, &c->packed_bytes) &&
+    size_t u, v, packed = c->packed_bytes / c->taps;
+    return bnr__size_mul(packed, c->form.points, &c->packed_bytes) &&
            bnr__size_mul(c->in_blocks, c->chunk, &u) && point_floats(c->lanes, u, &c->u_point) &&
            point_floats(c->lanes, BNR_NCHWC_NB * c->chunk, &c->m_point) &&
-           bnr__size_mul(c->u_point, c->points, &u) && bnr__size_mul(c->m_point, c->points, &v) &&
-           bnr__size_add(v, PATCH_FLOATS, &v) &&
+           bnr__size_mul(c->u_point, c->form.points, &u) &&
+           bnr__size_mul(c->m_point, c->form.points, &v) && bnr__size_add(v, PATCH_FLOATS, &v) &&
            bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
 }
 
@@ -173,12 +114,12 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
 void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
                               size_t block, size_t nb) {
     const struct bnr_conv_shape *s = &c->s;
-    struct bnr_winograd_weights t = {.src_lane = s->cin * 9};
+    struct bnr_winograd_weights t = {.src_lane = s->cin * c->taps};
     t.dst_point = s->cin * nb * c->lanes;
     for (size_t i = 0; i < nb; i++) {
         t.lanes = (int)min_size(c->lanes, s->cout - (block + i) * c->lanes);
         for (size_t ci = 0; ci < s->cin; ci++) {
-            t.src = weights + (i * c->lanes * s->cin + ci) * 9;
+            t.src = weights + (i * c->lanes * s->cin + ci) * c->taps;
             t.dst = dst + (ci * nb + i) * c->lanes;
             c->winograd->weights(&t);
         }
@@ -210,8 +151,8 @@ static struct place find_tile(const struct bnr_nchwc_conv_f32 *c, size_t tile) {
     return (struct place){
         .image = plane / c->s.out[0],
         .z = plane % c->s.out[0],
-        .y = tile / c->tile_cols % c->tile_rows * c->tile,
-        .x = tile % c->tile_cols * c->tile,
+        .y = tile / c->tile_cols % c->tile_rows * c->form.tile_h,
+        .x = tile % c->tile_cols * c->form.tile_w,
     };
 }
 
@@ -220,10 +161,10 @@ static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const f
                        size_t first, const struct place *p) {
     const struct bnr_conv_shape *s = &c->s;
     const struct bnr_nchwc_prologue *pro = &c->prologue;
-    const size_t n = c->tile + 2, lanes = c->lanes;
+    const size_t height = c->form.patch_h, width = c->form.patch_w, lanes = c->lanes;
     const size_t skip = p->x < s->pad[2] ? s->pad[2] - p->x : 0; // columns left of the image
     const size_t x = p->x + skip - s->pad[2];
-    const size_t cols = x < s->in[2] && skip < n ? min_size(n - skip, s->in[2] - x) : 0;
+    const size_t cols = x < s->in[2] && skip < width ? min_size(width - skip, s->in[2] - x) : 0;
     struct bnr_nchwc_copy copy = {
         .n = cols,
         .step = 1,
@@ -234,12 +175,12 @@ static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const f
         .lo = pro->lo,
         .hi = pro->hi,
     };
-    memset(patch, 0, n * n * lanes * sizeof *patch);
-    for (size_t i = 0; i < n && cols; i++) {
+    memset(patch, 0, height * width * lanes * sizeof *patch);
+    for (size_t i = 0; i < height && cols; i++) {
         const size_t y = p->y + i - s->pad[1]; // wraps below 0
         if (y >= s->in[1])
             continue;
-        copy.dst = patch + (i * n + skip) * lanes;
+        copy.dst = patch + (i * width + skip) * lanes;
         copy.src = plane + (y * s->in[2] + x) * lanes;
         c->kernels->copy(&copy);
     }
@@ -248,12 +189,12 @@ static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const f
 // How many tiles from p on, in its row of tiles, lie inside of the image with all their patches.
 static size_t count_inside(const struct bnr_nchwc_conv_f32 *c, const struct place *p) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t n = c->tile + 2;
-    if (c->copies || p->y < s->pad[1] || p->x < s->pad[2] || p->y - s->pad[1] + n > s->in[1] ||
-        p->x - s->pad[2] + n > s->in[2])
+    const size_t height = c->form.patch_h, width = c->form.patch_w;
+    if (c->copies || p->y < s->pad[1] || p->x < s->pad[2] || p->y - s->pad[1] + height > s->in[1] ||
+        p->x - s->pad[2] + width > s->in[2])
         return 0;
-    const size_t more = (s->in[2] - n - (p->x - s->pad[2])) / c->tile;
-    return min_size(more + 1, c->tile_cols - p->x / c->tile);
+    const size_t more = (s->in[2] - width - (p->x - s->pad[2])) / c->form.tile_w;
+    return min_size(more + 1, c->tile_cols - p->x / c->form.tile_w);
 }
 
 // Input block `block` of tiles first .. last - 1 of the chunk.
@@ -261,22 +202,22 @@ static void transform_input(const struct job *j, const struct task *k, size_t fi
                             size_t block) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     const struct bnr_conv_shape *s = &c->s;
-    const size_t lanes = c->lanes, plane = s->in[1] * s->in[2] * lanes, n = c->tile + 2;
-    struct bnr_winograd_input t = {.dst_point = c->u_point};
+    const size_t lanes = c->lanes, plane = s->in[1] * s->in[2] * lanes;
+    struct bnr_winograd_input t = {.dst_point = c->u_point, .src_next = c->form.tile_w * lanes};
     t.dst = k->u + (first * c->in_blocks + block * (last - first)) * lanes;
     for (; first < last; first += t.tiles, t.dst += t.tiles * lanes) {
         const struct place p = find_tile(c, k->tile + first);
         const float *src = j->r->src + p.image * c->src_image +
                            ((k->group * c->in_blocks + block) * s->in[0] + p.z) * plane;
         t.tiles = min_size(count_inside(c, &p), last - first);
-        t.src_row = s->in[2] * lanes;
+        t.src_row = c->form.patch_h == 1 ? lanes : s->in[2] * lanes;
         if (t.tiles > 0) {
             t.src = src + ((p.y - s->pad[1]) * s->in[2] + p.x - s->pad[2]) * lanes;
         } else {
             fill_patch(c, k->patch, src, k->group * s->cin + block * lanes, &p);
             t.tiles = 1;
             t.src = k->patch;
-            t.src_row = n * lanes;
+            t.src_row = c->form.patch_h == 1 ? lanes : c->form.patch_w * lanes;
         }
         c->winograd->input(&t);
     }
@@ -307,13 +248,13 @@ static void multiply(const struct job *j, const struct task *k, size_t block, si
         .last_channels = c->s.cin - (c->in_blocks - 1) * c->lanes,
         .dst_block = k->tiles * c->lanes,
     };
-    const size_t all = c->s.cin * c->lanes * c->points; // floats of an output block's weights
+    const size_t all = c->s.cin * c->lanes * c->form.points; // floats of an output block's weights
     t.weights = c->weights + (k->group * c->out_blocks + block) * all;
     const size_t step = c->s.cin * nb * c->lanes; // of a point's
     // Fetching ahead pays where the product takes longer than memory, which fetches anyway.
     if (k->tiles > 24)
         t.ahead_step = ceil_div(nb * c->lanes, ceil_div(k->tiles, c->kernels->pixels));
-    for (size_t point = 0; point < c->points; point++, t.weights += step) {
+    for (size_t point = 0; point < c->form.points; point++, t.weights += step) {
         t.ahead = t.weights + step;
         for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {
             last = piece_start(c, k, ++i);
@@ -334,14 +275,14 @@ static void transform_output(const struct job *j, const struct task *k, size_t t
     const size_t channel = block * c->lanes;
     struct bnr_nchwc_span span = {.image = p.image, .block = k->group * c->out_blocks + block};
     span.pixel = (p.z * s->out[1] + p.y) * s->out[2] + p.x;
-    span.pixels = min_size(c->tile, s->out[2] - p.x);
+    span.pixels = min_size(c->form.tile_w, s->out[2] - p.x);
     const size_t at = span.block * j->finish->plane + span.pixel * c->lanes;
     struct bnr_winograd_output t = {
         .src = m,
         .dst = j->r->dst + p.image * c->dst_image + at,
         .src_point = c->m_point,
-        .dst_row = s->out[2] * c->lanes,
-        .rows = (int)min_size(c->tile, s->out[1] - p.y),
+        .dst_row = c->form.tile_h == 1 ? c->lanes : s->out[2] * c->lanes,
+        .rows = (int)min_size(c->form.tile_h, s->out[1] - p.y),
         .cols = (int)span.pixels,
         .bias = j->r->bias ? j->r->bias + k->group * s->cout + channel : NULL,
         .bias_lanes = (int)min_size(c->lanes, s->cout - channel),
@@ -362,8 +303,8 @@ static void transform_output(const struct job *j, const struct task *k, size_t t
 static void run_task(const struct job *j, size_t index, float *scratch) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     struct task k = {.u = scratch};
-    k.m = k.u + c->points * c->u_point;
-    k.patch = k.m + c->points * c->m_point;
+    k.m = k.u + c->form.points * c->u_point;
+    k.patch = k.m + c->form.points * c->m_point;
     k.block = index % j->block_parts * c->band_blocks;
     k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
     index /= j->block_parts;

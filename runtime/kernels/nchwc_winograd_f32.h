@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // 3x3 convolution with stride 1 in blocked layout by Winograd's F(m x m, 3x3), m = 2, 4 or 6: input
 // patches of (m + 2)^2 pixels and the kernels are taken to (m + 2)^2 points, at each of which the
-// convolution is a matrix product over channels, and the products back to m x m pixels.
+// convolution is a matrix product over channels, and the products back to m x m pixels. Likewise
+// 1xk and kx1 with k = 3, 5, 7 and tiles of m = 2 or 4 pixels: F(m, k).
 //
-// Points: 0, infinity and +-1 (m = 2); +-5/8, +-3/2 (m = 4); +-1/2, +-1, +-2 (m = 6). For m = 4
-// these have a third of the error of the usual +-1, +-2. Weights are transformed in double and
-// rounded once.
+// Points of a line of n pixels: 0, infinity and +-1 (n = 4); +-5/8, +-3/2 (n = 6); +-1/2, +-1, +-2
+// (n = 8); +-7/16, +-7/8, +-5/4, +-9/4 (n = 10). For n = 6 these have a third of the error of the
+// usual +-1, +-2. Weights are transformed in double and rounded once.
 //
 // Accuracy, as tests/kernels/test_nchwc_conv_f32.c measures it: the largest error is about 0.6 (m =
 // 2), 2 (m = 4) and 12 times (m = 6) that of the plain sum; by the output's largest magnitude, on
@@ -21,14 +22,16 @@
 struct bnr_winograd_input {
     const float *src; // first pixel of the first patch
     float *dst;       // its first point; the next patch's is the next vector
-    size_t tiles, src_row, dst_point;
+    size_t tiles, src_next, dst_point;
+    size_t src_row; // 1xk, kx1: from pixel to pixel
 };
 
 // Points of a block of channels to rows x cols (at most m x m) pixels.
 struct bnr_winograd_output {
     const float *src;
     float *dst;
-    size_t src_point, dst_row;
+    size_t src_point;
+    size_t dst_row; // 1xk, kx1: from pixel to pixel
     int rows, cols;
     // Applied in this order where not NULL or false.
     const float *bias;
@@ -42,8 +45,8 @@ struct bnr_winograd_output {
 struct bnr_winograd_weights {
     const float *src; // of the first output channel
     float *dst;
-    size_t src_lane, dst_point;
-    int lanes; // that exist; the others become 0
+    size_t src_lane, dst_point; // src_lane: to the next output channel's
+    int lanes;                  // that exist; the others become 0
 };
 
 struct bnr_winograd_transforms {
@@ -52,9 +55,12 @@ struct bnr_winograd_transforms {
     void (*weights)(const struct bnr_winograd_weights *t);
 };
 
+enum { BNR_WINOGRAD_LINES = 3, BNR_WINOGRAD_KINDS = 9 };
+
 struct bnr_nchwc_winograd_f32_kernels {
     const char *isa;
-    struct bnr_winograd_transforms m[3]; // m = 2, 4, 6
+    // F(m x m, 3x3) with m = 2, 4, 6, then F(m, k): m = 2 with k = 3, 5, 7, and m = 4
+    struct bnr_winograd_transforms kind[BNR_WINOGRAD_KINDS];
 };
 
 #define BNR_KERNEL(isa, needs)                                                                     \
@@ -64,6 +70,13 @@ struct bnr_nchwc_winograd_f32_kernels {
 
 // With more input channels m = 6 may exceed an error of 10^-5 and is not chosen.
 enum { BNR_WINOGRAD6_CHANNELS = 64 };
+
+// False where the shape is none for the algorithm.
+bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algorithm algorithm,
+                        struct bnr_winograd_form *f);
+// What so many tiles take for so many output blocks.
+double bnr__winograd_cost(const struct bnr_nchwc_conv_f32 *c, const struct bnr_winograd_form *f,
+                          double tiles, size_t out_blocks);
 
 // The algorithm that is expected to be the fastest among those that are accurate enough.
 enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c);

@@ -274,8 +274,11 @@ static void check_direct(const struct conv_case *c, const struct buffers *b) {
 // Winograd's error in one pixel depends on all of its patch: the bound is one for the whole output,
 // a multiple of the largest sum of its terms' sizes.
 static void check_winograd(const struct conv_case *c, const struct buffers *b) {
-    static const double bound[] = {
-        [BNR_NCHWC_WINOGRAD2] = 4e-7, [BNR_NCHWC_WINOGRAD4] = 1.5e-6, [BNR_NCHWC_WINOGRAD6] = 4e-6};
+    static const double bound[] = {[BNR_NCHWC_WINOGRAD2] = 4e-7,
+                                   [BNR_NCHWC_WINOGRAD4] = 1.5e-6,
+                                   [BNR_NCHWC_WINOGRAD6] = 4e-6,
+                                   [BNR_NCHWC_LINE2] = 1e-6,
+                                   [BNR_NCHWC_LINE4] = 3e-6};
     double largest = 0;
     double *want = calloc(b->ny, sizeof *want);
     char what[500];
@@ -395,8 +398,10 @@ static void random_shapes(void **state) {
     bnr__pool_free(pool);
 }
 
-// 3x3 with stride 1: the only free choices are sizes, padding and channels.
-static bool random_winograd(struct rng *r, struct bnr_conv_shape *s) {
+// 3x3, or 1xk and kx1, with stride 1: the only other choices are sizes, padding and channels.
+static bool random_winograd(struct rng *r, struct bnr_conv_shape *s, bool line) {
+    const size_t k = line ? 1 + 2 * rng_size(r, 1, 3) : 3;
+    const int along = line ? (int)rng_size(r, 1, 2) : 0;
     *s = (struct bnr_conv_shape){.batch = rng_size(r, 1, 3)};
     random_channels(r, s);
     for (int i = 0; i < BNR_CONV_AXES; i++) {
@@ -404,13 +409,13 @@ static bool random_winograd(struct rng *r, struct bnr_conv_shape *s) {
         s->in[i] = s->out[i] = i == 0 && rng_next(r) % 8 == 0 ? 2 : 1;
         if (i == 0)
             continue;
-        s->kernel[i] = 3;
+        s->kernel[i] = !line || i == along ? k : 1;
         s->in[i] = rng_size(r, 1, rng_next(r) % 4 ? 15 : 40);
         s->pad[i] = rng_size(r, 0, 3);
         const size_t padded = s->in[i] + s->pad[i] + rng_size(r, 0, 3);
-        if (padded < 3)
+        if (padded < s->kernel[i])
             return false;
-        s->out[i] = padded - 2;
+        s->out[i] = padded - s->kernel[i] + 1;
     }
     return s->batch * s->groups * s->cout * s->cin * 9 * volume(s->out) < 3000000;
 }
@@ -425,8 +430,8 @@ static void random_winograds(void **state) {
         for (c.seed = 0; c.seed < 300; c.seed++) {
             struct rng r = {c.seed * 1000};
             struct bnr_nchwc_conv_f32 conv;
-            c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 3));
-            if (!random_winograd(&r, &c.s) || !init(&conv, &c, 1))
+            c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 5));
+            if (!random_winograd(&r, &c.s, c.algorithm >= BNR_NCHWC_LINE2) || !init(&conv, &c, 1))
                 continue;
             c.prologue = rng_next(&r) % 3 == 0;
             c.clamp_in = rng_next(&r) % 2 == 0;
@@ -467,6 +472,18 @@ static void measure(const struct conv_case *base, enum bnr_nchwc_algorithm algor
     free_buffers(&b);
 }
 
+static void check_accuracy(struct conv_case *c, int first, int last) {
+    double direct, error;
+    measure(c, BNR_NCHWC_DIRECT, &direct);
+    for (int a = first; a <= last; a++) {
+        measure(c, (enum bnr_nchwc_algorithm)a, &error);
+        print_message("%s cin %zu %zux%zu algorithm %d: %.2e, direct %.2e\n", c->level, c->s.cin,
+                      c->s.kernel[1], c->s.kernel[2], a, error, direct);
+        if (a != BNR_NCHWC_WINOGRAD6 || c->s.cin <= BNR_WINOGRAD6_CHANNELS)
+            assert_true(error <= 1e-5 || error <= 2 * direct);
+    }
+}
+
 // What init may choose by itself stays within 1e-5 of the output's magnitude or twice the direct
 // sum's error.
 static void winograd_is_accurate_enough(void **state) {
@@ -485,14 +502,13 @@ static void winograd_is_accurate_enough(void **state) {
                                           .stride = {1, 1, 1},
                                           .dilation = {1, 1, 1},
                                           .pad = {0, 1, 1}};
-            double direct, error;
-            measure(&c, BNR_NCHWC_DIRECT, &direct);
-            for (int a = BNR_NCHWC_WINOGRAD2; a <= BNR_NCHWC_WINOGRAD6; a++) {
-                measure(&c, (enum bnr_nchwc_algorithm)a, &error);
-                print_message("%s cin %zu F(%d): %.2e, direct %.2e\n", c.level, cin,
-                              2 * (a - BNR_NCHWC_WINOGRAD2 + 1), error, direct);
-                if (a < BNR_NCHWC_WINOGRAD6 || cin <= BNR_WINOGRAD6_CHANNELS)
-                    assert_true(error <= 1e-5 || error <= 2 * direct);
+            check_accuracy(&c, BNR_NCHWC_WINOGRAD2, BNR_NCHWC_WINOGRAD6);
+            for (size_t k = 3; k <= 7; k += 2) {
+                c.s.kernel[1] = 1;
+                c.s.kernel[2] = k;
+                c.s.pad[1] = 0;
+                c.s.pad[2] = k / 2;
+                check_accuracy(&c, BNR_NCHWC_LINE2, BNR_NCHWC_LINE4);
             }
         }
     }

@@ -93,22 +93,57 @@ BNR_INLINE void output_line_6(const vf *p, vf *y) {
 
 static const double points_6[] = {0, 0.5, -0.5, 1, -1, 2, -2};
 
+// n = 10: 0, +-E, +-F, +-G, +-H. With the elementary symmetric functions of squares.
+#define E 0.4375f
+#define F 0.875f
+#define G 1.25f
+#define H 2.25f
+#define SUM3(x, y, z) ((x) * (x) + (y) * (y) + (z) * (z))
+#define PAIRS3(x, y, z) ((x) * (x) * (y) * (y) + (x) * (x) * (z) * (z) + (y) * (y) * (z) * (z))
+#define PRODUCT3(x, y, z) ((x) * (x) * (y) * (y) * (z) * (z))
+
+// Rows of +-p, the other points being +-x, +-y, +-z: (x^2 - X)(x^2 - Y)(x^2 - Z).
+BNR_INLINE void rows_of_pair(const vf *d, float p, float x, float y, float z, vf *r) {
+    const vf s1 = v_set1(SUM3(x, y, z)), s2 = v_set1(PAIRS3(x, y, z));
+    const vf s3 = v_set1(PRODUCT3(x, y, z)), point = v_set1(p);
+    const vf even = v_fma(s2, d[4], v_fnma(s3, d[2], v_fnma(s1, d[6], d[8])));
+    const vf odd = v_fma(s2, d[3], v_fnma(s3, d[1], v_fnma(s1, d[5], d[7])));
+    r[0] = v_fma(point, odd, even);
+    r[1] = v_fnma(point, odd, even);
+}
+
+BNR_INLINE void input_line_8(const vf *d, vf *r) {
+    const vf s1 = v_set1(SUM3(E, F, G) + H * H);
+    const vf s2 = v_set1(PAIRS3(E, F, G) + H * H * SUM3(E, F, G));
+    const vf s3 = v_set1(PRODUCT3(E, F, G) + H * H * PAIRS3(E, F, G));
+    const vf s4 = v_set1(H * H * PRODUCT3(E, F, G));
+    r[0] = v_fma(s4, d[0], v_fnma(s3, d[2], v_fma(s2, d[4], v_fnma(s1, d[6], d[8]))));
+    r[9] = v_fma(s4, d[1], v_fnma(s3, d[3], v_fma(s2, d[5], v_fnma(s1, d[7], d[9]))));
+    rows_of_pair(d, E, F, G, H, r + 1);
+    rows_of_pair(d, F, E, G, H, r + 3);
+    rows_of_pair(d, G, E, F, H, r + 5);
+    rows_of_pair(d, H, E, F, G, r + 7);
+}
+
+static const double points_8[] = {0, E, -E, F, -F, G, -G, H, -H};
+
 // ---- in two dimensions
 // ------------------------------------------------------------------------------
 
-BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, int row, const int m) {
+// m pixels, `step` from one to the next, of which the first `cols` exist.
+BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, size_t at, size_t step,
+                            int cols, const int m) {
     if (t->bias) {
         const vf bias = v_load_n(t->bias, t->bias_lanes);
         BNR_UNROLL
         for (int j = 0; j < m; j++)
             y[j] = v_add(y[j], bias);
     }
-    const size_t at = (size_t)row * t->dst_row;
     if (t->residual) {
         BNR_UNROLL
         for (int j = 0; j < m; j++) {
-            if (j < t->cols)
-                y[j] = v_add(y[j], v_load(t->residual + at + j * VW));
+            if (j < cols)
+                y[j] = v_add(y[j], v_load(t->residual + at + (size_t)j * step));
         }
     }
     if (t->clamp) {
@@ -119,8 +154,8 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, int row,
     }
     BNR_UNROLL
     for (int j = 0; j < m; j++) {
-        if (j < t->cols)
-            v_store(t->dst + at + j * VW, y[j]);
+        if (j < cols)
+            v_store(t->dst + at + (size_t)j * step, y[j]);
     }
 }
 
@@ -129,7 +164,7 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, int row,
         enum { N = m + 2 };                                                                        \
         const float *src = t->src;                                                                 \
         float *dst = t->dst;                                                                       \
-        for (size_t n = t->tiles; n > 0; n--, src += m * VW, dst += VW) {                          \
+        for (size_t n = t->tiles; n > 0; n--, src += t->src_next, dst += VW) {                     \
             vf half[N][N];                                                                         \
             unroll for (int j = 0; j < N; j++) {                                                   \
                 vf d[N], r[N];                                                                     \
@@ -166,35 +201,32 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, int row,
         for (int i = 0; i < t->rows; i++) {                                                        \
             vf y[m];                                                                               \
             output_line_##m(half[i], y);                                                           \
-            finish_line(t, y, i, m);                                                               \
+            finish_line(t, y, (size_t)i * t->dst_row, VW, t->cols, m);                             \
         }                                                                                          \
     }                                                                                              \
     static void weights_##m(const struct bnr_winograd_weights *t) {                                \
         weights(t, points_##m, m + 2);                                                             \
     }
 
-// Lanes first .. of a row of the kernel's transform: (1, p, p^2) / N'(p), or (0, 0, 1).
-static void weights_row(const double *points, int n, int i, double row[3]) {
-    double d = 1;
-    row[0] = row[1] = 0;
-    row[2] = 1;
-    if (i == n - 1)
-        return;
-    for (int j = 0; j < n - 1; j++)
+// A row of the kernel's transform: (1, p, p^2, ...) / N'(p), or (0, 0, ..., 1).
+static void weights_row(const double *points, int n, int i, double *row, int taps) {
+    double d = 1, power = 1;
+    for (int j = 0; j < n - 1 && i < n - 1; j++)
         d *= j == i ? 1 : points[i] - points[j];
-    row[0] = 1 / d;
-    row[1] = points[i] / d;
-    row[2] = points[i] * points[i] / d;
+    for (int k = 0; k < taps; k++) {
+        row[k] = i < n - 1 ? power / d : k == taps - 1;
+        power *= i < n - 1 ? points[i] : 0;
+    }
 }
 
 static void weights(const struct bnr_winograd_weights *t, const double *points, int n) {
-    double g[9][VW] = {{0}}, half[3][VW], rows[8][3];
+    double g[9][VW] = {{0}}, half[3][VW], rows[8][7];
     for (int l = 0; l < t->lanes; l++) {
         for (int k = 0; k < 9; k++)
             g[k][l] = (double)t->src[(size_t)l * t->src_lane + (size_t)k];
     }
     for (int i = 0; i < n; i++)
-        weights_row(points, n, i, rows[i]);
+        weights_row(points, n, i, rows[i], 3);
     for (int i = 0; i < n; i++) {
         for (int k = 0; k < 3; k++) {
             for (int l = 0; l < VW; l++)
@@ -210,6 +242,83 @@ static void weights(const struct bnr_winograd_weights *t, const double *points, 
     }
 }
 
+// ---- in one
+// ------------------------------------------------------------------------------
+
+#define INPUT_OF_LINE(n, line)                                                                     \
+    static void line_input_##n(const struct bnr_winograd_input *t) {                               \
+        const float *src = t->src;                                                                 \
+        float *dst = t->dst;                                                                       \
+        for (size_t i = t->tiles; i > 0; i--, src += t->src_next, dst += VW) {                     \
+            vf d[n], r[n];                                                                         \
+            BNR_UNROLL                                                                             \
+            for (int j = 0; j < n; j++)                                                            \
+                d[j] = v_load(src + (size_t)j * t->src_row);                                       \
+            input_line_##line(d, r);                                                               \
+            BNR_UNROLL                                                                             \
+            for (int j = 0; j < n; j++)                                                            \
+                v_store(dst + (size_t)j * t->dst_point, r[j]);                                     \
+        }                                                                                          \
+    }
+
+INPUT_OF_LINE(4, 2)
+INPUT_OF_LINE(6, 4)
+INPUT_OF_LINE(8, 6)
+INPUT_OF_LINE(10, 8)
+
+// m pixels from n points; the columns of the output's transform are (1, p, p^2, ...).
+BNR_INLINE void output_of_line(const struct bnr_winograd_output *t, const double *points,
+                               const int n, const int m) {
+    vf y[4];
+    const vf zero = v_load(t->src), infinity = v_load(t->src + (size_t)(n - 1) * t->src_point);
+    y[0] = zero;
+    y[1] = m == 2 ? infinity : v_set1(0);
+    y[2] = v_set1(0);
+    y[3] = infinity;
+    BNR_UNROLL
+    for (int i = 1; i < n - 1; i += 2) {
+        const float p = (float)points[i];
+        const vf plus = v_load(t->src + (size_t)i * t->src_point);
+        const vf minus = v_load(t->src + (size_t)(i + 1) * t->src_point);
+        const vf sum = v_add(plus, minus), difference = v_sub(plus, minus);
+        y[0] = v_add(y[0], sum);
+        y[1] = v_fma(v_set1(p), difference, y[1]);
+        y[2] = v_fma(v_set1(p * p), sum, y[2]);
+        y[3] = v_fma(v_set1(p * p * p), difference, y[3]);
+    }
+    finish_line(t, y, 0, t->dst_row, t->rows * t->cols, m);
+}
+
+BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const double *points,
+                                const int n, const int taps) {
+    for (int i = 0; i < n; i++) {
+        double row[7];
+        float *dst = t->dst + (size_t)i * t->dst_point;
+        weights_row(points, n, i, row, taps);
+        for (int l = 0; l < VW; l++) {
+            double sum = 0;
+            for (int k = 0; k < taps && l < t->lanes; k++)
+                sum += row[k] * (double)t->src[(size_t)l * t->src_lane + (size_t)k];
+            dst[l] = (float)sum;
+        }
+    }
+}
+
+#define LINE(m, taps, n, points)                                                                   \
+    static void line_output_##m##_##taps(const struct bnr_winograd_output *t) {                    \
+        output_of_line(t, points, n, m);                                                           \
+    }                                                                                              \
+    static void line_weights_##m##_##taps(const struct bnr_winograd_weights *t) {                  \
+        weights_of_line(t, points, n, taps);                                                       \
+    }
+
+LINE(2, 3, 4, points_2)
+LINE(2, 5, 6, points_4)
+LINE(2, 7, 8, points_6)
+LINE(4, 3, 6, points_4)
+LINE(4, 5, 8, points_6)
+LINE(4, 7, 10, points_8)
+
 #define NOTHING
 WINOGRAD(2, BNR_UNROLL)
 WINOGRAD(4, BNR_UNROLL)
@@ -217,5 +326,11 @@ WINOGRAD(6, NOTHING)
 
 #define TRANSFORMS(m)                                                                              \
     { input_##m, output_##m, weights_##m }
+#define TRANSFORMS_OF_LINE(m, taps, n)                                                             \
+    { line_input_##n, line_output_##m##_##taps, line_weights_##m##_##taps }
+
 const struct bnr_nchwc_winograd_f32_kernels ISA(bnr__nchwc_winograd_f32) = {
-    .isa = ISA_NAME, .m = {TRANSFORMS(2), TRANSFORMS(4), TRANSFORMS(6)}};
+    .isa = ISA_NAME,
+    .kind = {TRANSFORMS(2), TRANSFORMS(4), TRANSFORMS(6), TRANSFORMS_OF_LINE(2, 3, 4),
+             TRANSFORMS_OF_LINE(2, 5, 6), TRANSFORMS_OF_LINE(2, 7, 8), TRANSFORMS_OF_LINE(4, 3, 6),
+             TRANSFORMS_OF_LINE(4, 5, 8), TRANSFORMS_OF_LINE(4, 7, 10)}};

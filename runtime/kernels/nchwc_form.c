@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Winograd's tiles for a shape, what they cost, and the choice of an algorithm.
+#include "runtime/kernels/nchwc_winograd_f32.h"
+
+static size_t ceil_div(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+static bool is_3x3(const struct bnr_conv_shape *s) {
+    return s->kernel[1] == 3 && s->kernel[2] == 3;
+}
+
+// The length of a 1xk or kx1 kernel that has transforms, or 0.
+static size_t line_length(const struct bnr_conv_shape *s) {
+    const size_t k = s->kernel[1] == 1 ? s->kernel[2] : s->kernel[2] == 1 ? s->kernel[1] : 0;
+    return k == 3 || k == 5 || k == 7 ? k : 0;
+}
+
+static bool any_form(const struct bnr_nchwc_conv_f32 *c) {
+    const struct bnr_conv_shape *s = &c->s;
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        if (s->stride[i] != 1 || s->dilation[i] != 1)
+            return false;
+    }
+    return s->kernel[0] == 1 && s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain &&
+           !c->lanewise && !c->narrow;
+}
+
+static void square_form(struct bnr_winograd_form *f, size_t m) {
+    static const double input[] = {70, 230, 600}, output[] = {50, 170, 450};
+    f->kind = (int)m / 2 - 1;
+    f->tile_h = f->tile_w = m;
+    f->patch_h = f->patch_w = m + 2;
+    f->points = (m + 2) * (m + 2);
+    f->input = input[f->kind];
+    f->output = output[f->kind];
+}
+
+static void line_form(struct bnr_winograd_form *f, size_t m, size_t k, bool vertical) {
+    const size_t n = m + k - 1;
+    f->kind = BNR_WINOGRAD_LINES + (int)(m == 4) * 3 + (int)(k - 3) / 2;
+    f->tile_h = vertical ? m : 1;
+    f->tile_w = vertical ? 1 : m;
+    f->patch_h = vertical ? n : 1;
+    f->patch_w = vertical ? 1 : n;
+    f->points = n;
+    f->input = 10 + 6 * (double)n;
+    f->output = 20 + (double)(n * m);
+}
+
+bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algorithm algorithm,
+                        struct bnr_winograd_form *f) {
+    const size_t k = line_length(&c->s);
+    if (!any_form(c))
+        return false;
+    switch (algorithm) {
+    case BNR_NCHWC_WINOGRAD2:
+    case BNR_NCHWC_WINOGRAD4:
+    case BNR_NCHWC_WINOGRAD6:
+        square_form(f, 2 * (size_t)(algorithm - BNR_NCHWC_WINOGRAD2 + 1));
+        return is_3x3(&c->s);
+    case BNR_NCHWC_LINE2:
+    case BNR_NCHWC_LINE4:
+        line_form(f, algorithm == BNR_NCHWC_LINE2 ? 2 : 4, k, c->s.kernel[2] == 1);
+        return k != 0;
+    default:
+        return false;
+    }
+}
+
+// Vector instructions of one core, or what takes as long. Measured on a Zen 4 (one multiply-add of
+// 16 lanes a cycle, weights from memory at 6.4 bytes a cycle), ms, this estimate in brackets:
+//
+//   3x3 layer, weights not in a cache    direct       m = 2        m = 4        m = 6
+//     64 ->  64, 56x56                2.09 (2.12)  1.09 (1.05)  0.63 (0.62)  0.60 (0.61)
+//    128 -> 128, 28x28                2.07 (2.13)  1.01 (1.02)  0.62 (0.62)  0.65 (0.68)
+//    256 -> 256, 14x14                2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
+//    512 -> 512,  7x7                 2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
+//    512 -> 512, 28x28                36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
+double bnr__winograd_cost(const struct bnr_nchwc_conv_f32 *c, const struct bnr_winograd_form *f,
+                          double tiles, size_t out_blocks) {
+    const double weights = (double)(f->points * c->s.cin * out_blocks);
+    const double multiply = tiles * weights * 1.05, load = weights * 64 / 6.4;
+    const double slow = multiply > load ? multiply : load, fast = multiply + load - slow;
+    const double transform =
+        tiles * ((double)c->in_blocks * f->input + (double)out_blocks * f->output);
+    return slow + 0.2 * fast + transform;
+}
+
+static double cost_of_all(const struct bnr_nchwc_conv_f32 *c, const struct bnr_winograd_form *f) {
+    const struct bnr_conv_shape *s = &c->s;
+    const double tiles = (double)(s->batch * s->out[0] * ceil_div(s->out[1], f->tile_h) *
+                                  ceil_div(s->out[2], f->tile_w));
+    return bnr__winograd_cost(c, f, tiles, c->out_blocks);
+}
+
+enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c) {
+    // The direct sum: a point for each tap, tiles of a pixel.
+    struct bnr_winograd_form f = {.tile_h = 1, .tile_w = 1, .points = c->taps};
+    enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
+    double least = cost_of_all(c, &f);
+    for (int i = BNR_NCHWC_WINOGRAD2; i < BNR_NCHWC_ALGORITHMS; i++) {
+        const enum bnr_nchwc_algorithm algorithm = (enum bnr_nchwc_algorithm)i;
+        const bool inaccurate = algorithm == BNR_NCHWC_WINOGRAD6;
+        if (!bnr__winograd_form(c, algorithm, &f) ||
+            (inaccurate && c->s.cin > BNR_WINOGRAD6_CHANNELS))
+            continue;
+        // The least accurate one has to be clearly faster.
+        const double cost = cost_of_all(c, &f) * (inaccurate ? 1.1 : 1);
+        if (cost >= least)
+            continue;
+        least = cost;
+        best = algorithm;
+    }
+    return best;
+}
