@@ -24,7 +24,8 @@ mkdir -p "$log"
 
 packages="gcc g++ clang cmake ninja-build libprotobuf-c-dev protobuf-c-compiler libpthreadpool-dev
   libcmocka-dev libjansson-dev libzip-dev libonnx-dev libonnx-testdata libjpeg-dev libpng-dev
-  libtiff-dev libwebp-dev libopenjp2-7-dev libpcre2-dev python3 python3-numpy python3-onnx"
+  libtiff-dev libwebp-dev libopenjp2-7-dev libpcre2-dev
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static python3 python3-numpy python3-onnx"
 "$root/tools/install_packages.sh" $packages || exit 2
 
 say() { printf '\n== %s\n' "$*"; }
@@ -90,6 +91,9 @@ run_ctest gcc
 say "the same under the sanitizers"
 run_ctest sanitized
 run_ctest clang -L unit
+
+say "kernels for NEON, in an emulator"
+counted arm tests/arm/run.sh "$build/arm"
 
 say "random networks, folded and not, for a minute"
 check fuzz_fold env BNR_SECONDS=60 "$build/gcc/tests/fuzz_test_fuzz_fold"

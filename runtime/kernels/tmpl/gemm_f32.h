@@ -116,6 +116,8 @@ BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows, co
 
 #if MR == 14
 #define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif MR == 8
+#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #elif MR == 6
 #define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #elif MR == 4
