@@ -7,6 +7,7 @@
 #include "passes/pass.h"
 #include "runtime/difference.h"
 #include "runtime/interface.h"
+#include "runtime/ops/lib/affine_rules.h"
 
 struct rounding {
     double u, eta;
@@ -27,10 +28,13 @@ static struct rounding rounding_of(enum bnr_dtype d) {
     }
 }
 
-static const struct bnr_tensor *constant(const struct bnr_node *n, int i) {
-    const struct bnr_value *v = i < n->n_in ? n->in[i] : NULL;
-    const struct bnr_tensor *t = v && bnr__value_is_constant(v) ? v->tensor : NULL;
-    return t && t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype) ? t : NULL;
+// The numbers of input i, also where they are dequantized from constants; NULL, or a new reference.
+static struct bnr_tensor *numbers(const struct bnr_node *n, int i) {
+    struct bnr_tensor *t = bnr__affine_numbers(i < n->n_in ? n->in[i] : NULL);
+    if (!t || (t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype)))
+        return t;
+    bnr__tensor_unref(t);
+    return NULL;
 }
 
 // Where the weights of output channel o are: [outer, channels, inner] with the sum over outer and inner,
@@ -39,7 +43,13 @@ struct layout {
     size_t groups, outer, channels, inner; // outer: of one group
 };
 
-static bool layout_of(const struct bnr_node *n, const struct bnr_tensor *w, struct layout *l) {
+static bool columns_are_outputs(const struct bnr_node *n, int w_index) {
+    return (bnr__node_is(n, "", "Gemm") && !bnr__attr_int(n, "transB", 0)) ||
+           (bnr__node_is(n, "", "MatMul") && w_index == 1);
+}
+
+static bool layout_of(const struct bnr_node *n, const struct bnr_tensor *w, int w_index,
+                      struct layout *l) {
     *l = (struct layout){1, 1, 1, 1};
     if (w->rank < 2 || w->numel == 0)
         return false;
@@ -55,12 +65,12 @@ static bool layout_of(const struct bnr_node *n, const struct bnr_tensor *w, stru
         l->outer = first / l->groups;
         l->channels = (size_t)w->dims[1];
         l->inner = w->numel / first / l->channels;
-    } else if (bnr__node_is(n, "", "Gemm") && bnr__attr_int(n, "transB", 0)) {
-        l->channels = first;
-        l->inner = w->numel / first;
-    } else if (bnr__node_is(n, "", "Gemm") || (bnr__node_is(n, "", "MatMul") && w->rank == 2)) {
-        l->outer = first;
-        l->channels = w->numel / first;
+    } else if (columns_are_outputs(n, w_index)) { // [..., K, N], leading dims 1
+        l->channels = (size_t)w->dims[w->rank - 1];
+        l->outer = w->numel / l->channels;
+    } else if (bnr__node_is(n, "", "Gemm") || bnr__node_is(n, "", "MatMul")) { // [..., N, K]
+        l->channels = (size_t)w->dims[w->rank - 2];
+        l->inner = w->numel / l->channels;
     } else {
         return false;
     }
@@ -103,31 +113,53 @@ static double shift_of(const struct bnr_tensor *b, size_t channels, size_t o) {
 }
 
 // A constant that is added directly behind: where an operator has no place for a shift.
-static const struct bnr_tensor *added_behind(const struct bnr_node *n) {
+static struct bnr_tensor *added_behind(const struct bnr_node *n) {
     const struct bnr_value *y = n->out[0];
     const struct bnr_node *add = y && y->n_uses == 1 ? y->uses[0].node : NULL;
-    return add && bnr__node_is(add, "", "Add") ? constant(add, 1 - y->uses[0].index) : NULL;
+    return add && bnr__node_is(add, "", "Add") ? numbers(add, 1 - y->uses[0].index) : NULL;
 }
 
-double bnr__bound_node(const struct bnr_node *n, double x_max) {
-    const struct bnr_tensor *w = constant(n, 1), *b = constant(n, 2), *behind = added_behind(n);
+// What an operator computes with.
+struct constants {
+    struct bnr_tensor *w, *b, *behind;
+};
+
+static double bound_of(const struct bnr_node *n, const struct constants *c, int w_index, double x_max) {
     struct layout l;
-    if (!w || !layout_of(n, w, &l))
-        return NAN;
+    if (!c->w || !layout_of(n, c->w, w_index, &l))
+        return (double)NAN;
     const bool gemm = bnr__node_is(n, "", "Gemm");
     const double alpha = gemm ? fabs((double)bnr__attr_float(n, "alpha", 1)) : 1;
     const double beta = gemm ? fabs((double)bnr__attr_float(n, "beta", 1)) : 1;
-    const struct rounding r = rounding_of(w->dtype);
+    const struct rounding r = rounding_of(c->w->dtype);
     const double terms = (double)(l.outer * l.inner), times = (double)n->n_origins + 1;
     double worst = 0;
     for (size_t g = 0; g < l.groups; g++)
-        for (size_t c = 0; c < l.channels; c++) {
-            const size_t o = g * l.channels + c, all = l.groups * l.channels;
-            const double shift = beta * shift_of(b, all, o) + shift_of(behind, all, o);
-            const double product = alpha * (r.u * sum_of(w, &l, g, c) + r.eta * terms) * x_max;
+        for (size_t k = 0; k < l.channels; k++) {
+            const size_t o = g * l.channels + k, all = l.groups * l.channels;
+            const double shift = beta * shift_of(c->b, all, o) + shift_of(c->behind, all, o);
+            const double product = alpha * (r.u * sum_of(c->w, &l, g, k) + r.eta * terms) * x_max;
             worst = fmax(worst, product + r.u * shift + (beta + 1) * r.eta);
         }
     return times * worst * (1 + 0x1p-20);
+}
+
+// Which input the weights are.
+static int weights_index(const struct bnr_node *n) {
+    struct bnr_tensor *right = bnr__node_is(n, "", "MatMul") ? numbers(n, 1) : NULL;
+    const int index = bnr__node_is(n, "", "MatMul") && !right ? 0 : 1;
+    bnr__tensor_unref(right);
+    return index;
+}
+
+double bnr__bound_node(const struct bnr_node *n, double x_max) {
+    const int w_index = weights_index(n);
+    struct constants c = {numbers(n, w_index), numbers(n, 2), added_behind(n)};
+    const double bound = bound_of(n, &c, w_index, x_max);
+    bnr__tensor_unref(c.w);
+    bnr__tensor_unref(c.b);
+    bnr__tensor_unref(c.behind);
+    return bound;
 }
 
 struct search {
@@ -168,11 +200,12 @@ static enum bnr_status expose_inputs(struct measuring *m, struct bnr_error *err)
     if (!m->nodes || !m->outputs)
         return bnr__no_memory(err);
     for (struct bnr_node *n = g->first; n; n = n->next) {
-        if (n->n_origins == 0 || n->n_in == 0 || !n->in[0] || isnan(bnr__bound_node(n, 1)))
+        if (n->n_origins == 0 || n->n_in == 0 || isnan(bnr__bound_node(n, 1)))
             continue;
+        struct bnr_value *x = n->in[1 - weights_index(n)];
         m->nodes[m->n] = n;
         m->outputs[m->n++] = g->n_outputs;
-        BNR_TRY(bnr__graph_add_output(g, n->in[0], err));
+        BNR_TRY(bnr__graph_add_output(g, x, err));
     }
     return BNR_OK;
 }

@@ -19,6 +19,9 @@
 // each of them assumes that a constant rounded in between was not larger than what became of it, which is
 // exact for R = 1 and for scales; shifts of opposite sign may break it.
 //
+// Weights that are dequantized from integers keep these; their scale k' = fl(k |s|) is rounded once, and
+// with it each weight (q - z) k' by the same u: the bound is that of the weights themselves.
+//
 // The bound is about the fold alone: the sums of the evaluation round as well, folded or not.
 #ifndef BNR_BOUND_H
 #define BNR_BOUND_H

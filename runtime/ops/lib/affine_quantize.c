@@ -208,7 +208,10 @@ static bool dequantized(struct quantized *u, int64_t p, double s, double t, doub
     if (!isfinite(u->k[p]) || !(k > 0))
         return bnr__affine_no(u->site, "the scale of '%s' is or becomes no finite positive number",
                               u->site->node->label);
-    if (u->k[p] == 0) {
+    if (u->k[p] == 0 && s != 0 && u->scale->dtype == BNR_FLOAT16)
+        return bnr__affine_no(u->site, "scale %g is below what float16 holds for '%s'", k * fabs(s),
+                              u->site->node->label);
+    if (u->k[p] == 0) { // s is 0, or the channel is below everything else by 30 orders
         u->k[p] = k;
         if (!u->q || !whole_steps(u, t, k, &d) || !in_range(u, z + d))
             return bnr__affine_no(u->site, "its scale 0 of channel %lld leaves no scale for '%s'",
