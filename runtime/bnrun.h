@@ -246,7 +246,9 @@ enum bnr_flags {
                                    float inputs are converted, float outputs come as double */
     BNR_TRAINING = 32,          /* BatchNormalization by the batch's own statistics, never folded */
     BNR_ONLY_BN = 64,           /* bnr_model_fold_file: nothing but what BN folding needs is rewritten */
-    BNR_KEEP_STATISTICS = 128   /* bnr_model_fold_file: each BN's parameters as metadata of the file */
+    BNR_KEEP_STATISTICS = 128,  /* bnr_model_fold_file: each BN's parameters as metadata of the file */
+    BNR_SPIN = 256              /* threads wait for the next run by spinning for a while: it starts sooner, and
+                                   they cost time in between */
 };
 
 enum bnr_log_level { BNR_LOG_ERROR = 0, BNR_LOG_WARNING = 1, BNR_LOG_INFO = 2, BNR_LOG_DEBUG = 3 };

@@ -14,7 +14,8 @@
 
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
-                BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS
+                BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS |
+                BNR_SPIN
 };
 
 // ---- options ------------------------------------------------------------------------------------
@@ -54,6 +55,8 @@ static enum bnr_status set_options(struct bnr_session *s, const struct bnr_optio
             return bnr__no_memory(err);
     }
     BNR_TRY(bnr__pool_new(&s->pool, s->threads, err));
+    if (s->flags & BNR_SPIN) // as if one long run were under way
+        bnr__pool_begin(s->pool);
     return BNR_OK;
 }
 
@@ -350,6 +353,8 @@ void bnr_session_free(bnr_session *s) {
     bnr__memory_free(s);
     bnr__packs_free(&s->packs);
     bnr__profile_free(s->profile);
+    if (s->flags & BNR_SPIN)
+        bnr__pool_end(s->pool);
     bnr__pool_free(s->pool);
     bnr__model_free(s->model);
     bnr__model_free(s->again);

@@ -79,6 +79,7 @@ void common_free(struct common *c);
 #define COMMON_OPTIONS(c)                                                                          \
     {"threads", 't', OPT_INT, &(c)->threads, 0, "N", "threads to use (default: one per core)"},    \
         {"cpu", 0, OPT_STRING, &(c)->cpu, 0, "LEVEL", "generic, avx2, avx512 or neon"},            \
+        {"spin", 0, OPT_BITS, &(c)->run.flags, BNR_SPIN, NULL, "threads spin between runs"},       \
         {"no-fold", 0, OPT_BITS, &(c)->run.flags, BNR_NO_FOLD, NULL, "keep every BN"},             \
         {"reference", 0, OPT_BITS, &(c)->run.flags, BNR_REFERENCE, NULL,                           \
          "the unmodified graph by reference code"},                                                \

@@ -57,7 +57,7 @@ def check_basics():
     for flag in ('--help', '-h'):
         check(f'bnrun {flag}', 'usage: bnrun MODEL' in good(flag, flag))
     check('--version', good('--version', '--version').startswith('bnrun 0.'))
-    for verb in ('run', 'fold', 'calibrate', 'verify', 'bench', 'test', 'inspect'):
+    for verb in ('run', 'fold', 'calibrate', 'verify', 'bench', 'compile', 'test', 'inspect'):
         out = good(f'{verb} --help', verb, '--help')
         check(f'{verb} --help text', f'usage: bnrun {verb}' in out and '--help' in out)
         if verb != 'test':
@@ -272,6 +272,22 @@ def check_fold(folder):
         check(f'inspect {flag} text', word in out)
     figures = json.loads(good('bench --json', 'bench', MODEL, '--json', '-n', 3))
     check('bench --json', {'load_ms', 'min_ms', 'median_ms', 'p95_ms', 'peak_rss_mib', 'threads', 'cpu'} <= figures.keys())
+    figures = json.loads(good('bench --steps', 'bench', MODEL, '--json', '-n', 3, '--steps', '--batch', 4, '--spin'))
+    check('bench --steps lists them', len(figures['by_step']) == figures['steps'] and
+          any(s['gflops'] for s in figures['by_step']) and figures['batch'] == 4, str(figures)[:300])
+    bad('bench --batch 0', USAGE, ['--batch'], 'bench', MODEL, '--batch', 0)
+    compiled = f'{folder}/m.bnr'
+    good('compile', 'compile', MODEL, '-o', compiled)
+    for options in ([], ['--no-fold'], ['--threads', '2']):
+        a, b = (json.loads(good(f'run {m} {options}', 'run', m, digit(1), '--json', *options))
+                for m in (MODEL, compiled))
+        check(f'compiled: the same scores {options}', a['outputs'] == b['outputs'])
+    good('compiled: verify', 'verify', compiled, digit(1))
+    bad('compile without -o', USAGE, ['-o'], 'compile', MODEL)
+    with open(compiled, 'r+b') as f:
+        f.seek(200)
+        f.write(b'\xff')
+    bad('a damaged compiled model', BAD, ['m.bnr', 'damaged'], 'run', compiled, digit(1))
 
 
 def check_proofs():
