@@ -88,6 +88,21 @@ static void data_set_free(struct data_set *d) {
     free(d->expected);
 }
 
+// Data made before NumPy's users had bfloat16 hold its bits as uint16.
+static enum bnr_status take_bits(bnr_tensor **t, const struct bnr_value_info *info, struct bnr_error *err) {
+    bnr_tensor *typed;
+    if (bnr_tensor_kind(*t) != BNR_KIND_TENSOR || bnr_tensor_dtype(*t) != BNR_UINT16 ||
+        info->dtype != BNR_BFLOAT16)
+        return BNR_OK;
+    const enum bnr_status st = bnr_tensor_create(
+        &typed, BNR_BFLOAT16, bnr_tensor_rank(*t), bnr_tensor_dims(*t), bnr_tensor_data(*t), err);
+    if (st != BNR_OK)
+        return st;
+    bnr_tensor_release(*t);
+    *t = typed;
+    return BNR_OK;
+}
+
 // An input without a file is left to its default; an output without one is not compared.
 static enum bnr_status data_set_read(struct data_set *d, const bnr_model *model, const char *folder,
                                      struct bnr_error *err) {
@@ -103,8 +118,12 @@ static enum bnr_status data_set_read(struct data_set *d, const bnr_model *model,
         struct bnr_value_info info;
         char *path = xprintf("%s/%s_%zu.pb", folder, input ? "input" : "output", k);
         st = input ? bnr_model_input(model, k, &info) : bnr_model_output(model, k, &info);
-        if (st == BNR_OK && exists(path))
-            st = bnr_tensor_read_pb(input ? &d->inputs[k] : &d->expected[k], path, &info, err);
+        bnr_tensor **t = input ? &d->inputs[k] : &d->expected[k];
+        if (st == BNR_OK && exists(path)) {
+            st = bnr_tensor_read_pb(t, path, &info, err);
+            if (st == BNR_OK)
+                st = take_bits(t, &info, err);
+        }
         free(path);
     }
     return st;

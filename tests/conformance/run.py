@@ -15,6 +15,16 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEBIAN = '/usr/share/libonnx-testdata/data'
+# Why some directories cannot pass, for the lists.
+REASONS = {
+    'node/test_bernoulli': 'random: what another generator drew (tests/unit/test_bernoulli.c is the test)',
+    'node/test_adam_multiple': 'the data were made with an epsilon of 0.01, which the model does not have',
+    'node/test_dft_inverse': 'made in double; newer data of the same operator have the noise of single precision',
+    'node/test_cast_FLOAT_to_BFLOAT16': 'made by cutting bits off; newer data round to nearest',
+    'node/test_castlike_BFLOAT16_to_FLOAT': 'the stored `like` has other dims than the model declares',
+    'node/test_castlike_FLOAT_to_BFLOAT16': 'the stored `like` has other dims than the model declares',
+    'real/': 'the weights are not part of the package',
+}
 
 
 def verdicts(bnrun, root, options):
@@ -35,9 +45,13 @@ def read_list(path):
         return {line.strip() for line in f if line.strip() and not line.startswith('#')}
 
 
-def write_list(path, names):
+def write_list(path, results):
+    names = [n for n, r in results.items() if r['verdict'] == 'pass']
     with open(path, 'w') as f:
         f.write('# Directories that must pass; every other one must not. Written by run.py --update.\n')
+        for start, reason in REASONS.items():
+            others = sorted(n for n in results if n.startswith(start) and n not in names)
+            f.writelines(f'# not {n}: {reason}\n' for n in others)
         f.writelines(f'{n}\n' for n in sorted(names))
 
 
@@ -74,7 +88,7 @@ def main():
             totals[2] += 1
             continue
         if update:
-            write_list(path, (n for n, r in results.items() if r['verdict'] == 'pass'))
+            write_list(path, results)
         counts = compare(results, read_list(path))
         ran = sum(r['verdict'] == 'pass' for r in results.values())
         print(f'{title}: {ran} of {len(results)} directories pass')

@@ -21,13 +21,14 @@ enum bnr_status bnr__resize_attrs(const struct bnr_node *n, struct bnr_resize *r
                                   struct bnr_error *err) {
     static const char *const old_modes[] = {"nearest", "linear", "bilinear", NULL};
     static const char *const modes[] = {"nearest", "linear", "cubic", NULL};
-    static const char *const coordinates[] = {"half_pixel",
-                                              "half_pixel_symmetric",
-                                              "pytorch_half_pixel",
-                                              "align_corners",
-                                              "asymmetric",
-                                              "tf_crop_and_resize",
-                                              NULL};
+    const char *const coordinates[] = {"half_pixel",
+                                       "half_pixel_symmetric",
+                                       "pytorch_half_pixel",
+                                       "align_corners",
+                                       "asymmetric",
+                                       "tf_crop_and_resize",
+                                       n->since == 11 ? "tf_half_pixel_for_nn" : NULL,
+                                       NULL};
     static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                           "ceil", NULL};
     int v;
@@ -176,6 +177,8 @@ static double source(const struct bnr_resize *r, int axis, int64_t x) {
         return wide == 1 ? 0 : o * (in - 1) / (wide - 1);
     case BNR_COORD_ASYMMETRIC:
         return o / scale;
+    case BNR_COORD_TF_HALF_PIXEL_FOR_NN:
+        return (o + 0.5) / scale;
     case BNR_COORD_TF_CROP_AND_RESIZE:
         break;
     }

@@ -14,6 +14,7 @@ enum bnr_resize_coordinates {
     BNR_COORD_ALIGN_CORNERS,
     BNR_COORD_ASYMMETRIC,
     BNR_COORD_TF_CROP_AND_RESIZE,
+    BNR_COORD_TF_HALF_PIXEL_FOR_NN, // version 11 only
 };
 enum bnr_resize_nearest {
     BNR_NEAREST_ROUND_PREFER_FLOOR,

@@ -30,7 +30,7 @@ def gelu(r, op):
     if op == 'BiasGelu' or (op == 'FastGelu' and r.chance(0.5)):
         many.append(r.array([x.shape[-1]]))
     attrs = {'alpha': 1.3} if op == 'QuickGelu' and r.chance(0.5) else {}
-    return Case(op, many, attrs, tolerance=1e-4, **MS)
+    return Case(op, many, attrs, tolerance=1e-4, open_dims=r.chance(0.3), **MS)
 
 
 @cases('SkipLayerNormalization', 'SkipSimplifiedLayerNormalization', count=30)
@@ -42,7 +42,7 @@ def skip_norm(r, op):
         many.append(optional(r, r.array([h])))
     many.append(optional(r, r.array([h])))
     return Case(op, many, {'epsilon': 1e-3} if r.chance(0.5) else {'epsilon': 1e-5},
-                outputs=[True, False, False, True] if r.chance(0.5) else 1, **LOOSE)
+                outputs=[True, False, False, True] if r.chance(0.5) else 1, open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('EmbedLayerNormalization', count=30)
@@ -53,7 +53,7 @@ def embed(r, op):
     many = [r.indices([b, s], 7, I32, 0), r.indices([b, s], 2, I32, 0) if segments else None, r.array([7, h]),
             r.array([9, h]), r.array([2, h]) if segments else None, r.array([h]), r.array([h]), mask,
             r.indices([b, s], 9, I32, 0) if r.chance(0.4) else None]
-    return Case(op, many, {'epsilon': 1e-5}, outputs=r.pick([2, 3]), **LOOSE)
+    return Case(op, many, {'epsilon': 1e-5}, outputs=r.pick([2, 3]), open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('FusedMatMul', count=50)
@@ -69,7 +69,7 @@ def fused_matmul(r, op):
             attrs[rotate] = 1
             full = [full[-2]] + batch + [full[-1]]
         shapes.append(full)
-    return Case(op, [r.array(s, scale=1) for s in shapes], attrs, **LOOSE)
+    return Case(op, [r.array(s, scale=1) for s in shapes], attrs, open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('FusedGemm', count=30)
@@ -81,7 +81,7 @@ def fused_gemm(r, op):
         attrs['activation_alpha'] = 0.2
     a, b = [k, m] if 'transA' in attrs else [m, k], [n, k] if 'transB' in attrs else [k, n]
     many = [r.array(a, scale=1), r.array(b, scale=1), optional(r, r.array(r.pick([[n], [m, n], [1, n]]), scale=1))]
-    return Case(op, many, attrs, **LOOSE)
+    return Case(op, many, attrs, open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('FusedConv', count=40)
@@ -99,7 +99,7 @@ def fused_conv(r, op):
     p = attrs['pads']
     if r.chance(0.3):
         many.append(r.array([2, group * out, h + p[0] + p[2] - kh + 1, w + p[1] + p[3] - kw + 1], scale=1))
-    return Case(op, many, attrs, constants=[1], **LOOSE)
+    return Case(op, many, attrs, constants=[1], open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('Inverse', 'CDist', 'Trilu', count=20)
@@ -107,13 +107,13 @@ def matrices(r, op):
     n = r.int(1, 5)
     if op == 'Inverse':
         a = r.array([r.int(1, 3)] * r.int(0, 1) + [n, n], scale=0.2) + 2 * np.eye(n, dtype=F32)
-        return Case(op, [a.astype(F32)], **LOOSE)
+        return Case(op, [a.astype(F32)], open_dims=r.chance(0.3), **LOOSE)
     if op == 'CDist':
         k = r.int(1, 6)
         attrs = {'metric': r.pick(['euclidean', 'sqeuclidean'])}
-        return Case(op, [r.array([r.int(1, 5), k]), r.array([r.int(1, 5), k])], attrs, **LOOSE)
+        return Case(op, [r.array([r.int(1, 5), k]), r.array([r.int(1, 5), k])], attrs, open_dims=r.chance(0.3), **LOOSE)
     many = [r.array(r.shape(2, 4), r.pick([F32, I64])), np.array(r.int(-3, 3), I64)]
-    return Case(op, many[:r.int(1, 2)], {'upper': r.int(0, 1)}, **MS)
+    return Case(op, many[:r.int(1, 2)], {'upper': r.int(0, 1)}, open_dims=r.chance(0.3), **MS)
 
 
 # ---- attention -----------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def attention(r, op):
             r.array([2 * d + dv], scale=1), mask_of(r, batch, length, past + length),
             r.array([2, batch, heads, past, size], scale=1) if past else None,
             r.array([r.pick([1, batch]), heads, length, past + length], scale=1) if r.chance(0.3) else None]
-    return Case(op, many, attrs, outputs=2 if past else 1, constants=[1], **LOOSE)
+    return Case(op, many, attrs, outputs=2 if past else 1, constants=[1], open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('MultiHeadAttention', count=60)
@@ -180,7 +180,7 @@ def multi_head(r, op):
         attrs['scale'] = 0.4
     if r.chance(0.2) and keys == length:
         attrs['unidirectional'] = 1
-    return Case(op, many, attrs, outputs=3 if past else 1, **LOOSE)
+    return Case(op, many, attrs, outputs=3 if past else 1, open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('QAttention', count=30)
@@ -211,7 +211,8 @@ def rotary(r, op):
     else:
         x = r.array([batch, n, heads * 2 * half], scale=1)
     ids = r.indices([batch, n], 8, I64, 0) if r.chance(0.6) else np.array([r.int(0, 3)], I64)
-    return Case(op, [x, ids, r.array([8, half], scale=1), r.array([8, half], scale=1)], attrs, tolerance=1e-4, **MS)
+    return Case(op, [x, ids, r.array([8, half], scale=1), r.array([8, half], scale=1)], attrs, tolerance=1e-4,
+                open_dims=r.chance(0.3), **MS)
 
 
 # ---- quantized -----------------------------------------------------------------------------------
@@ -225,10 +226,10 @@ def scaled_product(r, op):
     bias = optional(r, r.array([n]))
     if op == 'DynamicQuantizeMatMul':
         many = [r.array(batch + [m, k]), b, b_scale, optional(r, b_zero), bias]
-        return Case(op, many, constants=[1, 2, 3] if r.chance(0.7) else [], **LOOSE)
+        return Case(op, many, constants=[1, 2, 3] if r.chance(0.7) else [], open_dims=r.chance(0.3), **LOOSE)
     a = r.wide(batch + [m, k], r.pick([U8, U8, I8]))
     many = [a, b, scale(r), b_scale, optional(r, r.wide([], a.dtype)), optional(r, b_zero), bias]
-    return Case(op, many, constants=[1, 2, 3, 4, 5] if r.chance(0.7) else [], **LOOSE)
+    return Case(op, many, constants=[1, 2, 3, 4, 5] if r.chance(0.7) else [], open_dims=r.chance(0.3), **LOOSE)
 
 
 QUANTIZED = {'int_slack': 1, **MS}
@@ -240,7 +241,7 @@ def binary(r, op):
     a, b = r.broadcast_shapes(2, 3)
     many = [r.wide(a, kind), scale(r), r.wide([], kind), r.wide(b, kind), scale(r), r.wide([], kind),
             scale(r, (), 1 if op == 'QLinearAdd' else 20), r.wide([], kind)]
-    return Case(op, many, constants=[1, 2, 4, 5, 6, 7], **QUANTIZED)
+    return Case(op, many, constants=[1, 2, 4, 5, 6, 7], open_dims=r.chance(0.3), **QUANTIZED)
 
 
 @cases('QLinearSigmoid', 'QLinearLeakyRelu', count=25)
@@ -249,7 +250,7 @@ def unary(r, op):
     out = scale(r, (), 0.02) if op == 'QLinearSigmoid' else scale(r)
     many = [r.wide(r.shape(1, 3), kind), scale(r), r.wide([], kind), out, r.wide([], kind)]
     attrs = {'alpha': 0.3} if op == 'QLinearLeakyRelu' and r.chance(0.5) else {}
-    return Case(op, many, attrs, constants=[1, 2, 3, 4], **QUANTIZED)
+    return Case(op, many, attrs, constants=[1, 2, 3, 4], open_dims=r.chance(0.3), **QUANTIZED)
 
 
 @cases('QLinearGlobalAveragePool', 'QLinearAveragePool', count=40)
@@ -264,7 +265,7 @@ def pools(r, op):
             attrs['pads'] = [r.int(0, min(1, k - 1)) for k in attrs['kernel_shape'] * 2]
             attrs['count_include_pad'] = r.int(0, 1)
     return Case(op, [x, scale(r), r.wide([], kind), scale(r), r.wide([], kind)], attrs, constants=[1, 2, 3, 4],
-                **QUANTIZED)
+                open_dims=r.chance(0.3), **QUANTIZED)
 
 
 @cases('QLinearConcat', count=25)
@@ -275,7 +276,8 @@ def concat(r, op):
         part = list(shape)
         part[axis] = r.int(1, 3)
         many += [r.wide(part, kind), scale(r), r.wide([], kind)]
-    return Case(op, many, {'axis': axis}, constants=[i for i in range(len(many)) if i < 2 or i % 3 != 2], **QUANTIZED)
+    return Case(op, many, {'axis': axis}, constants=[i for i in range(len(many)) if i < 2 or i % 3 != 2],
+                open_dims=r.chance(0.3), **QUANTIZED)
 
 
 @cases('QLinearSoftmax', count=25)
@@ -283,14 +285,15 @@ def softmax(r, op):
     kind, x = r.pick([U8, I8]), r.shape(1, 4, empty=0)
     many = [r.wide(x, kind), scale(r), r.wide([], kind), np.array(0.01, F32),
             np.array(0 if kind == U8 else -128, kind)]
-    return Case(op, many, {'axis': r.axis(len(x)), 'opset': r.pick([11, 13])}, constants=[1, 2, 3, 4], **QUANTIZED)
+    return Case(op, many, {'axis': r.axis(len(x)), 'opset': r.pick([11, 13])}, constants=[1, 2, 3, 4],
+                open_dims=r.chance(0.3), **QUANTIZED)
 
 
 @cases('NhwcMaxPool', count=25)
 def nhwc_max_pool(r, op):
     x = r.wide([r.int(1, 2), r.int(3, 6), r.int(3, 6), r.int(1, 3)], r.pick([U8, I8]))
     attrs = {'kernel_shape': [r.int(1, 3), r.int(1, 3)], 'strides': [r.int(1, 2), r.int(1, 2)]}
-    return Case(op, [x], attrs, **MS)
+    return Case(op, [x], attrs, open_dims=r.chance(0.3), **MS)
 
 
 @cases('MatMulNBits', count=40)
@@ -304,7 +307,8 @@ def matmul_nbits(r, op):
     if r.chance(0.3):
         many += [None, r.array([n])]
     return Case(op, many, {'K': k, 'N': n, 'bits': bits, 'block_size': block},
-                constants=[i for i in (1, 2, 3, 5) if i < len(many) and many[i] is not None], **LOOSE)
+                constants=[i for i in (1, 2, 3, 5) if i < len(many) and many[i] is not None],
+                open_dims=r.chance(0.3), **LOOSE)
 
 
 @cases('GroupQueryAttention', count=60)
@@ -337,4 +341,4 @@ def group_query(r, op):
         attrs['softcap'] = 2.0
     if r.chance(0.3):
         attrs['local_window_size'] = r.int(1, 3)
-    return Case(op, many, attrs, outputs=3, **LOOSE)
+    return Case(op, many, attrs, outputs=3, open_dims=r.chance(0.3), **LOOSE)
