@@ -4,8 +4,10 @@
 // below opset 11.
 #include <string.h>
 
+#include "graph/tensor.h"
 #include "runtime/base/checked.h"
 #include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_pixels.h"
 #include "runtime/ops/lib/shape.h"
 
 enum mode { CONSTANT, REFLECT, EDGE, WRAP };
@@ -228,6 +230,62 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return p.mode == CONSTANT ? pad_constant(a, &p) : pad_mapped(a, &p);
 }
 
+// ---- on blocked tensors
+// --------------------------------------------------------------------------------------
+
+// The fill as far as it is known before a run.
+static bool known_fill(const struct bnr_prepare *cx, float *fill) {
+    const struct bnr_info *v = cx->node->n_in > 2 ? cx->in[2] : NULL;
+    *fill = cx->node->since < 11 ? bnr__attr_float(cx->node, "value", 0) : 0;
+    if (cx->node->since < 11 || !v)
+        return true;
+    if (!v->tensor || v->tensor->numel != 1 || v->tensor->dtype != BNR_FLOAT)
+        return false;
+    *fill = (float)bnr__tensor_f64(v->tensor, 0);
+    return true;
+}
+
+static enum bnr_status map_axis(struct bnr_prepare *cx, const struct params *p, int d,
+                                const int64_t **out) {
+    const int64_t n = cx->in[0]->type.shape.dims[d].n, m = cx->out[0]->type.shape.dims[d].n;
+    int64_t *from = BNR_NEW_ARRAY(cx->arena, (size_t)m, int64_t);
+    if (!from)
+        return bnr__no_memory(cx->err);
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t at = i - p->before[d];
+        from[i] = p->mode != CONSTANT ? source(p->mode, at, n) : at >= 0 && at < n ? at : -1;
+    }
+    *out = from;
+    return BNR_OK;
+}
+
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    const struct bnr_node *n = cx->node;
+    const int rank = cx->in[0]->type.shape.rank;
+    struct bnr_infer infer_cx = {
+        .node = n, .in = cx->in, .n_in = n->n_in, .arena = cx->arena, .err = cx->err};
+    const int64_t *from[BNR_MAX_RANK] = {NULL};
+    struct bnr_ints pads, axes;
+    struct params p;
+    float fill;
+    if (!cx->lanes || rank < 3 || rank > 5 || !known_fill(cx, &fill))
+        return BNR_OK;
+    BNR_TRY(get_mode(n, cx->err, &p.mode));
+    BNR_TRY(bnr__infer_int_list(&infer_cx, n->since >= 11 ? 1 : -1, pads_attr(n), &pads));
+    BNR_TRY(bnr__infer_int_list(&infer_cx, n->since >= 18 ? 3 : -1, NULL, &axes));
+    if (!pads.known || (axes.given && !axes.known))
+        return BNR_OK;
+    BNR_TRY(spread(n, cx->err, rank, &pads, &axes, &p));
+    for (int d = 0; d < rank; d++) {
+        if (p.before[d] == 0 && p.after[d] == 0)
+            continue;
+        if (d < 2 || (p.mode != CONSTANT && (p.before[d] < 0 || p.after[d] < 0)))
+            return BNR_OK;
+        BNR_TRY(map_axis(cx, &p, d, &from[d]));
+    }
+    return bnr__prepare_pixels(cx, from, fill);
+}
+
 BNR_DEFINE_OP(pad) = {
     .domain = "",
     .name = "Pad",
@@ -239,5 +297,6 @@ BNR_DEFINE_OP(pad) = {
     .attrs = "mode:s pads:I paddings:I value:f",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
     .affine = &bnr__affine_pad,
 };

@@ -2,8 +2,9 @@
 // Resize (ai.onnx 10, 11, 13, 18, 19): nearest, linear and cubic, every coordinate transformation,
 // antialias, by scales or by sizes. Version 10 has inputs X, scales; the others X, roi, scales,
 // sizes.
-#include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/resize.h"
+#include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/prepare_pixels.h"
 
 static int roi_input(const struct bnr_node *n) {
     return n->since < 11 ? -1 : 1;
@@ -66,28 +67,38 @@ static enum bnr_status dims_from_elems(struct bnr_infer *cx, struct bnr_shape *y
     return BNR_OK;
 }
 
-static enum bnr_status infer(struct bnr_infer *cx) {
+// Dims and scales, where everything that they follow from is known.
+static enum bnr_status plan(struct bnr_infer *cx, struct bnr_resize *r, bool *all_known) {
     const struct bnr_node *n = cx->node;
-    const struct bnr_type *x = bnr__infer_in(cx, 0);
-    struct bnr_shape y = x->shape;
+    const struct bnr_shape *x = &bnr__infer_in(cx, 0)->shape;
     bool no_scales, no_sizes, no_roi;
-    BNR_TRY(check_types(cx));
     const struct bnr_tensor *scales = known(cx, scales_input(n), &no_scales);
     const struct bnr_tensor *sizes = known(cx, sizes_input(n), &no_sizes);
     const struct bnr_tensor *roi = known(cx, roi_input(n), &no_roi);
-    const bool all_known = (scales || no_scales) && (sizes || no_sizes) && (roi || no_roi);
-    if (y.rank >= 0 && bnr__shape_known(&y) && all_known) {
-        struct bnr_resize r;
-        struct bnr_resize_request q = {0};
-        int64_t dims[BNR_MAX_RANK];
-        bnr__shape_numbers(&y, dims);
-        if ((scales && !(q.scales = doubles(cx, scales))) ||
-            (sizes && !(q.sizes = integers(cx, sizes))) || (roi && !(q.roi = doubles(cx, roi))))
-            return bnr__no_memory(cx->err);
-        q.n_scales = scales ? scales->numel : 0;
-        q.n_sizes = sizes ? sizes->numel : 0;
-        q.n_roi = roi ? roi->numel : 0;
-        BNR_TRY(bnr__resize_plan(n, y.rank, dims, &q, &r, cx->err));
+    *all_known = x->rank >= 0 && bnr__shape_known(x) && (scales || no_scales) &&
+                 (sizes || no_sizes) && (roi || no_roi);
+    if (!*all_known)
+        return BNR_OK;
+    struct bnr_resize_request q = {0};
+    int64_t dims[BNR_MAX_RANK];
+    bnr__shape_numbers(x, dims);
+    if ((scales && !(q.scales = doubles(cx, scales))) ||
+        (sizes && !(q.sizes = integers(cx, sizes))) || (roi && !(q.roi = doubles(cx, roi))))
+        return bnr__no_memory(cx->err);
+    q.n_scales = scales ? scales->numel : 0;
+    q.n_sizes = sizes ? sizes->numel : 0;
+    q.n_roi = roi ? roi->numel : 0;
+    return bnr__resize_plan(n, x->rank, dims, &q, r, cx->err);
+}
+
+static enum bnr_status infer(struct bnr_infer *cx) {
+    const struct bnr_type *x = bnr__infer_in(cx, 0);
+    struct bnr_shape y = x->shape;
+    struct bnr_resize r;
+    bool all_known;
+    BNR_TRY(check_types(cx));
+    BNR_TRY(plan(cx, &r, &all_known));
+    if (all_known) {
         y = bnr__shape_of(y.rank, r.out);
     } else if (y.rank >= 0) {
         BNR_TRY(dims_from_elems(cx, &y));
@@ -122,6 +133,31 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__resize_run(a, &r);
 }
 
+// To the nearest, on blocked tensors.
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    const struct bnr_node *n = cx->node;
+    struct bnr_infer infer_cx = {
+        .node = n, .in = cx->in, .n_in = n->n_in, .arena = cx->arena, .err = cx->err};
+    const struct bnr_args args = {.node = n, .temp = cx->arena, .err = cx->err};
+    const int64_t *from[BNR_MAX_RANK] = {NULL};
+    struct bnr_resize r;
+    bool all_known = false;
+    BNR_TRY(bnr__resize_attrs(n, &r, cx->err));
+    if (!cx->lanes || r.mode != BNR_RESIZE_NEAREST || r.coordinates == BNR_COORD_TF_CROP_AND_RESIZE)
+        return BNR_OK;
+    BNR_TRY(plan(&infer_cx, &r, &all_known));
+    if (!all_known)
+        return BNR_OK;
+    for (int d = 0; d < r.rank; d++) {
+        struct bnr_resize_axis axis;
+        if (r.in[d] == r.out[d] && (!r.resized[d] || d < 2))
+            continue;
+        BNR_TRY(bnr__resize_axis(&args, &r, d, &axis));
+        from[d] = axis.index;
+    }
+    return bnr__prepare_pixels(cx, from, 0);
+}
+
 BNR_DEFINE_OP(resize) = {
     .domain = "",
     .name = "Resize",
@@ -135,5 +171,6 @@ BNR_DEFINE_OP(resize) = {
         "extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
     .affine = &bnr__affine_resize,
 };

@@ -225,6 +225,27 @@ static void random_reshape(struct net *net, int a) {
     add_value(net, mb_op(&net->t, "Reshape", v, mb_ints(&net->t, 4, dims), NULL), c, side);
 }
 
+// Padding, cutting, and enlarging.
+static void random_pixels(struct net *net, int a) {
+    static const char *const modes[] = {"constant", "edge", "reflect"};
+    const int side = net->side[a];
+    if (draw(2) == 0 || side < 4 || side > 20) {
+        const int64_t front = (int64_t)draw(4) - 1, behind = draw(3);
+        const int64_t pads[8] = {0, 0, front, front, 0, 0, behind, behind};
+        value *v = mb_op(&net->t, "Pad", net->v[a], mb_ints(&net->t, 8, pads), NULL);
+        if (v && side >= 4)
+            bnr__node_set_attr_string(v->producer, "mode", modes[draw(3)]);
+        if (side + front > 0)
+            add_value(net, v, net->channels[a], side + (int)(front + behind));
+        return;
+    }
+    value *scales = mb_weights(&net->t, DIMS(4));
+    for (int i = 0; scales && i < 4; i++)
+        scales->tensor->f32[i] = i < 2 ? 1 : 2;
+    value *v = mb_op(&net->t, "Resize", net->v[a], NULL, scales);
+    add_value(net, v, net->channels[a], side * 2);
+}
+
 static void random_node(struct net *net) {
     const int a = (int)draw((unsigned)net->n), b = (int)draw((unsigned)net->n);
     const bool same_side = net->side[a] == net->side[b];
@@ -254,6 +275,8 @@ static void random_node(struct net *net) {
     case 5:
         if (draw(3) == 0)
             random_reshape(net, a);
+        else
+            random_pixels(net, a);
         break;
     default:
         random_conv(net, a);
@@ -347,9 +370,132 @@ static void random_networks(void **state) {
     assert_true(t.views > 100);
 }
 
+// ---- small forms of networks --------------------------------------------------------------------
+
+enum { C = 48, SIDE = 20 };
+
+static value *resnet(struct model_builder *t, value *x) {
+    value *y = conv_relu(t, x, (struct conv){C, C, 3, 1, 1, 1});
+    y = conv(t, y, (struct conv){C, C, 3, 1, 1, 1});
+    x = unary(t, "Relu", mb_op(t, "Add", y, x, NULL));
+    y = conv_relu(t, x, (struct conv){C, 2 * C, 3, 2, 1, 1});
+    y = conv(t, y, (struct conv){2 * C, 2 * C, 3, 1, 1, 1});
+    x = conv(t, x, (struct conv){C, 2 * C, 1, 2, 0, 1});
+    return unary(t, "Relu", mb_op(t, "Add", y, x, NULL));
+}
+
+static value *pad_one(struct model_builder *t, value *x) {
+    return mb_op(t, "Pad", x, mb_ints(t, 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1}), NULL);
+}
+
+// Branches of whole blocks, and of others.
+static value *inception(struct model_builder *t, value *x) {
+    for (int part = 32; part >= 20; part -= 12) {
+        const int c = part == 32 ? C : 3 * 32 + C;
+        value *a = conv_relu(t, x, (struct conv){c, part, 1, 1, 0, 1});
+        value *b = conv_relu(t, x, (struct conv){c, part, 3, 1, 1, 1});
+        value *d = conv_relu(t, pool(t, "AveragePool", pad_one(t, x), 3, 1, 0),
+                             (struct conv){c, part, 1, 1, 0, 1});
+        value *m = pool(t, "MaxPool", part == 32 ? x : a, 3, 1, 1);
+        x = concat(t, concat(t, a, b), concat(t, d, m));
+    }
+    return conv_relu(t, x, (struct conv){80, C, 3, 1, 1, 1});
+}
+
+// A larger Concat takes what a smaller one has; affine and activation in front of convolutions.
+static value *densenet(struct model_builder *t, value *x) {
+    value *all = x;
+    for (int i = 0; i < 3; i++) {
+        value *y = mb_op(t, "Mul", all, mb_weights(t, DIMS(C + 32 * i, 1, 1)), NULL);
+        y = unary(t, "Relu", mb_op(t, "Add", y, mb_weights(t, DIMS(C + 32 * i, 1, 1)), NULL));
+        y = conv_relu(t, y, (struct conv){C + 32 * i, 64, 1, 1, 0, 1});
+        all = concat(t, all, conv(t, y, (struct conv){64, 32, 3, 1, 1, 1}));
+    }
+    return pool(t, "AveragePool", all, 2, 2, 0);
+}
+
+static value *mobilenet(struct model_builder *t, value *x) {
+    value *y = conv_relu(t, x, (struct conv){C, 6 * C, 1, 1, 0, 1});
+    y = unary(t, "HardSwish", conv(t, y, (struct conv){6 * C, 6 * C, 5, 1, 2, 6 * C}));
+    y = squeeze_excite(t, y, 6 * C, 20, "HardSigmoid");
+    y = conv(t, y, (struct conv){6 * C, C, 1, 1, 0, 1});
+    return mb_op(t, "Add", x, y, NULL);
+}
+
+static value *shuffle(struct model_builder *t, value *x, int channels, int groups) {
+    const int64_t apart[] = {1, groups, channels / groups, SIDE, SIDE};
+    const int64_t together[] = {1, channels, SIDE, SIDE};
+    x = unary(t, "Transpose", mb_op(t, "Reshape", x, mb_ints(t, 5, apart), NULL));
+    set_ints(x, "perm", DIMS(0, 2, 1, 3, 4));
+    return mb_op(t, "Reshape", x, mb_ints(t, 4, together), NULL);
+}
+
+static value *shufflenet(struct model_builder *t, value *x) {
+    for (int i = 0; i < 2; i++) {
+        value *y = conv_relu(t, x, (struct conv){C, 20, 1, 1, 0, 1});
+        y = conv(t, y, (struct conv){20, 20, 3, 1, 1, 20});
+        y = concat(t, conv_relu(t, x, (struct conv){C, 28, 3, 1, 1, 1}), y);
+        x = shuffle(t, y, C, 2);
+    }
+    return conv_relu(t, x, (struct conv){C, C, 3, 1, 1, 2});
+}
+
+static void check_network(value *(*body)(struct model_builder *t, value *x), uint64_t from) {
+    struct model_builder t;
+    struct tally tally = {0};
+    seed = first_seed = from;
+    mb_begin(&t, 14, NULL);
+    value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(1, 3, 2 * SIDE, 2 * SIDE));
+    x = conv_relu(&t, x, (struct conv){3, C, 3, 2, 1, 1});
+    x = unary(&t, "GlobalAveragePool", body(&t, x));
+    mb_output(&t, unary(&t, "Flatten", x));
+    struct bnr_model *m = mb_end(&t);
+    if (!m)
+        fail_msg("network %llu: %s", (unsigned long long)from, t.err.message);
+    struct bnr_tensor *in = mb_tensor(BNR_FLOAT, DIMS(1, 3, 2 * SIDE, 2 * SIDE), from);
+    check_levels(m, in, &tally);
+    struct bnr_session *s = session_of(m, 0, NULL, 1);
+    const struct bnr_plan *plan = s->plans[0].first;
+    for (int i = 0; i < plan->n_steps; i++)
+        if (!plan->steps[i].run)
+            fail_msg("network %llu: '%s' by reference code", (unsigned long long)from,
+                     plan->steps[i].node->label);
+    assert_int_equal(tally.reorders, 0);
+    bnr_session_free(s);
+    bnr_tensor_release(in);
+    bnr_model_free(m);
+}
+
+// No step between convolutions runs on plain tensors, or by reference code.
+static void networks_without_reorders(void **state) {
+    value *(*const bodies[])(struct model_builder *, value *) = {resnet, inception, densenet,
+                                                                 mobilenet, shufflenet};
+    for (size_t i = 0; i < BNR_COUNT(bodies); i++)
+        check_network(bodies[i], i);
+}
+
+// The parts of a Concat lie in it, and smaller ones in the last.
+static void concat_copies_nothing(void **state) {
+    struct model_builder t;
+    mb_begin(&t, 14, NULL);
+    value *x = mb_input(&t, "x", BNR_FLOAT, DIMS(1, 3, 2 * SIDE, 2 * SIDE));
+    x = conv_relu(&t, x, (struct conv){3, C, 3, 2, 1, 1});
+    mb_output(&t, unary(&t, "GlobalAveragePool", densenet(&t, x)));
+    struct bnr_model *m = mb_end(&t);
+    assert_non_null(m);
+    struct bnr_session *s = session_of(m, 0, NULL, 1);
+    const struct bnr_plan *plan = s->plans[0].first;
+    for (int i = 0; i < plan->n_steps; i++)
+        assert_string_not_equal(plan->steps[i].node->op_type, "Concat");
+    bnr_session_free(s);
+    bnr_model_free(m);
+}
+
 int main(int argc, char **argv) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks),
+        cmocka_unit_test(networks_without_reorders),
+        cmocka_unit_test(concat_copies_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

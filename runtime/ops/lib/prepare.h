@@ -16,6 +16,9 @@ enum bnr_status bnr__prepare_max_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_max_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx);
+// The mean (or maximum) over all spatial axes of a blocked tensor, whose axes the output keeps or
+// leaves out.
+enum bnr_status bnr__prepare_whole_blocked(struct bnr_prepare *cx, bool average);
 enum bnr_status bnr__prepare_batch_norm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Poolings by pool_f32.
+#include <string.h>
+
 #include "runtime/kernels/pool_f32.h"
 #include "runtime/ops/lib/pooling.h"
 #include "runtime/ops/lib/prepare.h"
@@ -160,16 +162,19 @@ static void run_global(const struct bnr_args *a, const void *opaque) {
 struct whole_state {
     const struct bnr_nchwc_window_kernels *kernels;
     struct bnr_nchwc shape;
-    bool average;
+    bool average, plain; // plain: the output is [batch, channels], not blocked
 };
 
 static void run_whole(const struct bnr_args *a, const void *opaque) {
     const struct whole_state *st = opaque;
-    bnr__nchwc_whole_run(st->kernels, &st->shape, a->out[0]->f32, a->in[0]->f32, st->average,
-                         a->pool);
+    const size_t channels = st->shape.channels, row = st->shape.blocks * st->shape.lanes;
+    float *dst = st->plain ? a->scratch : a->out[0]->f32;
+    bnr__nchwc_whole_run(st->kernels, &st->shape, dst, a->in[0]->f32, st->average, a->pool);
+    for (size_t i = 0; st->plain && i < st->shape.batch; i++)
+        memcpy(a->out[0]->f32 + i * channels, dst + i * row, channels * sizeof(float));
 }
 
-static enum bnr_status prepare_global_blocked(struct bnr_prepare *cx, bool average) {
+enum bnr_status bnr__prepare_whole_blocked(struct bnr_prepare *cx, bool average) {
     struct whole_state *st = BNR_NEW(cx->arena, struct whole_state);
     if (!st)
         return bnr__no_memory(cx->err);
@@ -177,7 +182,11 @@ static enum bnr_status prepare_global_blocked(struct bnr_prepare *cx, bool avera
         return BNR_OK;
     st->kernels = bnr__nchwc_window_f32_select(cx->cpu);
     st->average = average;
-    cx->blocked_in = cx->blocked_out = 1;
+    st->plain = cx->out[0]->type.shape.rank != cx->in[0]->type.shape.rank;
+    cx->blocked_in = 1;
+    cx->blocked_out = st->plain ? 0 : 1;
+    cx->scratch =
+        st->plain ? st->shape.batch * st->shape.blocks * st->shape.lanes * sizeof(float) : 0;
     cx->kernel = bnr__arena_printf(cx->arena, "nchwc_whole_f32_%s", st->kernels->isa);
     cx->state = st;
     cx->run = run_whole;
@@ -189,7 +198,7 @@ static enum bnr_status prepare_global(struct bnr_prepare *cx, bool average) {
     if (cx->in[0]->type.dtype != BNR_FLOAT || x->rank < 3)
         return BNR_OK;
     if (cx->lanes)
-        return prepare_global_blocked(cx, average);
+        return bnr__prepare_whole_blocked(cx, average);
     struct global_state *st = BNR_NEW(cx->arena, struct global_state);
     if (!st)
         return bnr__no_memory(cx->err);

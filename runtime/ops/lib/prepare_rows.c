@@ -97,6 +97,8 @@ static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_redu
             return BNR_OK;
     if (axis == x->rank)
         return BNR_OK;
+    if (cx->lanes)
+        return mean && axis == 2 && x->rank > 2 ? bnr__prepare_whole_blocked(cx, true) : BNR_OK;
     struct bnr_rows_f32 r = {.kind = BNR_ROWS_SUM,
                              .rows = product(x, 0, axis),
                              .n = product(x, axis, x->rank),
