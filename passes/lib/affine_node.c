@@ -192,22 +192,20 @@ enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_
 enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine) {
     struct bnr_node *producer = v->producer, *made;
+    const int index = v->producer_index;
     struct arithmetic add = {.op = "Add",
                              .hint = hint_for(cx, producer, "shift"),
                              .affine = affine,
                              .v = affine->t,
                              .dtype = v->info.type.dtype};
-    struct bnr_value *sum;
     add.name = bnr__name_fresh(producer->graph, add.hint);
     if (!add.name)
         return bnr__no_memory(cx->err);
-    BNR_TRY(bnr__value_new(&sum, producer->graph, NULL, cx->err));
+    BNR_TRY(bnr__value_new(&add.x, producer->graph, NULL, cx->err));
     BNR_TRY(make_arithmetic(cx, producer, &add, &made));
     bnr__node_move(made, producer->next);
-    bnr__node_set_output(made, 0, sum);
-    // It reads v only after all who read v have been sent to the sum.
-    BNR_TRY(bnr__value_replace(v, sum));
-    if (bnr__node_set_input(made, 0, v) != BNR_OK)
-        return bnr__no_memory(cx->err);
+    bnr__node_set_output(producer, index, add.x);
+    bnr__node_set_output(made, 0, v);
+    BNR_TRY(bnr__node_infer(producer, NULL, cx->err));
     return bnr__node_infer(made, NULL, cx->err);
 }

@@ -44,7 +44,7 @@ enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_
 // v, which a node produces, gets `bnrun.Affine` behind it: every use of v reads that instead.
 enum bnr_status bnr__affine_put_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine, struct bnr_node **out);
-// v, which a node produces, gets an Add of affine->t behind it: every use of v reads the sum.
+// v, which a node produces, becomes the sum of that and affine->t: its readers stay as they are.
 enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value *v,
                                        const struct bnr_affine *affine);
 
