@@ -58,7 +58,7 @@ static struct bnr_str skip(struct bnr_str s, size_t n) {
 // The parts of s into `out` where that is not NULL; returns their number.
 static size_t split(const struct splitter *p, struct bnr_str s, struct bnr_str *out) {
     size_t n = 0, size;
-    for (int64_t left = p->max;; left--) {
+    for (int64_t left = p->max;; left -= left > 0) {
         for (size_t k; p->delimiter.len == 0 && (k = space_at(s.ptr, s.len)) > 0;)
             s = skip(s, k);
         if (p->delimiter.len == 0 && s.len == 0)

@@ -147,7 +147,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     BNR_TRY(write_lists(a, &g, s.l.n));
     const size_t piece = s.l.inner * bnr__dtype_size(x->dtype);
     char *y = a->out[0]->data;
-    for (size_t o = 0; o < s.l.outer && piece > 0; o++)
+    for (size_t o = 0; o < s.l.outer && x->numel > 0; o++)
         for (size_t r = 0; r < g.count; r++, y += piece)
             memcpy(y, bnr__at(x, (o * s.l.n + g.first[g.rank[r]]) * s.l.inner), piece);
     return BNR_OK;

@@ -24,7 +24,7 @@
 #include "runtime/base/alloc.h"
 #include "tests/lib/damage.h"
 
-enum { SECONDS = 20, CAP = 64 << 20, WORKERS = 2, DEFAULT_ROUNDS = 12 };
+enum { SECONDS = 20, CAP = 64 << 20, WORKERS = 2, DEFAULT_ROUNDS = 30 };
 
 // What a worker is at, for the parent to read when it dies.
 struct progress {

@@ -61,6 +61,10 @@ static int64_t odd_int(struct damage *d) {
     return odd[rnd(d, BNR_COUNT(odd))];
 }
 
+static int64_t near(struct damage *d, int64_t n) {
+    return (int64_t)((uint64_t)n + rnd(d, 5) - 2);
+}
+
 static double odd_float(struct damage *d) {
     static const double odd[] = {NAN,   INFINITY, -INFINITY, 0,   -0.0, 1e30, -1e30,
                                  1e-40, 0.5,      -1,        3e9, -3e9, 1e19};
@@ -225,7 +229,7 @@ static void change_list(struct damage *d, Onnx__AttributeProto *a) {
     }
     const uint32_t at = rnd(d, a->n_ints + a->n_floats + a->n_strings);
     if (at < a->n_ints) {
-        a->ints[at] = rnd(d, 3) ? odd_int(d) : a->ints[at] + (int64_t)rnd(d, 5) - 2;
+        a->ints[at] = rnd(d, 3) ? odd_int(d) : near(d, a->ints[at]);
         say(d, "[%u] = %lld", at, (long long)a->ints[at]);
     } else if (at < a->n_floats) {
         a->floats[at] = (float)odd_float(d);
@@ -276,7 +280,7 @@ static void change_attr(struct damage *d) {
         a->f = (float)odd_float(d);
         say(d, " = %g", (double)a->f);
     } else {
-        a->i = rnd(d, 3) ? odd_int(d) : a->i + (int64_t)rnd(d, 5) - 2;
+        a->i = rnd(d, 3) ? odd_int(d) : near(d, a->i);
         say(d, " = %lld", (long long)a->i);
     }
 }
