@@ -17,6 +17,7 @@ struct bnr_infer_driver {
     struct bnr_infer_table *table; // NULL: value->info
     struct bnr_arena *arena;
     bool evaluate;
+    bool collect; // what cannot run for want of a dtype goes to model->missing
     // Nodes still to be inferred. Operators may look at a body more than once, bodies nest, and a file
     // must not make that exponential: where nothing is left, bodies give unknown types.
     size_t budget;
@@ -241,6 +242,17 @@ static enum bnr_status infer_unknown(struct bnr_infer_driver *d, struct bnr_node
     return BNR_OK;
 }
 
+// The node is treated like one of an unknown operator, so that all of them are found.
+static enum bnr_status lacks_dtype(struct bnr_infer_driver *d, struct bnr_node *n) {
+    struct bnr_model *m = d->model;
+    n->op = NULL;
+    BNR_TRY(bnr__model_add_missing(m, d->err->message, d->err));
+    for (int i = 0; i < n->n_out; i++)
+        if (n->out[i])
+            *info_of(d, n->out[i]) = bnr__info_unknown();
+    return infer_unknown(d, n);
+}
+
 static enum bnr_status infer_node(struct bnr_infer_driver *d, struct bnr_node *n) {
     const struct bnr_info *few_in[FEW], **in = few_in;
     struct bnr_info *few_out[FEW], **out = few_out;
@@ -267,7 +279,10 @@ static enum bnr_status infer_node(struct bnr_infer_driver *d, struct bnr_node *n
                            .arena = d->arena,
                            .err = d->err,
                            .driver = d};
-    BNR_TRY(bnr__infer_call(&cx));
+    const enum bnr_status st = bnr__infer_call(&cx);
+    if (st == BNR_UNSUPPORTED && d->collect)
+        return lacks_dtype(d, n);
+    BNR_TRY(st);
     for (int i = 0; i < n->n_out; i++)
         if (out[i])
             fill_from_declared(d, out[i], n->out[i]);
@@ -395,14 +410,24 @@ static enum bnr_status set_model_inputs(struct bnr_graph *g, struct bnr_arena *a
     return BNR_OK;
 }
 
-enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err) {
+static enum bnr_status infer_model(struct bnr_model *m, bool collect, struct bnr_error *err) {
     struct bnr_infer_driver d = make_driver(m, NULL, true, err);
     struct bnr_graph *g = m->graph;
     forget(m);
+    d.collect = collect;
     BNR_TRY(set_model_inputs(g, d.arena, err));
     BNR_TRY(infer_graph(&d, g));
     for (size_t i = 0; i < g->n_outputs; i++)
         if (!same_dtype(&g->outputs[i]->info.type, &g->outputs[i]->declared))
             return contradiction("output", g->outputs[i], &g->outputs[i]->info.type, err);
     return BNR_OK;
+}
+
+enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err) {
+    return infer_model(m, false, err);
+}
+
+enum bnr_status bnr__model_infer_first(struct bnr_model *m, struct bnr_error *err) {
+    struct bnr_error ours; // the text is needed, also where the caller does not want it
+    return infer_model(m, true, err ? err : &ours);
 }

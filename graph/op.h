@@ -37,6 +37,8 @@ struct bnr_infer {
     struct bnr_arena *arena; // for elems, element types
     struct bnr_error *err;
     struct bnr_infer_driver *driver; // for operators with subgraphs
+    uint32_t *types; // [n_in], when an operator is only asked what it takes (bnr__op_types): checks of
+                     // dtypes leave the allowed ones here. Else NULL
 };
 
 // Fails with "node 'x' (Op): ..." in front of the message. For infer and ref alike.
@@ -216,6 +218,11 @@ const struct bnr_op *bnr__op_at(size_t i);
 int bnr__op_version(const struct bnr_op *op, int opset);
 int bnr__op_max_opset(const char *domain); // newest known opset of a domain; 0 for an unknown domain
 
+enum { BNR_DTYPES_ALL = ((1 << BNR_DTYPE_COUNT) - 1) & ~1 };
+// types[i]: the set of dtypes (bit 1 << dtype) that input i of n_in may have in this version, as far as
+// the operator's inference checks them.
+enum bnr_status bnr__op_types(const struct bnr_op *op, int version, uint32_t *types, int n_in);
+
 // Attributes against n->op->attrs: after this bnr__attr_int etc. never meet another type than they want.
 enum bnr_status bnr__op_check_attrs(const struct bnr_node *n, struct bnr_error *err);
 
@@ -223,6 +230,8 @@ enum bnr_status bnr__op_check_attrs(const struct bnr_node *n, struct bnr_error *
 // a line in model->missing; *missing (may be NULL) counts them. Wrong input/output counts and a domain
 // that is not imported are BNR_MALFORMED. Outputs below min_out that the file leaves out are made.
 enum bnr_status bnr__model_resolve(struct bnr_model *m, size_t *missing, struct bnr_error *err);
+// One more line for model->missing; copied.
+enum bnr_status bnr__model_add_missing(struct bnr_model *m, const char *line, struct bnr_error *err);
 
 // infer and ref of an operator that has `expand`: the same nodes in a graph of their own (graph/expand.c).
 enum bnr_status bnr__expand_infer(struct bnr_infer *cx);
@@ -251,6 +260,9 @@ void bnr__infer_table_free(struct bnr_infer_table *table); // not the arena
 // this build produce; declared dtypes and ranks fill in what is not known. A main graph's output with
 // another dtype than declared is BNR_SHAPE. Small constants are evaluated, as below.
 enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err);
+// The same for a model that was just resolved. Nodes with an input of a dtype that their operator lacks
+// become missing ones (op NULL, a line in model->missing), so that all of them are found.
+enum bnr_status bnr__model_infer_first(struct bnr_model *m, struct bnr_error *err);
 // Infers one graph, given its inputs' infos and those of captured values in the table. Constants are
 // filled in; what follows from constants and known dims alone is evaluated by reference code where
 // results are small (shape arithmetic), and then has info.tensor. Used by the planner.

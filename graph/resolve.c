@@ -10,9 +10,23 @@ static const char *domain_name(const char *domain) {
     return domain[0] ? domain : "ai.onnx";
 }
 
+enum bnr_status bnr__model_add_missing(struct bnr_model *m, const char *line, struct bnr_error *err) {
+    char *copy = bnr__arena_strdup(&m->arena, line);
+    const char **lines = bnr__arena_grow(&m->arena, m->missing, m->n_missing, &m->missing_capacity,
+                                         sizeof *lines);
+    if (lines)
+        m->missing = lines;
+    if (!copy || !lines)
+        return bnr__no_memory(err);
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    lines[m->n_missing++] = copy;
+    return BNR_OK;
+}
+
 static enum bnr_status add_missing(struct bnr_node *n, const struct bnr_op *op,
                                    struct bnr_error *err) {
-    struct bnr_model *m = n->graph->model;
     const char *domain = domain_name(n->domain);
     const int newest = bnr__op_max_opset(n->domain);
     char reason[80] = "";
@@ -20,19 +34,10 @@ static enum bnr_status add_missing(struct bnr_node *n, const struct bnr_op *op,
         snprintf(reason, sizeof reason, " is newer than %d", newest);
     else if (op)
         snprintf(reason, sizeof reason, ": the operator exists from opset %d on", op->since[0]);
-    char *line = bnr__arena_printf(&m->arena, "node '%.200s': %.200s %.200s, opset %d%s", n->label,
-                                   domain, n->op_type, n->opset, reason);
-    const char **lines = bnr__arena_grow(&m->arena, m->missing, m->n_missing, &m->missing_capacity,
-                                         sizeof *lines);
-    if (lines)
-        m->missing = lines;
-    if (!line || !lines)
-        return bnr__no_memory(err);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    lines[m->n_missing++] = line;
-    return BNR_OK;
+    char line[720];
+    snprintf(line, sizeof line, "node '%.200s': %.200s %.200s, opset %d%s", n->label, domain,
+             n->op_type, n->opset, reason);
+    return bnr__model_add_missing(n->graph->model, line, err);
 }
 
 static enum bnr_status wrong_count(const struct bnr_node *n, const char *what, int seen, int min,

@@ -233,6 +233,23 @@ BNR_API const char *bnr_model_missing(const bnr_model *model, size_t index);
 enum bnr_print_format { BNR_PRINT_TEXT = 0, BNR_PRINT_DOT = 1, BNR_PRINT_JSON = 2 };
 BNR_API char *bnr_model_print(const bnr_model *model, enum bnr_print_format format);
 
+/* ---- operators ------------------------------------------------------------------------------------- */
+
+/* What this build implements, in no particular order; internal operators of the optimizer are not among
+ * them. Index past the end: BNR_INVALID. Pointers are to static storage. */
+struct bnr_op_info {
+    const char *domain; /* "" is ai.onnx */
+    const char *name;
+    const int *versions; /* [n_versions] ascending: opsets of the domain that introduced or changed it */
+    size_t n_versions;
+    int min_inputs, max_inputs; /* max: INT32_MAX where any number may be given */
+    int min_outputs, max_outputs;
+};
+BNR_API enum bnr_status bnr_op(size_t index, struct bnr_op_info *info);
+/* The dtypes that input i of [0, n) of the index-th operator may have in one of its versions: types[i] has
+ * bit (1 << dtype) set for each of them. As far as they are checked without knowing attributes. */
+BNR_API enum bnr_status bnr_op_types(size_t index, int version, uint32_t *types, size_t n);
+
 /* ---- sessions -------------------------------------------------------------------------------------- */
 
 typedef struct bnr_session bnr_session;

@@ -107,7 +107,7 @@ const struct bnr_interface *bnr__interface_new(struct bnr_model *m) {
 
 enum bnr_status bnr__model_complete(struct bnr_model *m, struct bnr_error *err) {
     BNR_TRY(bnr__model_resolve(m, NULL, err));
-    BNR_TRY(bnr__model_infer(m, err));
+    BNR_TRY(bnr__model_infer_first(m, err));
     m->interface = bnr__interface_new(m);
     return m->interface ? BNR_OK : bnr__no_memory(err);
 }

@@ -113,8 +113,10 @@ static enum bnr_status copy_model(const struct bnr_session *s, struct bnr_model 
     size_t missing;
     BNR_TRY(bnr__model_clone(out, model, err));
     BNR_TRY(bnr__model_resolve(*out, &missing, err));
-    if (missing > 0)
+    if (missing > 0) {
+        BNR_TRY(bnr__model_infer_first(*out, err)); // finds those that lack a dtype
         return missing_operators(*out, err);
+    }
     if (s->flags & BNR_TRAINING)
         BNR_TRY(bnr__model_each_graph(*out, train_graph, err));
     BNR_TRY(bnr__expand_gradients(*out, err));
@@ -153,7 +155,9 @@ static enum bnr_status set_model(struct bnr_session *s, const struct bnr_model *
     if (!s->face)
         return bnr__no_memory(err);
     s->model->freeze_initializers = s->flags & BNR_FREEZE_INITIALIZERS;
-    BNR_TRY(bnr__model_infer(s->model, err));
+    BNR_TRY(bnr__model_infer_first(s->model, err));
+    if (s->model->n_missing > 0)
+        return missing_operators(s->model, err);
     s->stats.nodes_before = count_nodes(s->model);
     BNR_TRY(optimize(s, s->model, o, err));
     s->stats.nodes_after = count_nodes(s->model);

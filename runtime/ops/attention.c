@@ -87,7 +87,18 @@ static enum bnr_status check_mask(struct bnr_infer *cx, const struct bnr_shape *
     return bnr__infer_unidirectional(cx, MASK, &rest);
 }
 
+static enum bnr_status check_types(struct bnr_infer *cx) {
+    BNR_TRY(bnr__infer_types(cx, Q, BNR_TYPES_FLOAT));
+    BNR_TRY(bnr__infer_types(cx, V, BNR_TYPES_FLOAT));
+    BNR_TRY(bnr__infer_same_dtype(cx, Q, K));
+    BNR_TRY(bnr__infer_types(cx, MASK, BNR_TYPES_NUMERIC | BNR_TYPE(BOOL)));
+    BNR_TRY(bnr__infer_types(cx, NONPAD, BNR_TYPE(INT64)));
+    BNR_TRY(bnr__infer_same_dtype(cx, K, PAST_KEY));
+    return bnr__infer_same_dtype(cx, V, PAST_VALUE);
+}
+
 static enum bnr_status check_attributes(struct bnr_infer *cx) {
+    BNR_TRY(check_types(cx));
     const int64_t mode = bnr__attr_int(cx->node, "qk_matmul_output_mode", 0);
     const int64_t left = bnr__attr_int(cx->node, "left_window_size", -1);
     const int64_t right = bnr__attr_int(cx->node, "right_window_size", -1);
@@ -103,15 +114,6 @@ static enum bnr_status check_attributes(struct bnr_infer *cx) {
     if (bnr__infer_in(cx, NONPAD) && bnr__infer_in(cx, PAST_KEY))
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
                             "nonpad_kv_seqlen does not go with a cache");
-    BNR_TRY(bnr__infer_types(cx, Q, BNR_TYPES_FLOAT));
-    BNR_TRY(bnr__infer_types(cx, V, BNR_TYPES_FLOAT));
-    BNR_TRY(bnr__infer_same_dtype(cx, Q, K));
-    BNR_TRY(bnr__infer_types(cx, MASK, BNR_TYPES_NUMERIC | BNR_TYPE(BOOL)));
-    BNR_TRY(bnr__infer_types(cx, NONPAD, BNR_TYPE(INT64)));
-    if (bnr__infer_in(cx, PAST_KEY)) {
-        BNR_TRY(bnr__infer_same_dtype(cx, K, PAST_KEY));
-        BNR_TRY(bnr__infer_same_dtype(cx, V, PAST_VALUE));
-    }
     return BNR_OK;
 }
 

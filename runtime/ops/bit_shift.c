@@ -18,11 +18,12 @@ static const struct bnr_each right = {
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const char *direction = bnr__attr_string(cx->node, "direction", "");
+    BNR_TRY(bnr__each_infer(cx, &left));
     if (strcmp(direction, "LEFT") != 0 && strcmp(direction, "RIGHT") != 0)
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
                             "attribute 'direction' is \"%s\", expected \"LEFT\" or \"RIGHT\"",
                             direction);
-    return bnr__each_infer(cx, &left);
+    return BNR_OK;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {

@@ -6,6 +6,10 @@
 #include "runtime/ops/lib/lookup.h"
 #include "runtime/ops/lib/ml.h"
 
+#define KEY_TYPES                                                                                  \
+    (BNR_TYPE(STRING) | BNR_TYPE(INT16) | BNR_TYPE(INT32) | BNR_TYPE(INT64) | BNR_TYPE(FLOAT) |     \
+     BNR_TYPE(DOUBLE))
+
 #define LABEL_TYPES                                                                                \
     (BNR_TYPE(STRING) | BNR_TYPE(INT64) | BNR_TYPE(FLOAT) | BNR_TYPE(INT32) | BNR_TYPE(INT16) |    \
      BNR_TYPE(DOUBLE))
@@ -118,6 +122,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
         bnr__infer_set(cx, 0, other_dtype(x->dtype), &x->shape);
         return BNR_OK;
     }
+    BNR_TRY(bnr__infer_types(cx, 0, KEY_TYPES));
     BNR_TRY(find_lists(cx->node, &keys, &values, cx->err));
     BNR_TRY(bnr__infer_types(cx, 0, 1u << keys.dtype));
     bnr__infer_set(cx, 0, values.dtype, &x->shape);

@@ -17,6 +17,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_ml_floats intercepts = bnr__ml_floats(cx->node, "intercepts");
     enum bnr_ml_transform transform;
     struct bnr_ml_labels labels;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_ML));
     BNR_TRY(bnr__ml_transform_attr(cx->node, &transform, cx->err));
     BNR_TRY(bnr__ml_labels(cx->node, "classlabels_ints", "classlabels_strings", &labels, cx->err));
     return bnr__ml_infer_classes(cx, &labels, columns_of(sets_of(&intercepts, &labels), labels.n));

@@ -17,8 +17,8 @@ static enum bnr_status read_bins(const struct bnr_node *n, const int64_t **bins,
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0), *r = bnr__infer_in(cx, 1);
     const int64_t *bins;
-    BNR_TRY(read_bins(cx->node, &bins, cx->err));
     BNR_TRY(bnr__infer_tensors(cx, 0, 1, BNR_TYPES_FLOAT));
+    BNR_TRY(read_bins(cx->node, &bins, cx->err));
     BNR_TRY(bnr__infer_rank(cx, 0, 4, 4));
     BNR_TRY(bnr__infer_rank(cx, 1, 2, 2));
     const struct bnr_dim unknown = bnr__dim_unknown();

@@ -18,11 +18,12 @@ static void step(double *x, double g, double *v, double *h, const void *cx) {
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const char *mode = bnr__attr_string(cx->node, "mode", "");
+    BNR_TRY(bnr__optimizer_infer(cx, 1));
     if (strcmp(mode, "nesterov") != 0 && strcmp(mode, "standard") != 0)
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
                             "attribute 'mode' is \"%s\", expected \"standard\" or \"nesterov\"",
                             mode);
-    return bnr__optimizer_infer(cx, 1);
+    return BNR_OK;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {

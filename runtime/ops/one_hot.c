@@ -4,6 +4,7 @@
 // opset 11.
 #include <string.h>
 
+#include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/shape.h"
 
 static enum bnr_status check_depth(const struct bnr_node *n, struct bnr_error *err,
@@ -24,6 +25,8 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     struct bnr_dim depth = bnr__dim_unknown();
     const struct bnr_dim *elems;
     int n, axis;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_NUMERIC));
+    BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_NUMERIC));
     BNR_TRY(bnr__infer_rank(cx, 1, 0, 1));
     BNR_TRY(bnr__infer_rank(cx, 2, 1, 1));
     BNR_TRY(bnr__infer_ints(cx, 1, &elems, &n));

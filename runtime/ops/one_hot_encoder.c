@@ -10,6 +10,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = &cx->in[0]->type;
     struct bnr_shape y = x->shape;
     struct bnr_ml_labels cats;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_ML | BNR_TYPE(STRING)));
     BNR_TRY(bnr__ml_labels(cx->node, "cats_int64s", "cats_strings", &cats, cx->err));
     BNR_TRY(bnr__infer_types(cx, 0, cats.strings != NULL ? BNR_TYPE(STRING) : BNR_TYPES_ML));
     BNR_TRY(bnr__infer_rank(cx, 0, 0, BNR_MAX_RANK - 1));

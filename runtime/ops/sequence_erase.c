@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SequenceErase: the sequence without the item at a position; without position without the last.
+#include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/shape.h"
 #include "runtime/ops/lib/types.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     struct bnr_type item;
     BNR_TRY(bnr__infer_items(cx, 0, &item));
+    BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_INDEX));
     return bnr__infer_container(cx, 0, BNR_KIND_SEQUENCE, &item);
 }
 

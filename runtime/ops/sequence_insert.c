@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SequenceInsert: the sequence with one more item at a position; without position at the end.
+#include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/types.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     struct bnr_type item;
     BNR_TRY(bnr__infer_items(cx, 0, &item));
+    BNR_TRY(bnr__infer_types(cx, 2, BNR_TYPES_INDEX));
     if (!bnr__type_merge(cx->arena, &item, &cx->in[1]->type, NULL))
         return bnr__op_fail(cx->node, cx->err, BNR_SHAPE,
                             "input 1 has another type than the sequence");

@@ -60,6 +60,7 @@ static enum bnr_status read_model(const struct bnr_node *n, struct model *m,
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     struct model m;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_ML));
     BNR_TRY(read_model(cx->node, &m, cx->err));
     return bnr__ml_infer_classes(cx, &m.labels, m.columns);
 }

@@ -7,6 +7,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     struct bnr_shape y = {.rank = 2};
     enum bnr_ml_transform transform;
     struct bnr_svm svm;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_ML));
     BNR_TRY(bnr__svm_read(cx->node, &svm, cx->err));
     BNR_TRY(bnr__ml_transform_attr(cx->node, &transform, cx->err));
     BNR_TRY(bnr__ml_infer_samples(cx, &y.dims[0]));

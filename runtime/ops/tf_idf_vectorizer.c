@@ -103,8 +103,8 @@ static enum bnr_status read_node(const struct bnr_node *n, struct bnr_error *err
 static enum bnr_status infer(struct bnr_infer *cx) {
     struct bnr_shape y = cx->in[0]->type.shape;
     struct vectorizer v;
-    BNR_TRY(read_node(cx->node, cx->err, &v));
     BNR_TRY(bnr__infer_dtype(cx, 0, types));
+    BNR_TRY(read_node(cx->node, cx->err, &v));
     BNR_TRY(bnr__infer_rank(cx, 0, 1, 2));
     const bool text = cx->in[0]->type.dtype == BNR_STRING;
     if (cx->in[0]->type.dtype != BNR_UNDEFINED && text != (v.strings != NULL))

@@ -12,6 +12,7 @@ static enum bnr_status read_labels(const struct bnr_node *n, struct bnr_ml_label
 static enum bnr_status infer(struct bnr_infer *cx) {
     enum bnr_ml_transform transform;
     struct bnr_ml_labels labels;
+    BNR_TRY(bnr__infer_types(cx, 0, BNR_TYPES_ML));
     BNR_TRY(bnr__ml_transform_attr(cx->node, &transform, cx->err));
     BNR_TRY(read_labels(cx->node, &labels, cx->err));
     return bnr__ml_infer_classes(cx, &labels, labels.n == 1 ? 2 : labels.n);

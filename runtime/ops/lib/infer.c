@@ -95,6 +95,11 @@ enum bnr_status bnr__infer_rank(struct bnr_infer *cx, int i, int min, int max) {
 
 enum bnr_status bnr__infer_dtype(struct bnr_infer *cx, int i, const enum bnr_dtype *allowed) {
     const struct bnr_info *x = input(cx, i);
+    uint32_t types = 0;
+    for (size_t k = 0; allowed[k] != BNR_UNDEFINED; k++)
+        types |= 1u << allowed[k];
+    if (x && cx->types)
+        cx->types[i] &= types;
     if (!x || x->type.dtype == BNR_UNDEFINED)
         return BNR_OK;
     char list[256] = "";
@@ -106,12 +111,15 @@ enum bnr_status bnr__infer_dtype(struct bnr_infer *cx, int i, const enum bnr_dty
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", k ? ", " : "",
                                      bnr__dtype_name(allowed[k]));
     }
-    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has dtype %s, expected one of: %s",
-                        i, bnr__dtype_name(x->type.dtype), list);
+    return bnr__op_fail(cx->node, cx->err, BNR_UNSUPPORTED,
+                        "input %d has dtype %s, expected one of: %s", i,
+                        bnr__dtype_name(x->type.dtype), list);
 }
 
 enum bnr_status bnr__infer_same_dtype(struct bnr_infer *cx, int i, int j) {
     const struct bnr_info *a = input(cx, i), *b = input(cx, j);
+    if (a && b && cx->types)
+        cx->types[i] = cx->types[j] = cx->types[i] & cx->types[j];
     if (!a || !b || a->type.dtype == BNR_UNDEFINED || b->type.dtype == BNR_UNDEFINED ||
         a->type.dtype == b->type.dtype)
         return BNR_OK;

@@ -17,16 +17,17 @@ static enum bnr_status count_tensors(const struct bnr_node *n, int n_in, int sta
 
 enum bnr_status bnr__optimizer_infer(struct bnr_infer *cx, int states) {
     int n = 0;
+    BNR_TRY(bnr__infer_types(cx, 0, OPTIMIZER_TYPES));
+    BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPE(INT64)));
+    for (int i = 2; i < cx->n_in; i++)
+        BNR_TRY(bnr__infer_types(cx, i, OPTIMIZER_TYPES));
     BNR_TRY(count_tensors(cx->node, cx->n_in, states, &n, cx->err));
     if (cx->n_out > n * (1 + states))
         return bnr__op_fail(cx->node, cx->err, BNR_MALFORMED, "%d outputs, expected %d", cx->n_out,
                             n * (1 + states));
-    BNR_TRY(bnr__infer_types(cx, 0, OPTIMIZER_TYPES));
-    BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPE(INT64)));
     for (int i = 2; i < cx->n_in; i++) {
         if (cx->in[i] == NULL)
             return bnr__op_fail(cx->node, cx->err, BNR_MALFORMED, "input %d is missing", i);
-        BNR_TRY(bnr__infer_types(cx, i, OPTIMIZER_TYPES));
         BNR_TRY(bnr__infer_same_dtype(cx, 2 + (i - 2) % n, i));
     }
     for (int i = 0; i < n * (1 + states); i++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/ops/lib/shape.h"
+#include "runtime/ops/lib/typed.h"
 
 #include <string.h>
 
@@ -13,6 +14,14 @@ static bool integer_class(enum bnr_dtype d) {
 // The oldest opsets give sizes as tensors of the data's own type (Split-1, Tile-1).
 static bool int_list_dtype(const struct bnr_node *n, enum bnr_dtype d) {
     return integer_class(d) || (n->since < 6 && bnr__dtype_is_float(d));
+}
+
+static uint32_t int_list_types(const struct bnr_node *n) {
+    uint32_t types = 0;
+    for (int d = 1; d < BNR_DTYPE_COUNT; d++)
+        if (int_list_dtype(n, (enum bnr_dtype)d))
+            types |= 1u << d;
+    return types;
 }
 
 static bool from_attr(const struct bnr_node *n, const char *attr, struct bnr_ints *out) {
@@ -49,9 +58,7 @@ enum bnr_status bnr__infer_int_list(struct bnr_infer *cx, int input, const char 
         return BNR_OK;
     }
     out->given = true;
-    if (x->type.dtype != BNR_UNDEFINED && !int_list_dtype(cx->node, x->type.dtype))
-        return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d has dtype %s, expected int64",
-                            input, bnr__dtype_name(x->type.dtype));
+    BNR_TRY(bnr__infer_types(cx, input, int_list_types(cx->node)));
     BNR_TRY(bnr__infer_rank(cx, input, 0, 1));
     if (x->tensor)
         return from_tensor(cx, x->tensor, out);

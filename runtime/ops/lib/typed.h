@@ -29,7 +29,7 @@
     (BNR_TYPE(UINT8) | BNR_TYPE(UINT16) | BNR_TYPE(UINT32) | BNR_TYPE(UINT64))
 #define BNR_TYPES_INT (BNR_TYPES_SIGNED | BNR_TYPES_UNSIGNED)
 #define BNR_TYPES_NUMERIC (BNR_TYPES_FLOAT | BNR_TYPES_INT)
-#define BNR_TYPES_ALL (((1u << BNR_DTYPE_COUNT) - 1) & ~1u)
+#define BNR_TYPES_ALL ((uint32_t)BNR_DTYPES_ALL)
 
 // Dtype of input i, where known, must be in the set; unknown and omitted pass.
 enum bnr_status bnr__infer_types(struct bnr_infer *cx, int i, uint32_t types);

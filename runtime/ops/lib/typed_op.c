@@ -24,11 +24,14 @@ enum bnr_status bnr__infer_types(struct bnr_infer *cx, int i, uint32_t types) {
     if (i >= cx->n_in || cx->in[i] == NULL)
         return BNR_OK;
     const struct bnr_type *t = &cx->in[i]->type;
+    if (cx->types)
+        cx->types[i] &= types;
     if (t->kind == BNR_KIND_TENSOR && (t->dtype == BNR_UNDEFINED || (types >> t->dtype & 1)))
         return BNR_OK;
     char seen[256], allowed[256];
     list_types(types, allowed, sizeof allowed);
-    return bnr__op_fail(cx->node, cx->err, BNR_SHAPE, "input %d is %s, expected a tensor of %s", i,
+    return bnr__op_fail(cx->node, cx->err, t->kind == BNR_KIND_TENSOR ? BNR_UNSUPPORTED : BNR_SHAPE,
+                        "input %d is %s, expected a tensor of %s", i,
                         bnr__type_describe(t, seen, sizeof seen), allowed);
 }
 
