@@ -114,6 +114,9 @@ say "conformance"
 counted conformance /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun"
 counted conformance_sanitized /usr/bin/python3 tests/conformance/run.py "$build/sanitized/bnrun"
 
+say "the list of operators"
+counted schemas /usr/bin/python3 tests/conformance/schemas.py "$build/gcc/bnrun"
+
 say "random models beside ONNX Runtime"
 counted differential /usr/bin/python3 tests/conformance/differential.py "$build/gcc/libbnrun.so"
 

@@ -8,6 +8,7 @@
 
 static const struct verb *const verbs[] = {
     &verb_run, &verb_fold, &verb_calibrate, &verb_verify, &verb_bench, &verb_compile, &verb_test, &verb_inspect,
+    &verb_ops,
 };
 
 static void print_help(FILE *to) {

@@ -116,7 +116,8 @@ int cmd_bench(int argc, char **argv);
 int cmd_compile(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_ops(int argc, char **argv);
 extern const struct verb verb_run, verb_fold, verb_calibrate, verb_verify, verb_bench, verb_compile, verb_test,
-    verb_inspect;
+    verb_inspect, verb_ops;
 
 #endif

@@ -189,6 +189,52 @@ def external(location, **entries):
     return t
 
 
+# Operators, opsets and dtypes that are not there, in the main graph, in a branch and in a function: all at once.
+def check_what_cannot_run(folder):
+    path = f'{folder}/cannot.onnx'
+    branch = helper.make_graph([helper.make_node('Bar', ['k'], ['b'], name='in branch'),
+                                helper.make_node('Sqrt', ['k'], ['c'], name='wrong dtype in branch')],
+                               'branch', [], [helper.make_empty_tensor_value_info('c')],
+                               [helper.make_tensor('k', TensorProto.INT8, [1], [1])])
+    function = helper.make_function('mine', 'F', ['a'], ['b'], [
+        helper.make_node('Not', ['a'], ['t'], name='wrong dtype in function'),
+        helper.make_node('Baz', ['t'], ['b'], name='in function')], [helper.make_opsetid('', 13)])
+    nodes = [helper.make_node('Foo', ['x'], ['a'], name='first'),
+             helper.make_node('HardSwish', ['x'], ['h'], name='newer'),
+             helper.make_node('If', ['q'], ['i'], name='if', then_branch=branch, else_branch=branch),
+             helper.make_node('F', ['x'], ['f'], name='call', domain='mine'),
+             helper.make_node('And', ['x', 'q'], ['y'], name='wrong dtype')]
+    graph = helper.make_graph(nodes, 'g', [helper.make_tensor_value_info('x', TensorProto.FLOAT, [4]),
+                                           helper.make_tensor_value_info('q', TensorProto.BOOL, [])],
+                              [helper.make_empty_tensor_value_info('y')])
+    model = helper.make_model(graph, functions=[function], opset_imports=[
+        helper.make_opsetid('', 13), helper.make_opsetid('mine', 1)])
+    model.ir_version = 8
+    with open(path, 'wb') as f:
+        f.write(model.SerializeToString())
+    words = ['first', 'Foo', 'newer', 'HardSwish', 'in branch', 'Bar', 'wrong dtype in branch', 'int8', 'in function',
+             'Baz', 'wrong dtype in function', 'wrong dtype', 'And', 'float32']
+    bad('what cannot run is named, all of it', BAD, words, 'bench', path)
+    run = bnrun('ops', '--missing', path)
+    check('ops --missing', run.returncode == BAD and all(w in run.stdout for w in words) and
+          run.stdout.count('\n') == 9, run.stdout)
+    listed = json.loads(bnrun('ops', '--missing', path, '--json').stdout)['missing']
+    check('ops --missing --json', len(listed) == 9)
+    run = bnrun('ops', '--missing', MODEL)
+    check('ops --missing of a model that runs', run.returncode == 0 and run.stdout == 'nothing is missing\n')
+
+
+def check_ops():
+    ops = {(o['domain'], o['name']): o for o in json.loads(bnrun('ops', '--json').stdout)['operators']}
+    relu = ops['ai.onnx', 'Relu']
+    check('ops --json', len(ops) > 200 and [v['since'] for v in relu['versions']] == [1, 6, 13, 14] and
+          relu['versions'][3]['inputs'][0] and 'float32' in relu['versions'][3]['inputs'][0] and
+          'string' not in relu['versions'][3]['inputs'][0])
+    lines = bnrun('ops').stdout.splitlines()
+    check('ops', len(lines) == len(ops) and any(line.startswith('Relu 1 6 13 14 (') for line in lines))
+    bad('ops with an argument', USAGE, ['model'], 'ops', 'model')
+
+
 def check_bad_models(folder):
     path = f'{folder}/bad.onnx'
     bad('missing model', BAD, ['nowhere.onnx', 'No such file'], f'{folder}/nowhere.onnx')
@@ -218,6 +264,7 @@ def check_bad_models(folder):
     two = [helper.make_node('Foo', ['x'], ['a'], name='first'), helper.make_node('Bar', ['a'], ['y'], name='second')]
     bad('missing operators', BAD, ['first', 'Foo', 'second', 'Bar', '13'], make_model(path, two))
     check('inspect lists missing operators', json.loads(bnrun('inspect', '--json', path).stdout)['missing'].__len__() == 2)
+    check_what_cannot_run(folder)
     other = [helper.make_node('Relu', ['x'], ['y'], name='r', domain='my.own')]
     bad('unknown domain', BAD, ['my.own'], make_model(path, other))
     bad('unknown opset', BAD, ['999'], make_model(path, relu, opset=999))
@@ -588,6 +635,7 @@ def main():
         check_files(folder)
         check_bad_inputs(folder)
         check_bad_models(folder)
+        check_ops()
         check_fold(folder)
         check_proofs()
         check_fold_options(folder)
