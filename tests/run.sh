@@ -112,6 +112,9 @@ counted calibrate /usr/bin/python3 tests/models/calibrate.py "$build/gcc/bnrun"
 
 say "conformance"
 counted conformance /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun"
+counted conformance_no_fold /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun" --no-fold
+counted conformance_reference /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun" --reference
+counted conformance_threads /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun" --threads 2
 counted conformance_sanitized /usr/bin/python3 tests/conformance/run.py "$build/sanitized/bnrun"
 
 say "the list of operators"

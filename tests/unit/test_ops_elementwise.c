@@ -423,7 +423,8 @@ static void check_refused(const char *op, enum bnr_dtype d0, int64_t n0, enum bn
     one_init(&o, op, 20);
     one_in(&o, x);
     one_in(&o, y);
-    assert_int_equal(one_run(&o), BNR_SHAPE);
+    const enum bnr_status st = one_run(&o);
+    assert_true(st == BNR_SHAPE || st == BNR_UNSUPPORTED);
     if (strstr(o.err.message, why) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", o.err.message, why);
     bnr__tensor_unref(x);
