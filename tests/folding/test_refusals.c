@@ -353,6 +353,72 @@ static void rank_not_known(void **state) {
     net_end(&t);
 }
 
+// Without the sizes nothing says which activation has which statistics.
+static void activations_not_known(void **state) {
+    struct net t;
+    struct bnr_value *in[5];
+    net_begin(&t, 8);
+    in[0] = net_input(&t, "x", NET_DIMS(2, 2, 3));
+    in[0]->declared.shape.dims[2] = bnr__dim_unknown();
+    for (int i = 1; i < 5; i++)
+        in[i] = net_const(&t, "p", NET_DIMS(2, 3), (double[]){1, 2, 3, 4, 5, 6});
+    struct bnr_value *y = net_op(&t, "BatchNormalization", "bn", 5, in);
+    net_attr_int(&t, "spatial", 0);
+    net_output(&t, net_op(&t, "Flatten", NULL, NET_IN(y)));
+    net_rewrite(&t, FOLD);
+    net_expect(&t, "BatchNormalization Flatten");
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "not spatial, and the dims of its input are not known");
+    net_end(&t);
+}
+
+// The search gives up after a hundred operators.
+static void too_far(void **state) {
+    for (int n = 90; n <= 120; n += 30) {
+        struct net t;
+        struct bnr_value *y = start(&t, 13);
+        for (int i = 0; i < n; i++) {
+            y = net_op(&t, "AveragePool", NULL, NET_IN(y));
+            net_attr_ints(&t, "kernel_shape", NET_INTS(1, 1));
+        }
+        net_output(&t, net_bn(&t, "bn", y, C));
+        net_rewrite(&t, FOLD);
+        if (n < 100)
+            net_expect_bn(&t, "bn", BNR_BN_FOLDED, "conv");
+        else
+            net_expect_bn(&t, "bn", BNR_BN_KEPT, "the way is too long");
+        net_end(&t);
+    }
+}
+
+// And after 256 places: each of the convolutions here would be one.
+static void too_wide(void **state) {
+    enum { MANY = 300 };
+    struct net t;
+    struct bnr_value *parts[MANY], *x;
+    net_begin(&t, 13);
+    x = net_input(&t, "x", NET_DIMS(1, 1, 2, 2));
+    for (int i = 0; i < MANY; i++)
+        parts[i] = net_op(&t, "Conv", NULL, NET_IN(x, net_weight(&t, "w", NET_DIMS(1, 1, 1, 1))));
+    struct bnr_value *y = net_op(&t, "Concat", NULL, MANY, parts);
+    net_attr_int(&t, "axis", 1);
+    net_output(&t, net_bn(&t, "bn", y, MANY));
+    net_rewrite(&t, FOLD);
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "the way is too long");
+    net_end(&t);
+}
+
+// It makes the weights of a convolution, not its data.
+static void feeds_weights(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *w = net_bn(&t, "bn", net_input(&t, "w", NET_DIMS(C, 3, 3, 3)), 3);
+    net_output(&t, net_op(&t, "Conv", "conv", NET_IN(net_input(&t, "x", NET_DIMS(2, 3, 5, 5)), w)));
+    net_fold(&t, FOLD);
+    net_expect(&t, "BatchNormalization Conv");
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "it feeds the weights of 'conv'");
+    net_end(&t);
+}
+
 // What no model may have is an error of one line that names node and parameter, not a fold.
 static void not_valid(void **state) {
     static const struct {
@@ -471,6 +537,46 @@ static void kept_by_name(void **state) {
     net_end(&t);
 }
 
+// No other one merges with what is to be kept, nor goes past it.
+static void beside_one_to_be_kept(void **state) {
+    for (int forward = 0; forward < 2; forward++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *y = net_input(&t, "x", NET_DIMS(2, 3, 5, 5));
+        const struct net_conv c = {.spatial = 2, .in = 3, .out = 3, .k = 1};
+        if (!forward)
+            y = net_conv(&t, "conv", y, c);
+        y = net_bn(&t, forward ? "other" : "bn", y, 3);
+        y = net_bn(&t, forward ? "bn" : "other", y, 3);
+        net_output(&t, forward ? net_conv(&t, "conv", y, c) : y);
+        t.options.keep = "bn";
+        net_fold(&t, FOLD);
+        net_expect_bn(&t, "bn", BNR_BN_KEPT, "caller");
+        net_expect_bn(&t, "other", BNR_BN_KEPT, "'bn' is to be kept");
+        net_end(&t);
+    }
+}
+
+// A convolution in a body is no reader that takes in what is outside.
+static void read_in_a_body(void **state) {
+    static const char *const branches[] = {"then_branch", "else_branch"};
+    struct net t, outer;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, 3, 5, 5)), 3);
+    struct bnr_value *y = net_op(&t, "If", "if", NET_IN(net_condition(&t, "condition", true)));
+    for (int i = 0; i < 2; i++) {
+        net_enter(&t, &outer);
+        struct bnr_value *r = net_conv(&t, i ? "a" : "b", x, conv);
+        net_leave(&t, &outer, branches[i], r);
+        outer.seed = t.seed;
+    }
+    net_output(&t, y);
+    net_fold(&t, FOLD);
+    net_expect(&t, "BatchNormalization If");
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "used in a nested graph");
+    net_end(&t);
+}
+
 static void without_folding(void **state) {
     struct net t;
     net_output(&t, net_bn(&t, "bn", start(&t, 13), C));
@@ -511,10 +617,16 @@ int main(void) {
         cmocka_unit_test(too_large),
         cmocka_unit_test(counts_disagree),
         cmocka_unit_test(rank_not_known),
+        cmocka_unit_test(activations_not_known),
+        cmocka_unit_test(too_far),
+        cmocka_unit_test(too_wide),
+        cmocka_unit_test(feeds_weights),
         cmocka_unit_test(not_valid),
         cmocka_unit_test(mixed_dtypes),
         cmocka_unit_test(statistics_of_the_data),
         cmocka_unit_test(kept_by_name),
+        cmocka_unit_test(beside_one_to_be_kept),
+        cmocka_unit_test(read_in_a_body),
         cmocka_unit_test(without_folding),
         cmocka_unit_test(names),
     };
