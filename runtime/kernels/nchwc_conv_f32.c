@@ -108,6 +108,9 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
     c->eltwise = bnr__eltwise_f32_select(o->cpu);
     c->lanes = c->kernels->lanes;
     c->taps = volume(s->kernel);
+    if (s->groups * s->cin == 0 || s->batch * s->cout == 0 || volume(s->in) == 0 ||
+        volume(s->out) == 0)
+        return false;
     flatten(&c->s);
     if (!set_blocks(c, o->cpu))
         return false;

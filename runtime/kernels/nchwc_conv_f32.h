@@ -164,7 +164,7 @@ struct bnr_nchwc_conv_f32 {
 };
 
 // Sets everything but `weights`, `e` and `prologue`. False when the kernels do not apply: a size
-// overflows, the wanted algorithm does not fit the shape.
+// overflows or is 0, the wanted algorithm does not fit the shape.
 bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_conv_shape *s,
                               const struct bnr_nchwc_options *o);
 // Whether the steps can be an epilogue. Forms, for the blocked output: SCALAR; SAME: a dense

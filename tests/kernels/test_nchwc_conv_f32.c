@@ -514,7 +514,7 @@ static void winograd_is_accurate_enough(void **state) {
     }
 }
 
-static void sizes_that_overflow_are_refused(void **state) {
+static void sizes_that_overflow_or_are_0_are_refused(void **state) {
     struct bnr_nchwc_conv_f32 c;
     struct bnr_conv_shape s = {.batch = 1,
                                .groups = 1,
@@ -526,6 +526,8 @@ static void sizes_that_overflow_are_refused(void **state) {
                                .stride = {1, 1, 1},
                                .dilation = {1, 1, 1}};
     assert_false(bnr__nchwc_conv_f32_init(&c, &s, &(struct bnr_nchwc_options){.threads = 1}));
+    s.cin = 0;
+    assert_false(bnr__nchwc_conv_f32_init(&c, &s, &(struct bnr_nchwc_options){.threads = 1}));
 }
 
 int main(void) {
@@ -533,7 +535,7 @@ int main(void) {
         cmocka_unit_test(random_shapes),
         cmocka_unit_test(random_winograds),
         cmocka_unit_test(winograd_is_accurate_enough),
-        cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(sizes_that_overflow_or_are_0_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
