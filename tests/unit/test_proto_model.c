@@ -493,7 +493,7 @@ static void test_pipe(void **state) {
     }
     if (bnr__model_read_file(&m, path, NULL, &err) != BNR_OK)
         fail_msg("%s", err.message);
-    assert_true(bnr__value_find(m->graph, "w")->tensor->f32[99999] == 0.5f * 99999);
+    assert_true(bnr__tensor_f64(bnr__value_find(m->graph, "w")->tensor, 99999) == 0.5 * 99999);
     bnr__model_free(m);
     test_folder_remove(folder);
 }
