@@ -109,7 +109,7 @@ size_t bnr__exposed_numbers(const struct bnr_tensor *t, double *v, size_t room) 
                 v[n] = bnr__tensor_f64(t, n);
     for (size_t i = 0; i < t->n_items; i++) {
         const size_t used = n < room ? n : room;
-        n += bnr__exposed_numbers(t->items[i], v + used, room - used);
+        n += bnr__exposed_numbers(t->items[i], v ? v + used : NULL, room - used);
     }
     return n;
 }
