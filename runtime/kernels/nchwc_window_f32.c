@@ -27,7 +27,7 @@ const struct bnr_nchwc_window_kernels *bnr__nchwc_window_f32_select(unsigned cpu
 // A slot holds the places of input rows, their numbers among the kernel's, and counts of columns.
 bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kind,
                             const struct bnr_window_shape *s, unsigned cpu, int threads) {
-    size_t rows, words;
+    size_t rows, words, row_floats;
     *w = (struct bnr_nchwc_window){.kind = kind, .s = *s, .e = {.channels = 1}};
     w->kernels = bnr__nchwc_window_f32_select(cpu);
     w->eltwise = bnr__eltwise_f32_select(cpu);
@@ -35,9 +35,9 @@ bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kin
     if (!bnr__size_mul(s->kernel[0], s->kernel[1], &rows) ||
         !bnr__size_mul(rows, s->kernel[2], &w->taps) ||
         !bnr__size_mul(rows, 2 * sizeof(size_t) / sizeof(float), &words) ||
-        !bnr__slots_bytes(w->slots, words, s->out[2], &w->slot_bytes, &w->scratch_bytes))
+        !bnr__slots_bytes(w->slots, words, s->out[2], &w->slot_bytes, &w->scratch_bytes) ||
+        !bnr__size_mul(s->out[2], w->kernels->lanes, &row_floats) || row_floats == 0)
         return false;
-    const size_t row_floats = s->out[2] * w->kernels->lanes;
     w->band = row_floats < BAND_FLOATS ? BAND_FLOATS / row_floats : 1;
     return true;
 }

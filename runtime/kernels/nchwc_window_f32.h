@@ -71,7 +71,8 @@ struct bnr_nchwc_window {
     int slots;
 };
 
-// Sets everything but batch, blocks, weights, bias, counts and e. False when a size overflows.
+// Sets everything but batch, blocks, weights, bias, counts and e. False when a size overflows or$
+// rows have no output.
 bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kind,
                             const struct bnr_window_shape *s, unsigned cpu, int threads);
 size_t bnr__nchwc_window_packed(const struct bnr_nchwc_window *w, size_t channels); // bytes
