@@ -303,6 +303,31 @@ static void random_windows(void **state) {
     bnr__pool_free(pool);
 }
 
+// So many bands that both threads are at work at once, each with scratch memory of its own.
+static void many_bands(void **state) {
+    struct bnr_pool *pool = test_pool(2);
+    struct window_case c = {.level = "the best", .cpu = bnr__cpu_detect(), .batch = 4};
+    c.channels = 64;
+    c.s = (struct bnr_window_shape){.in = {1, 40, 60},
+                                    .out = {1, 38, 58},
+                                    .kernel = {1, 3, 3},
+                                    .stride = {1, 1, 1},
+                                    .dilation = {1, 1, 1}};
+    struct buffers b;
+    make_buffers(&c, bnr__nchwc_window_f32_select(c.cpu)->lanes, &b);
+    run_window(&c, &b, NULL);
+    const size_t n = blocked_floats(&b.out);
+    float *one = b.y;
+    b.y = guard_floats(n);
+    for (int i = 0; i < 50; i++) {
+        run_window(&c, &b, pool);
+        assert_int_equal(first_difference(&b.out, one, b.y), plain_floats(&b.out));
+    }
+    guard_free(one, n);
+    free_buffers(&b);
+    bnr__pool_free(pool);
+}
+
 // ---- whole planes
 // ------------------------------------------------------------------------------------
 
@@ -398,6 +423,7 @@ static void sizes_that_overflow_or_are_0_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_windows),
+        cmocka_unit_test(many_bands),
         cmocka_unit_test(whole_planes),
         cmocka_unit_test(sizes_that_overflow_or_are_0_are_refused),
     };
