@@ -224,6 +224,107 @@ static void norm_scale_not_constant(void **state) {
     }
 }
 
+// ---- QuantizeLinear and DequantizeLinear
+
+static void parameters_not_constant(void **state) {
+    for (int i = 0; i < 2; i++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *k = i ? net_weight(&t, "k", 0, NULL) : net_input(&t, "k", 0, NULL);
+        t.dtype = BNR_INT8;
+        struct bnr_value *z = i ? net_input(&t, "z", 0, NULL) : net_weight(&t, "z", 0, NULL);
+        struct bnr_value *q = net_input(&t, "q", NET_DIMS(2, C, 4, 4));
+        t.dtype = BNR_FLOAT;
+        stays(&t, net_op(&t, "DequantizeLinear", "dq", NET_IN(q, k, z)), C,
+              "the scale or zero point of 'dq' is not constant");
+    }
+}
+
+static void no_zero_point(void **state) {
+    static const double numbers[] = {0, 2, 2, 0, 1}; // y = 2x + 2 is a whole step
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *k = net_const(&t, "k", 0, NULL, &numbers[4]), *in[5];
+    t.dtype = BNR_INT32;
+    struct bnr_value *q = net_input(&t, "q", NET_DIMS(2, 1, 4, 4));
+    t.dtype = BNR_FLOAT;
+    in[0] = net_op(&t, "DequantizeLinear", "dq", NET_IN(q, k));
+    for (int i = 1; i < 5; i++)
+        in[i] = net_const(&t, "p", NET_DIMS(1), &numbers[i]);
+    net_output(&t, net_op(&t, "BatchNormalization", "bn", 5, in));
+    net_attr_float(&t, "epsilon", 0);
+    kept(&t, "'dq' dequantizes int32, which has no zero point");
+}
+
+static void negative_past_rounding(void **state) {
+    const double step = 0.125, zero = 0;
+    struct net t;
+    net_begin(&t, 13);
+    t.gamma = NET_GAMMA_NEGATIVE;
+    t.no_shift = true;
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), C);
+    struct bnr_value *k = net_const(&t, "k", 0, NULL, &step);
+    t.dtype = BNR_INT8;
+    struct bnr_value *z = net_const(&t, "z", 0, NULL, &zero);
+    t.dtype = BNR_FLOAT;
+    net_output(&t, net_op(&t, "QuantizeLinear", "q", NET_IN(y, k, z)));
+    net_rewrite(&t, FOLD);
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "not positive does not pass the rounding of 'q'");
+    net_end(&t);
+}
+
+// ---- convolutions
+
+static void border_of_what_varies(void **state) {
+    struct net t;
+    net_begin(&t, 8);
+    struct bnr_value *y = everywhere(&t, net_input(&t, "x", NET_DIMS(2, C, 4, 4)));
+    const struct net_conv padded = {.spatial = 2, .in = C, .out = 1, .k = 3, .pad = 1};
+    net_output(&t, net_conv(&t, "conv", y, padded));
+    kept(&t, "its scale varies over more than the channels");
+}
+
+static void weights_behind_not_constant(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), C);
+    net_output(&t, net_op(&t, "Conv", "conv", NET_IN(y, net_input(&t, "w", NET_DIMS(2, C, 1, 1)))));
+    kept(&t, "the weights of 'conv' are not constant");
+}
+
+static void matrix_not_constant(void **state) {
+    for (int forward = 0; forward < 2; forward++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C)),
+                         *w = net_input(&t, "w", NET_DIMS(C, C));
+        if (forward)
+            x = net_bn(&t, "bn", x, C);
+        x = net_op(&t, "Gemm", "gemm", NET_IN(x, w));
+        net_output(&t, forward ? x : net_bn(&t, "bn", x, C));
+        kept(&t, "the weights of 'gemm' are not constant");
+    }
+}
+
+// Until opset 6 an attribute says which axes of the second operand meet those of the first.
+static void old_broadcasting(void **state) {
+    struct net t;
+    net_begin(&t, 6);
+    struct bnr_value *a = net_input(&t, "a", NET_DIMS(2, C, C, C)),
+                     *y = net_input(&t, "x", NET_DIMS(C, C));
+    static const double ones[C] = {1, 1, 1, 1};
+    struct bnr_value *in[5] = {
+        y, net_weight(&t, "s", NET_DIMS(C)), net_const(&t, "b", NET_DIMS(C), (double[C]){0}),
+        net_const(&t, "m", NET_DIMS(C), (double[C]){0}), net_const(&t, "v", NET_DIMS(C), ones)};
+    y = net_op(&t, "BatchNormalization", "bn", 5, in);
+    net_attr_int(&t, "is_test", 1);
+    y = net_op(&t, "Mul", "mul", NET_IN(a, y));
+    net_attr_int(&t, "broadcast", 1);
+    net_attr_int(&t, "axis", 1);
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "how 'mul' broadcasts is not known");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resize_extrapolates),
@@ -242,6 +343,13 @@ int main(void) {
         cmocka_unit_test(feeds_the_other_factor),
         cmocka_unit_test(norm_of_several_axes),
         cmocka_unit_test(norm_scale_not_constant),
+        cmocka_unit_test(parameters_not_constant),
+        cmocka_unit_test(no_zero_point),
+        cmocka_unit_test(negative_past_rounding),
+        cmocka_unit_test(border_of_what_varies),
+        cmocka_unit_test(weights_behind_not_constant),
+        cmocka_unit_test(matrix_not_constant),
+        cmocka_unit_test(old_broadcasting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
