@@ -325,6 +325,87 @@ static void old_broadcasting(void **state) {
     kept(&t, "how 'mul' broadcasts is not known");
 }
 
+// ---- operands that come at run time
+
+static struct bnr_value *numbers(struct net *t, const char *name, int64_t n, const int64_t *v) {
+    const enum bnr_dtype dtype = t->dtype;
+    int k = 0;
+    t->dtype = BNR_INT64;
+    struct bnr_value *in = net_input(t, name, 1, &n);
+    t->dtype = dtype;
+    while (k + 1 < NET_MAX_INPUTS && t->data[k + 1])
+        k++;
+    for (int64_t i = 0; i < n; i++)
+        t->data[k]->i64[i] = v[i];
+    return in;
+}
+
+static void range_not_known(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C + 1, 4, 4)), C + 1);
+    struct bnr_value *from = numbers(&t, "from", 1, (int64_t[]){1});
+    y = net_op(&t, "Slice", "slice",
+               NET_IN(y, from, net_ints(&t, "to", NET_INTS(5)), net_ints(&t, "axes", NET_INTS(1))));
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "what 'slice' cuts out is not known");
+}
+
+static void reduced_axes_not_known(void **state) {
+    struct net t;
+    net_begin(&t, 18);
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), C);
+    y = net_op(&t, "ReduceMean", "mean", NET_IN(y, numbers(&t, "axes", 1, (int64_t[]){2})));
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "the axes of 'mean' are not known");
+}
+
+static void padding_not_known(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), C);
+    const int64_t pads[8] = {0, 0, 1, 1, 0, 0, 1, 1};
+    y = net_op(&t, "Pad", "pad", NET_IN(y, numbers(&t, "p", 8, pads)));
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "how 'pad' pads is not known");
+}
+
+static void joined_sizes_not_known(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 3, 4, 4));
+    x->declared.shape.dims[1] = bnr__dim_unknown();
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "z", NET_DIMS(2, 1, 4, 4)), 1);
+    y = net_op(&t, "Concat", "join", NET_IN(x, y));
+    net_attr_int(&t, "axis", 1);
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "the sizes of what 'join' joins or cuts are not known");
+}
+
+// ---- MatMul has a place for a scale alone
+
+static void shift_before_a_product(void **state) {
+    static const double zeros[C] = {0}, ones[C] = {1, 1, 1, 1};
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C)),
+                     *o = net_const(&t, "o", NET_DIMS(C), ones);
+    struct bnr_value *m = net_const(&t, "m", NET_DIMS(C), zeros),
+                     *b = net_weight(&t, "b", NET_DIMS(C));
+    x = net_op(&t, "BatchNormalization", "bn", NET_IN(x, o, b, m, o));
+    net_attr_float(&t, "epsilon", 0);
+    net_output(&t, net_op(&t, "MatMul", "mm", NET_IN(x, net_weight(&t, "w", NET_DIMS(C, 3)))));
+    kept(&t, "'mm' has no bias that could take the shift");
+}
+
+static void product_over_another_axis(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 5)), C);
+    net_output(&t, net_op(&t, "MatMul", "mm", NET_IN(y, net_weight(&t, "w", NET_DIMS(5, 3)))));
+    kept(&t, "vary over axis 1, the channels of 'mm' are axis 2");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resize_extrapolates),
@@ -350,6 +431,12 @@ int main(void) {
         cmocka_unit_test(weights_behind_not_constant),
         cmocka_unit_test(matrix_not_constant),
         cmocka_unit_test(old_broadcasting),
+        cmocka_unit_test(range_not_known),
+        cmocka_unit_test(reduced_axes_not_known),
+        cmocka_unit_test(padding_not_known),
+        cmocka_unit_test(joined_sizes_not_known),
+        cmocka_unit_test(shift_before_a_product),
+        cmocka_unit_test(product_over_another_axis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
