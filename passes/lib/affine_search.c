@@ -70,9 +70,8 @@ static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind,
     struct bnr_affine both = *a;
     if (same && !bnr__affine_compose(&both, &same->affine, a, way->cx->temp))
         return no_way(way, "'%s' cannot take in two affines", n->label);
-    // Two sides of one node, each asked without the other, might not fit together.
-    if (find_step(way, kind == BNR_WAY_AFTER ? BNR_WAY_BEFORE : BNR_WAY_AFTER, n, -1) ||
-        (!same && find_step(way, kind, n, -1)))
+    // Two inputs of one node, each asked without the other, might not fit together.
+    if (!same && find_step(way, kind, n, -1))
         return no_way(way, "'%s' cannot take in two affines", n->label);
     struct bnr_affine_site site = site_of(way, n, index, &both);
     struct bnr_error err;
@@ -233,8 +232,7 @@ static bool into_producer(struct bnr_way *way, struct bnr_value *v, const struct
     if (rules && rules->absorb_after) {
         if (absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a))
             return true;
-        return rules->backward && !find_step(way, BNR_WAY_BEFORE, p, -1) &&
-               into_inputs(way, p, v->producer_index, a, depth);
+        return rules->backward && into_inputs(way, p, v->producer_index, a, depth);
     }
     if (rules && rules->backward)
         return pass_back(way, p, v->producer_index, a, depth);
