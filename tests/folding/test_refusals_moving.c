@@ -406,6 +406,30 @@ static void product_over_another_axis(void **state) {
     kept(&t, "vary over axis 1, the channels of 'mm' are axis 2");
 }
 
+// ---- parameters for each activation
+
+static void range_of_what_varies(void **state) {
+    struct net t;
+    net_begin(&t, 8);
+    struct bnr_value *y = everywhere(&t, net_input(&t, "x", NET_DIMS(2, C, 4, 4)));
+    y = net_op(&t, "Slice", "slice", NET_IN(y));
+    net_attr_ints(&t, "axes", NET_INTS(2));
+    net_attr_ints(&t, "starts", NET_INTS(1));
+    net_attr_ints(&t, "ends", NET_INTS(3));
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "what 'slice' cuts out is not known");
+}
+
+static void padding_of_what_varies(void **state) {
+    struct net t;
+    net_begin(&t, 8);
+    struct bnr_value *y = everywhere(&t, net_input(&t, "x", NET_DIMS(2, C, 4, 4)));
+    y = net_op(&t, "Pad", "pad", NET_IN(y));
+    net_attr_ints(&t, "pads", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1));
+    net_output(&t, net_conv(&t, "conv", y, pointwise));
+    kept(&t, "how 'pad' pads is not known");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resize_extrapolates),
@@ -437,6 +461,8 @@ int main(void) {
         cmocka_unit_test(joined_sizes_not_known),
         cmocka_unit_test(shift_before_a_product),
         cmocka_unit_test(product_over_another_axis),
+        cmocka_unit_test(range_of_what_varies),
+        cmocka_unit_test(padding_of_what_varies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
