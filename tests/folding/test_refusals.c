@@ -75,6 +75,25 @@ static void several_outputs(void **state) {
     }
 }
 
+// Statistics that somebody reads, of a node that is not in training mode: no model may have that.
+static void statistics_in_use(void **state) {
+    for (int opset = 6; opset <= 14; opset += 8) {
+        struct net t;
+        struct bnr_model *m;
+        struct bnr_value *y = net_bn(&t, "bn", start(&t, opset), C);
+        if (opset == 6)
+            net_attr_int(&t, "is_test", 1);
+        net_output(&t, y);
+        net_output(&t, net_out(&t, 1));
+        assert_int_equal(bnr__model_clone(&m, t.model, &t.err), BNR_OK);
+        assert_int_equal(bnr__model_resolve(m, NULL, &t.err), BNR_OK);
+        assert_int_equal(bnr__model_infer(m, &t.err), BNR_SHAPE);
+        assert_non_null(strstr(t.err.message, "output 1 is only there in training mode"));
+        bnr__model_free(m);
+        net_end(&t);
+    }
+}
+
 // ---- who reads the producer
 // -------------------------------------------------------------------------
 
@@ -605,6 +624,7 @@ int main(void) {
         cmocka_unit_test(training_mode),
         cmocka_unit_test(is_test),
         cmocka_unit_test(several_outputs),
+        cmocka_unit_test(statistics_in_use),
         cmocka_unit_test(other_use),
         cmocka_unit_test(graph_output),
         cmocka_unit_test(captured),
