@@ -2,6 +2,8 @@
 // rows_f32: the choice of kernels, and the loop over a whole matrix.
 #include "runtime/kernels/rows_f32.h"
 
+#include <math.h>
+
 #include "runtime/base/compiler.h"
 
 const struct bnr_rows_f32_kernels *bnr__rows_f32_select(unsigned cpu) {
@@ -24,6 +26,25 @@ const struct bnr_rows_f32_kernels *bnr__rows_f32_select(unsigned cpu) {
 // Elements that are worth waking a thread for, and columns that go together.
 enum { TASK = 8 * 1024, STRIP = 64 };
 
+static void normalize(const struct bnr_rows_f32_run *run, size_t row) {
+    const struct bnr_rows_f32 *r = run->r;
+    const float *src = run->src + row * r->n;
+    float *dst = run->dst + row * r->n;
+    struct bnr_rows_moments m = {0};
+    if (!r->uncentered)
+        m.mean = (float)(r->kernels->sum(src, r->n) / (double)r->n);
+    const double variance = r->kernels->squares(src, r->n, m.mean) / (double)r->n;
+    m.inv = (float)(1 / sqrt(variance + r->epsilon));
+    if (r->channels == 0) {
+        r->kernels->apply(dst, src, r->n, &m, run->scale, run->bias);
+        return;
+    }
+    const size_t length = r->n / r->channels, first = row % r->groups * r->channels;
+    for (size_t c = 0; c < r->channels; c++)
+        r->kernels->apply_uniform(dst + c * length, src + c * length, length, &m,
+                                  run->scale[first + c], run->bias ? run->bias[first + c] : 0);
+}
+
 static void run_rows(void *cx, size_t begin, size_t end) {
     const struct bnr_rows_f32_run *run = cx;
     const struct bnr_rows_f32 *r = run->r;
@@ -34,8 +55,10 @@ static void run_rows(void *cx, size_t begin, size_t end) {
             r->kernels->softmax(run->dst + row * r->n, src, r->n);
             break;
         case BNR_ROWS_NORMALIZE:
-            r->kernels->normalize(run->dst + row * r->n, src, r->n, r->epsilon, run->scale,
-                                  run->bias);
+            normalize(run, row);
+            break;
+        case BNR_ROWS_LOG_SOFTMAX:
+            r->kernels->log_softmax(run->dst + row * r->n, src, r->n);
             break;
         case BNR_ROWS_SUM:
             run->dst[row] = (float)(r->kernels->sum(src, r->n) * r->factor);

@@ -15,16 +15,25 @@
 #include "runtime/base/pool.h"
 #include "runtime/kernels/cpu.h"
 
+struct bnr_rows_moments {
+    float mean, inv; // inv: 1 / sqrt(variance + epsilon)
+};
+
 // One instruction set's kernels, each for one row (dst may be src) or a strip of columns.
 struct bnr_rows_f32_kernels {
     const char *isa;
     double (*sum)(const float *src, size_t n);
+    double (*squares)(const float *src, size_t n, float mean); // sum of (x - mean)^2
     void (*softmax)(float *dst, const float *src, size_t n);
+    void (*log_softmax)(float *dst, const float *src, size_t n);
     // Of every column: n elements, `ld` apart.
     void (*softmax_columns)(float *dst, const float *src, size_t n, size_t ld, size_t cols);
-    // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
-    void (*normalize)(float *dst, const float *src, size_t n, double epsilon, const float *scale,
-                      const float *bias);
+    // (x - mean) * inv * scale + bias, element by element; bias may be NULL.
+    void (*apply)(float *dst, const float *src, size_t n, const struct bnr_rows_moments *m,
+                  const float *scale, const float *bias);
+    // The same with one scale and one bias.
+    void (*apply_uniform)(float *dst, const float *src, size_t n, const struct bnr_rows_moments *m,
+                          float scale, float bias);
 };
 
 #define BNR_KERNEL(isa, needs) extern const struct bnr_rows_f32_kernels bnr__rows_f32_##isa;
@@ -33,22 +42,28 @@ struct bnr_rows_f32_kernels {
 
 const struct bnr_rows_f32_kernels *bnr__rows_f32_select(unsigned cpu);
 
-enum bnr_rows_kind { BNR_ROWS_SOFTMAX, BNR_ROWS_NORMALIZE, BNR_ROWS_SUM };
+enum bnr_rows_kind { BNR_ROWS_SOFTMAX, BNR_ROWS_NORMALIZE, BNR_ROWS_SUM, BNR_ROWS_LOG_SOFTMAX };
 
 struct bnr_rows_f32 {
     enum bnr_rows_kind kind;
     const struct bnr_rows_f32_kernels *kernels;
     size_t rows, n;
-    size_t inner;   // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
-    double epsilon; // NORMALIZE
-    double factor;  // SUM: of the result
+    size_t inner;  // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
+    double factor; // SUM: of the result
+    // NORMALIZE: by 1 / sqrt(mean of squares + epsilon), after taking the mean off unless
+    // `uncentered`. Scale and bias are [n]; or, with channels > 0, a row is that many channels with
+    // a scale and a bias each, and the parameters are [groups * channels] for `groups` rows in
+    // turn.
+    double epsilon;
+    bool uncentered;
+    size_t channels, groups;
 };
 
 struct bnr_rows_f32_run {
     const struct bnr_rows_f32 *r;
     float *dst; // like src; SUM: [rows]
     const float *src;
-    const float *scale, *bias; // NORMALIZE: [n]; bias may be NULL
+    const float *scale, *bias; // NORMALIZE; bias may be NULL
 };
 
 void bnr__rows_f32_run(const struct bnr_rows_f32_run *run, struct bnr_pool *pool);

@@ -6,6 +6,7 @@
 
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
@@ -63,4 +64,5 @@ BNR_DEFINE_OP(group_normalization) = {
     .attrs = "epsilon:f num_groups:i! stash_type:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_group_norm,
 };

@@ -6,6 +6,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/moments.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
@@ -52,5 +53,6 @@ BNR_DEFINE_OP(instance_normalization) = {
     .attrs = "consumed_inputs:I epsilon:f",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_instance_norm,
     .affine = &bnr__affine_instance_norm,
 };

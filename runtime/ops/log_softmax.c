@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "runtime/ops/lib/lanes.h"
+#include "runtime/ops/lib/prepare.h"
 
 static void lane(const double *x, double *y, size_t n, size_t stride, double parameter) {
     double max = -HUGE_VAL, sum = 0;
@@ -29,4 +30,5 @@ BNR_DEFINE_OP(log_softmax) = {
     .attrs = "axis:i",
     .infer = bnr__softmax_infer,
     .ref = ref,
+    .prepare = bnr__prepare_log_softmax,
 };

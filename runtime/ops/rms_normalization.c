@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
@@ -58,4 +59,5 @@ BNR_DEFINE_OP(rms_normalization) = {
     .attrs = "axis:i epsilon:f stash_type:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_rms_norm,
 };

@@ -44,6 +44,23 @@ static void want_softmax(const float *x, size_t n, size_t ld, double *y) {
         y[i * ld] = exp((double)x[i * ld] - max) / sum;
 }
 
+static void check_log_softmax(const struct rows_case *c, const char *what, const float *x,
+                              const float *y) {
+    const size_t n = c->r.n;
+    for (size_t row = 0; row < c->r.rows; row++, x += n, y += n) {
+        double max = -HUGE_VAL, sum = 0;
+        for (size_t i = 0; i < n; i++)
+            max = fmax(max, (double)x[i]);
+        for (size_t i = 0; i < n; i++)
+            sum += exp((double)x[i] - max);
+        for (size_t i = 0; i < n; i++) {
+            const double want = (double)x[i] - max - log(sum);
+            const double size = fabs((double)x[i] - max) + log(sum);
+            check_value(what, row * n + i, y[i], want, size * 0x1p-22 + 0x1p-20);
+        }
+    }
+}
+
 static void check_softmax(const struct rows_case *c, const char *what, const float *x,
                           const float *y, size_t numel) {
     const size_t n = c->r.n, inner = c->r.inner;
@@ -61,7 +78,7 @@ static void check_normalize(const struct rows_case *c, const char *what, const f
     const size_t n = c->r.n;
     for (size_t row = 0; row < c->r.rows; row++) {
         double mean = 0, variance = 0, largest = 0;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && !c->r.uncentered; i++)
             mean += (double)x[row * n + i] / (double)n;
         for (size_t i = 0; i < n; i++) {
             const double d = (double)x[row * n + i] - mean;
@@ -71,7 +88,10 @@ static void check_normalize(const struct rows_case *c, const char *what, const f
         const double inv = 1 / sqrt(variance + c->r.epsilon);
         for (size_t i = 0; i < n; i++) {
             const double hat = ((double)x[row * n + i] - mean) * inv;
-            const double s = (double)scale[i], want = hat * s + (bias ? (double)bias[i] : 0);
+            const size_t k = c->r.channels == 0
+                                 ? i
+                                 : row % c->r.groups * c->r.channels + i / (n / c->r.channels);
+            const double s = (double)scale[k], want = hat * s + (bias ? (double)bias[k] : 0);
             // The mean is off by rounding of the row's largest element.
             const double off = (fabs(hat) * 0x1p-16 + largest * inv * 0x1p-18) * fabs(s);
             check_value(what, row * n + i, y[row * n + i], want, off + fabs(want) * 0x1p-22);
@@ -114,6 +134,8 @@ static void run_case(const struct rows_case *c) {
              (unsigned long long)c->seed);
     if (r->kind == BNR_ROWS_SOFTMAX)
         check_softmax(c, what, x, y, numel);
+    else if (r->kind == BNR_ROWS_LOG_SOFTMAX)
+        check_log_softmax(c, what, x, y);
     else if (r->kind == BNR_ROWS_NORMALIZE)
         check_normalize(c, what, x, y, scale, run.bias);
     else
@@ -130,19 +152,28 @@ static void lengths_and_values(void **state) {
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
         if ((levels[level].needs & bnr__cpu_detect()) != levels[level].needs)
             continue;
-        for (size_t i = 0; i < BNR_COUNT(lengths) * VALUES_KINDS * 4; i++) {
-            c.values = (enum values)(i / 4 % VALUES_KINDS);
-            const bool columns = i % 4 == 3;
+        enum { COLUMNS = BNR_ROWS_LOG_SOFTMAX + 1, KINDS };
+        for (size_t i = 0; i < BNR_COUNT(lengths) * VALUES_KINDS * KINDS; i++) {
+            c.values = (enum values)(i / KINDS % VALUES_KINDS);
+            const bool columns = i % KINDS == COLUMNS;
             c.r = (struct bnr_rows_f32){
-                .kind = columns ? BNR_ROWS_SOFTMAX : (enum bnr_rows_kind)(i % 4),
+                .kind = columns ? BNR_ROWS_SOFTMAX : (enum bnr_rows_kind)(i % KINDS),
                 .kernels = levels[level].kernels,
                 .rows = 3,
-                .n = lengths[i / 4 / VALUES_KINDS],
+                .n = lengths[i / KINDS / VALUES_KINDS],
                 .inner = columns ? 1 + rng_size(&(struct rng){i}, 1, 70) : 1,
                 .epsilon = 1e-5,
-                .factor = 0.5};
+                .factor = 0.5,
+                .uncentered = i % 7 == 0};
+            if (i % 2 && c.r.n % 3 == 0) { // three channels, with parameters for two rows in turn
+                c.r.channels = 3;
+                c.r.groups = c.r.n >= 6 ? 2 : 1;
+            } else if (i % 4 == 0) {
+                c.r.channels = c.r.groups = 1;
+            }
             // The square of a huge number has no float.
-            if (c.values == VALUES_HUGE && c.r.kind != BNR_ROWS_SOFTMAX)
+            if (c.values == VALUES_HUGE &&
+                (c.r.kind == BNR_ROWS_NORMALIZE || c.r.kind == BNR_ROWS_SUM))
                 continue;
             c.in_place = i % 3 == 0;
             c.bias = i % 2;

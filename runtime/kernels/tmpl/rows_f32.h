@@ -48,6 +48,10 @@ static double sum(const float *src, size_t n) {
     return blocked_sum(src, n, false, 0);
 }
 
+static double squares(const float *src, size_t n, float mean) {
+    return blocked_sum(src, n, true, mean);
+}
+
 // NaN is passed over: it comes back with the differences.
 static float row_max(const float *x, size_t n) {
     float lanes[VW], max = -INFINITY;
@@ -101,21 +105,53 @@ static void softmax_columns(float *dst, const float *src, size_t n, size_t ld, s
         softmax_strip(dst + c, src + c, n, ld, cols - c < VW ? (int)(cols - c) : VW);
 }
 
-static void normalize(float *dst, const float *src, size_t n, double epsilon, const float *scale,
-                      const float *bias) {
-    const float mean = (float)(sum(src, n) / (double)n);
-    const double variance = blocked_sum(src, n, true, mean) / (double)n;
-    const vf m = v_set1(mean), inv = v_set1((float)(1 / sqrt(variance + epsilon)));
+static void log_softmax(float *dst, const float *src, size_t n) {
+    const float max = row_max(src, n);
+    double total = 0;
+    for (size_t first = 0; first < n; first += SUM_BLOCK) {
+        const size_t last = n - first < SUM_BLOCK ? n : first + SUM_BLOCK;
+        float tail[VW];
+        vf part = v_set1(0);
+        size_t i = first;
+        for (; i + VW <= last; i += VW)
+            part = v_add(part, v_exp(v_sub(v_load(src + i), v_set1(max))));
+        total += (double)v_sum(part);
+        v_store(tail, v_exp(v_sub(v_load_n(src + i, (int)(last - i)), v_set1(max))));
+        for (size_t k = 0; k < last - i; k++)
+            total += (double)tail[k];
+    }
+    const vf m = v_set1(max), rest = v_set1((float)log(total));
     for (size_t i = 0; i < n; i += VW) {
         const int lanes = n - i < VW ? (int)(n - i) : VW;
-        const vf x = v_mul(v_sub(v_load_n(src + i, lanes), m), inv);
+        v_store_n(dst + i, v_sub(v_sub(v_load_n(src + i, lanes), m), rest), lanes);
+    }
+}
+
+static void apply(float *dst, const float *src, size_t n, const struct bnr_rows_moments *m,
+                  const float *scale, const float *bias) {
+    const vf mean = v_set1(m->mean), inv = v_set1(m->inv);
+    for (size_t i = 0; i < n; i += VW) {
+        const int lanes = n - i < VW ? (int)(n - i) : VW;
+        const vf x = v_mul(v_sub(v_load_n(src + i, lanes), mean), inv);
         const vf b = bias ? v_load_n(bias + i, lanes) : v_set1(0);
         v_store_n(dst + i, v_fma(x, v_load_n(scale + i, lanes), b), lanes);
     }
 }
 
+static void apply_uniform(float *dst, const float *src, size_t n, const struct bnr_rows_moments *m,
+                          float scale, float bias) {
+    const vf mean = v_set1(m->mean), inv = v_set1(m->inv), s = v_set1(scale), b = v_set1(bias);
+    for (size_t i = 0; i < n; i += VW) {
+        const int lanes = n - i < VW ? (int)(n - i) : VW;
+        v_store_n(dst + i, v_fma(v_mul(v_sub(v_load_n(src + i, lanes), mean), inv), s, b), lanes);
+    }
+}
+
 const struct bnr_rows_f32_kernels ISA(bnr__rows_f32) = {.isa = ISA_NAME,
                                                         .sum = sum,
+                                                        .squares = squares,
                                                         .softmax = softmax,
+                                                        .log_softmax = log_softmax,
                                                         .softmax_columns = softmax_columns,
-                                                        .normalize = normalize};
+                                                        .apply = apply,
+                                                        .apply_uniform = apply_uniform};

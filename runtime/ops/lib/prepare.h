@@ -21,7 +21,11 @@ enum bnr_status bnr__prepare_global_average_pool(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_whole_blocked(struct bnr_prepare *cx, bool average);
 enum bnr_status bnr__prepare_batch_norm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_log_softmax(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_rms_norm(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_instance_norm(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_group_norm(struct bnr_prepare *cx);
 // Over the last axes.
 enum bnr_status bnr__prepare_reduce_mean(struct bnr_prepare *cx, const struct bnr_reduce *op);
 enum bnr_status bnr__prepare_reduce_sum(struct bnr_prepare *cx, const struct bnr_reduce *op);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, LayerNormalization, and sums over the last axes, by rows_f32.
+// Softmax, LogSoftmax, the normalizations of rows, and sums over the last axes, by rows_f32.
 #include "runtime/kernels/rows_f32.h"
 #include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/reduce.h"
@@ -41,7 +41,7 @@ static enum bnr_status take(struct bnr_prepare *cx, struct bnr_rows_f32 r, const
     return BNR_OK;
 }
 
-enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx) {
+static enum bnr_status prepare_softmax(struct bnr_prepare *cx, bool logarithm) {
     const struct bnr_shape *x = &cx->in[0]->type.shape;
     const int64_t attr = bnr__attr_int(cx->node, "axis", cx->node->since >= 13 ? -1 : 1);
     const int axis = (int)(attr < 0 ? attr + x->rank : attr);
@@ -53,7 +53,19 @@ enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx) {
                              .rows = product(x, 0, axis),
                              .n = product(x, axis, end),
                              .inner = product(x, end, x->rank)};
-    return take(cx, r, "softmax");
+    if (logarithm && r.inner != 1)
+        return BNR_OK;
+    if (logarithm)
+        r.kind = BNR_ROWS_LOG_SOFTMAX;
+    return take(cx, r, logarithm ? "log_softmax" : "softmax");
+}
+
+enum bnr_status bnr__prepare_softmax(struct bnr_prepare *cx) {
+    return prepare_softmax(cx, false);
+}
+
+enum bnr_status bnr__prepare_log_softmax(struct bnr_prepare *cx) {
+    return prepare_softmax(cx, true);
 }
 
 // A float vector of n elements, whatever leading dims of 1 it has.
@@ -63,7 +75,8 @@ static bool is_row(const struct bnr_info *info, size_t n) {
            (size_t)s->dims[s->rank - 1].n == n;
 }
 
-enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
+// Over the last axis, scale (and bias) along it.
+static enum bnr_status prepare_last_axis(struct bnr_prepare *cx, bool centered, const char *name) {
     const struct bnr_node *n = cx->node;
     const struct bnr_shape *x = &cx->in[0]->type.shape;
     const int64_t attr = bnr__attr_int(n, "axis", -1);
@@ -80,8 +93,45 @@ enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
                              .rows = product(x, 0, x->rank - 1),
                              .n = cols,
                              .inner = 1,
-                             .epsilon = (double)bnr__attr_float(n, "epsilon", 1e-5f)};
-    return take(cx, r, "layer_norm");
+                             .epsilon = (double)bnr__attr_float(n, "epsilon", 1e-5f),
+                             .uncentered = !centered};
+    return take(cx, r, name);
+}
+
+enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
+    return prepare_last_axis(cx, true, "layer_norm");
+}
+
+enum bnr_status bnr__prepare_rms_norm(struct bnr_prepare *cx) {
+    return prepare_last_axis(cx, false, "rms_norm");
+}
+
+// Over the spatial axes of groups of channels; a scale and a bias to a group, or to each channel.
+static enum bnr_status prepare_groups(struct bnr_prepare *cx, size_t groups, const char *name) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    if (!is_float(cx->in[0]) || !is_float(cx->in[1]) || !is_float(cx->in[2]) || x->rank < 2)
+        return BNR_OK;
+    const size_t channels = (size_t)x->dims[1].n;
+    const size_t parameters = (size_t)cx->in[1]->type.shape.dims[0].n;
+    struct bnr_rows_f32 r = {.kind = BNR_ROWS_NORMALIZE,
+                             .rows = (size_t)x->dims[0].n * groups,
+                             .n = channels / groups * product(x, 2, x->rank),
+                             .inner = 1,
+                             .epsilon = (double)bnr__attr_float(cx->node, "epsilon", 1e-5f),
+                             .channels = parameters / groups,
+                             .groups = groups};
+    return take(cx, r, name);
+}
+
+enum bnr_status bnr__prepare_instance_norm(struct bnr_prepare *cx) {
+    const struct bnr_shape *x = &cx->in[0]->type.shape;
+    return x->rank < 2 || x->dims[1].n == 0
+               ? BNR_OK
+               : prepare_groups(cx, (size_t)x->dims[1].n, "instance_norm");
+}
+
+enum bnr_status bnr__prepare_group_norm(struct bnr_prepare *cx) {
+    return prepare_groups(cx, (size_t)bnr__attr_int(cx->node, "num_groups", 1), "group_norm");
 }
 
 static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_reduce *op, bool mean) {
