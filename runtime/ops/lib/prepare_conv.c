@@ -16,8 +16,7 @@ struct state {
         struct bnr_conv_f32 conv;
         struct bnr_dwconv_f32 dw;
     };
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static const float *bias_of(const struct bnr_args *a) {
@@ -28,7 +27,7 @@ static void run_conv(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
     struct bnr_conv_f32 conv = st->conv;
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     if (!conv.weights) {
         float *packed = (float *)a->scratch + conv.scratch_bytes / sizeof(float);
         bnr__conv_f32_pack(&conv, packed, a->in[1]->f32);
@@ -49,7 +48,7 @@ static void run_dwconv(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
     struct bnr_dwconv_f32 dw = st->dw;
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     if (!dw.weights)
         dw.weights = a->in[1]->f32;
     const struct bnr_dwconv_f32_run r = {
@@ -67,9 +66,7 @@ static struct state *state_new(struct bnr_prepare *cx, const struct bnr_steps *s
     struct state *st = BNR_NEW(cx->arena, struct state);
     if (!st)
         return NULL;
-    st->n_operands = s->n_operands;
-    for (int i = 0; i < s->n_operands; i++)
-        st->operand[i] = s->operand[i];
+    st->operands = s->operands;
     return st;
 }
 

@@ -13,15 +13,14 @@ enum {
 // Weights that are not constant are NULL here and packed with every run.
 struct state {
     struct bnr_nchwc_conv_f32 conv;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
     struct bnr_nchwc_conv_f32 conv = st->conv;
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     if (!conv.weights) {
         float *packed = (float *)a->scratch + conv.scratch_bytes / sizeof(float);
         bnr__nchwc_conv_f32_pack(&conv, packed, a->in[1]->f32);
@@ -85,14 +84,13 @@ static double gain(const struct bnr_conv *c) {
 
 struct depthwise_state {
     struct bnr_nchwc_window window;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run_depthwise(const struct bnr_args *a, const void *opaque) {
     const struct depthwise_state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     const struct bnr_nchwc_window_run r = {
         .w = &st->window,
         .dst = a->out[0]->f32,
@@ -149,9 +147,7 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     st->window.e = steps->e;
     if (!pack_depthwise_constants(cx, &st->window))
         return bnr__no_memory(cx->err);
-    st->n_operands = steps->n_operands;
-    for (int i = 0; i < steps->n_operands; i++)
-        st->operand[i] = steps->operand[i];
+    st->operands = steps->operands;
     cx->scratch = st->window.scratch_bytes;
     cx->blocked_in |= 1;
     cx->blocked_out = 1;
@@ -216,9 +212,7 @@ enum bnr_status bnr__prepare_conv_blocked(struct bnr_prepare *cx, const struct b
     cx->scratch = st->conv.scratch_bytes;
     if (set_weights(cx, &st->conv) != BNR_OK)
         return bnr__no_memory(cx->err);
-    st->n_operands = steps->n_operands;
-    for (int i = 0; i < steps->n_operands; i++)
-        st->operand[i] = steps->operand[i];
+    st->operands = steps->operands;
     cx->blocked_in |= plain ? 0 : 1;
     cx->blocked_out = 1;
     cx->saves = gain(c);

@@ -9,15 +9,14 @@
 // Weights that are not constant are NULL here and packed with every run.
 struct state {
     struct bnr_convt_f32 conv;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
     struct bnr_convt_f32 conv = st->conv;
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     if (!conv.weights) {
         float *packed = (float *)a->scratch + conv.scratch_bytes / sizeof(float);
         bnr__convt_f32_pack(&conv, packed, a->in[1]->f32);
@@ -54,9 +53,7 @@ static enum bnr_status choose(struct bnr_prepare *cx, struct state *st, const st
     st->conv.e = s->e;
     const struct bnr_eltwise before = bnr__steps_before(cx);
     bnr__conv_f32_set_before(&st->conv.product, &before);
-    st->n_operands = s->n_operands;
-    for (int i = 0; i < s->n_operands; i++)
-        st->operand[i] = s->operand[i];
+    st->operands = s->operands;
     cx->kernel = bnr__arena_printf(cx->arena, "convt_f32_%s", p->gemm->isa);
     cx->state = st;
     cx->run = run;

@@ -10,14 +10,13 @@
 struct state {
     struct bnr_matmul_f32 m;
     int a, b; // indices into a->in
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     const struct bnr_matmul_f32_run r = {
         .c = &st->m,
         .dst = a->out[0]->f32,
@@ -71,9 +70,7 @@ enum bnr_status bnr__prepare_product(struct bnr_prepare *cx, const struct bnr_pr
     st->m.e = steps->e;
     st->a = p->a;
     st->b = p->b;
-    st->n_operands = steps->n_operands;
-    for (int i = 0; i < steps->n_operands; i++)
-        st->operand[i] = steps->operand[i];
+    st->operands = steps->operands;
     cx->scratch = st->m.scratch_bytes;
     cx->fused_taken = steps->taken;
     cx->kernel = bnr__arena_printf(cx->arena, "matmul_f32_%s", st->m.gemm->isa);

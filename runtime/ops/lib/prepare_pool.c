@@ -13,14 +13,13 @@
 
 struct state {
     struct bnr_pool_f32 pool;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     const struct bnr_pool_f32_run r = {
         .p = &st->pool,
         .dst = a->out[0]->f32,
@@ -43,14 +42,13 @@ static void set_counts(struct bnr_pool_f32 *p, const struct bnr_window *w) {
 
 struct blocked_state {
     struct bnr_nchwc_window window;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run_blocked(const struct bnr_args *a, const void *opaque) {
     const struct blocked_state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     const struct bnr_nchwc_window_run r = {
         .w = &st->window,
         .dst = a->out[0]->f32,
@@ -83,9 +81,7 @@ static enum bnr_status prepare_blocked(struct bnr_prepare *cx, const struct bnr_
     }
     bnr__steps_take_members(steps);
     st->window.e = steps->e;
-    st->n_operands = steps->n_operands;
-    for (int i = 0; i < steps->n_operands; i++)
-        st->operand[i] = steps->operand[i];
+    st->operands = steps->operands;
     cx->blocked_in |= 1;
     cx->blocked_out = 1;
     cx->scratch = st->window.scratch_bytes;
@@ -126,9 +122,7 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     bnr__steps_take_members(&steps);
     st->pool.e = steps.e;
     st->pool.before = bnr__steps_before(cx);
-    st->n_operands = steps.n_operands;
-    for (int i = 0; i < steps.n_operands; i++)
-        st->operand[i] = steps.operand[i];
+    st->operands = steps.operands;
     cx->scratch = st->pool.scratch_bytes;
     cx->kernel = bnr__arena_printf(cx->arena, "pool_f32_%s", st->pool.band.kernels->isa);
     cx->state = st;

@@ -8,14 +8,13 @@ struct state {
     const struct bnr_eltwise_f32 *kernels;
     size_t rows, cols;
     int src; // index into a->in
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
 };
 
 static void run(const struct bnr_args *a, const void *opaque) {
     const struct state *st = opaque;
     const float *operands[BNR_ELTWISE_MAX];
-    bnr__steps_operands(st->operand, st->n_operands, a, operands);
+    bnr__steps_operands(&st->operands, a, operands);
     const struct bnr_eltwise_run r = {
         .e = &st->e,
         .kernels = st->kernels,
@@ -64,9 +63,7 @@ enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx) {
     st->cols = s.cols ? s.cols : s.numel;
     st->rows = s.blocked.lanes ? s.blocked.batch * s.blocked.blocks : s.numel / st->cols;
     st->src = src;
-    st->n_operands = s.n_operands;
-    for (int i = 0; i < s.n_operands; i++)
-        st->operand[i] = s.operand[i];
+    st->operands = s.operands;
     cx->overwrites = src;
     if (s.blocked.lanes && src < 64) {
         cx->blocked_in |= (uint64_t)1 << src;

@@ -103,7 +103,7 @@ static bool take_before(struct bnr_prepare *cx, int first, struct bnr_eltwise *e
             return false;
     }
     *e = s.e;
-    return s.n_operands == 0 && by_channel(e, &s);
+    return s.operands.n == 0 && by_channel(e, &s);
 }
 
 struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx) {
@@ -119,10 +119,10 @@ struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx) {
     return (struct bnr_eltwise){.channels = 1};
 }
 
-void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
+void bnr__steps_operands(const struct bnr_step_operands *o, const struct bnr_args *a,
                          const float *out[BNR_ELTWISE_MAX]) {
-    for (int i = 0; i < n; i++)
-        out[i] = o[i].in >= 0 ? a->in[o[i].in]->f32 : o[i].packed;
+    for (int i = 0; i < o->n; i++)
+        out[i] = o->at[i].in >= 0 ? a->in[o->at[i].in]->f32 : o->at[i].packed;
 }
 
 const struct bnr_info *bnr__steps_info(const struct bnr_steps *s, const struct bnr_node *n, int i) {
@@ -249,7 +249,7 @@ static const float *floats_of(struct bnr_steps *s, struct bnr_tensor *t,
 // An operand beside a blocked tensor: packed where it is constant, else blocked as well.
 static bool block_operand(struct bnr_steps *s, const struct bnr_info *info, int in,
                           enum bnr_eltwise_form form) {
-    struct bnr_step_operand *o = &s->operand[s->n_operands];
+    struct bnr_step_operand *o = &s->operands.at[s->operands.n];
     struct bnr_nchwc b;
     if (info->tensor) {
         o->in = -1;
@@ -280,26 +280,26 @@ bool bnr__steps_operand(struct bnr_steps *s, const struct bnr_node *n, enum bnr_
                         int i) {
     const struct bnr_info *info = bnr__steps_info(s, n, i);
     enum bnr_eltwise_form form;
-    if (!info || info->type.dtype != BNR_FLOAT || s->n_operands == BNR_ELTWISE_MAX ||
+    if (!info || info->type.dtype != BNR_FLOAT || s->operands.n == BNR_ELTWISE_MAX ||
         s->e.n == BNR_ELTWISE_MAX)
         return false;
     if (!find_form(s, &info->type.shape, &form))
         return false;
     const bool behind = n != s->cx->node && i > s->chained;
     const int in = (n == s->cx->node ? 0 : s->first_in) + i - behind;
-    s->operand[s->n_operands].in = in;
+    s->operands.at[s->operands.n].in = in;
     if (s->blocked.lanes && form != BNR_FORM_SCALAR && !block_operand(s, info, in, form))
         return false;
     return add(s,
-               (struct bnr_eltwise_step){.kind = kind, .form = form, .operand = s->n_operands++});
+               (struct bnr_eltwise_step){.kind = kind, .form = form, .operand = s->operands.n++});
 }
 
 bool bnr__steps_column(struct bnr_steps *s, enum bnr_eltwise_kind kind, int i) {
-    if (s->n_operands == BNR_ELTWISE_MAX)
+    if (s->operands.n == BNR_ELTWISE_MAX)
         return false;
-    s->operand[s->n_operands].in = i;
+    s->operands.at[s->operands.n].in = i;
     return add(s, (struct bnr_eltwise_step){
-                      .kind = kind, .form = BNR_FORM_COLUMN, .operand = s->n_operands++});
+                      .kind = kind, .form = BNR_FORM_COLUMN, .operand = s->operands.n++});
 }
 
 bool bnr__steps_binary(struct bnr_steps *s, const struct bnr_node *n, enum bnr_eltwise_kind kind,

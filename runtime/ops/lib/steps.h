@@ -14,6 +14,11 @@ struct bnr_step_operand {
     const float *packed;
 };
 
+struct bnr_step_operands {
+    int n;
+    struct bnr_step_operand at[BNR_ELTWISE_MAX];
+};
+
 struct bnr_steps {
     struct bnr_prepare *cx;
     int64_t dims[BNR_MAX_RANK]; // of the tensor that the steps work on
@@ -23,8 +28,7 @@ struct bnr_steps {
     int chained;  // which input of the node being added the tensor is
     int first_in; // where in a->in a member's inputs but the chained one begin
     struct bnr_eltwise e;
-    struct bnr_step_operand operand[BNR_ELTWISE_MAX];
-    int n_operands;
+    struct bnr_step_operands operands;
     int taken; // members added
     // Of a blocked tensor, else lanes is 0:
     struct bnr_nchwc blocked;
@@ -46,7 +50,7 @@ void bnr__steps_take_members(struct bnr_steps *s);
 // batch.
 struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx);
 // The operands for a run.
-void bnr__steps_operands(const struct bnr_step_operand *o, int n, const struct bnr_args *a,
+void bnr__steps_operands(const struct bnr_step_operands *o, const struct bnr_args *a,
                          const float *out[BNR_ELTWISE_MAX]);
 
 // ---- for the operators' `step`
