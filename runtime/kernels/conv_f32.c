@@ -4,6 +4,7 @@
 #include "runtime/kernels/conv_f32.h"
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 enum { COLUMNS = 256 }; // of a task: with BNR_GEMM_KC rows they stay in L2
@@ -25,18 +26,6 @@ static const struct bnr_conv_f32_kernels *select_kernels(unsigned cpu) {
     return best;
 }
 
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t max_size(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
 static size_t volume(const size_t v[BNR_CONV_AXES]) {
     return v[0] * v[1] * v[2];
 }
@@ -50,12 +39,6 @@ static bool flatten(struct bnr_conv_shape *s) {
     s->in[2] = s->out[2] = volume(s->in);
     s->in[0] = s->in[1] = s->out[0] = s->out[1] = 1;
     return true;
-}
-
-// Nearly equal pieces of at most `most`, each a multiple of `unit`.
-static size_t even_piece(size_t total, size_t most, size_t unit) {
-    const size_t pieces = max_size(ceil_div(total, most), 1);
-    return max_size(ceil_div(ceil_div(total, pieces), unit), 1) * unit;
 }
 
 static bool set_sizes(struct bnr_conv_f32 *c) {

@@ -2,6 +2,8 @@
 // eltwise_f32: the choice of kernels, and the loop over a whole tensor.
 #include "runtime/kernels/eltwise_f32.h"
 
+#include "runtime/kernels/pieces.h"
+
 const struct bnr_eltwise_f32 *bnr__eltwise_f32_select(unsigned cpu) {
     static const struct {
         unsigned needs;
@@ -21,10 +23,6 @@ const struct bnr_eltwise_f32 *bnr__eltwise_f32_select(unsigned cpu) {
 
 // A tile stays in L1 with its operands; a task is worth waking a thread for.
 enum { TILE = 2048, TASK = 16 * TILE };
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
 
 // Rows of up to TILE elements go together; longer ones are cut.
 static void run_tiles(const struct bnr_eltwise_run *r, struct bnr_eltwise_tile t, size_t last_row,

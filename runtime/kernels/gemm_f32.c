@@ -2,6 +2,8 @@
 // gemm_f32: the choice of kernels, and the loop over a cache block of register tiles.
 #include "runtime/kernels/gemm_f32.h"
 
+#include "runtime/kernels/pieces.h"
+
 const struct bnr_gemm_f32 *bnr__gemm_f32_select(unsigned cpu) {
     static const struct {
         unsigned needs;
@@ -42,10 +44,6 @@ void bnr__gemm_f32_finish_steps(struct bnr_gemm_finish *f, const struct bnr_eltw
     while (i < e->n)
         rest->step[rest->n++] = s[i++];
     f->rest = rest->n ? rest : NULL;
-}
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
 }
 
 // What the tile at (i, j) of the block does after its last block of K.

@@ -6,30 +6,13 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 // A block of A [ROWS, KC] and one of B [KC, COLUMNS] share L2. A task has up to TASK_COLUMNS
 // columns, so that packing A for it is worth little beside the product.
 enum { ROWS = 210, COLUMNS = 256, TASK_COLUMNS = 1024 };
 enum { PART = 1 << 17 }; // elements of a plain B that are packed in one go
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t max_size(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
-// Nearly equal pieces of at most `most`, each a multiple of `unit`.
-static size_t even_piece(size_t total, size_t most, size_t unit) {
-    const size_t pieces = max_size(ceil_div(total, most), 1);
-    return max_size(ceil_div(ceil_div(total, pieces), unit), 1) * unit;
-}
 
 static size_t columns_packed(const struct bnr_matmul_f32 *c) {
     return ceil_div(c->s.n, c->gemm->nr) * c->gemm->nr;

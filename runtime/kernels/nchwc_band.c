@@ -5,28 +5,11 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 // A band's input stays in L2 beside the weights of a few output blocks, which pass through it.
 enum { BAND_FLOATS = 96 * 1024 };
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t max_size(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
-// Nearly equal pieces of at most `most`, each but the last a multiple of `unit`.
-static size_t even_piece(size_t total, size_t most, size_t unit) {
-    const size_t pieces = max_size(ceil_div(total, max_size(most, 1)), 1);
-    return ceil_div(ceil_div(total, pieces), unit) * unit;
-}
 
 // From a pixel of the input, or of its copy, to the next.
 static size_t pixel_step(const struct bnr_nchwc_conv_f32 *c) {

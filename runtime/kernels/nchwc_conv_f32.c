@@ -9,6 +9,7 @@
 #include "runtime/kernels/nchwc_band.h"
 #include "runtime/kernels/nchwc_finish.h"
 #include "runtime/kernels/nchwc_winograd_f32.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 static const struct bnr_nchwc_conv_f32_kernels *select_kernels(unsigned cpu) {
@@ -30,14 +31,6 @@ static const struct bnr_nchwc_conv_f32_kernels *select_kernels(unsigned cpu) {
 
 size_t bnr__nchwc_lanes(unsigned cpu) {
     return select_kernels(cpu)->lanes;
-}
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
 }
 
 static size_t volume(const size_t v[BNR_CONV_AXES]) {

@@ -2,9 +2,7 @@
 // Winograd's tiles for a shape, what they cost, and the choice of an algorithm.
 #include "runtime/kernels/nchwc_winograd_f32.h"
 
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
+#include "runtime/kernels/pieces.h"
 
 static bool is_3x3(const struct bnr_conv_shape *s) {
     return s->kernel[1] == 3 && s->kernel[2] == 3;

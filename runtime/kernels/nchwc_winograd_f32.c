@@ -7,21 +7,10 @@
 #include <string.h>
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 enum { POINTS_LINE_MAX = 8, PATCH_FLOATS = POINTS_LINE_MAX * POINTS_LINE_MAX * BNR_CONV_LANES_MAX };
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t max_size(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
 
 static const struct bnr_nchwc_winograd_f32_kernels *select_kernels(unsigned cpu) {
     static const struct {

@@ -3,6 +3,7 @@
 #include "runtime/kernels/plane_f32.h"
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 
 enum { COPY_FLOATS = 8192, WORK = 1 << 17 }; // a copy that stays in L1; taps of a task
 
@@ -21,14 +22,6 @@ const struct bnr_plane_f32 *bnr__plane_f32_select(unsigned cpu) {
             best = rows[i].kernels;
     }
     return best;
-}
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b) {
-    return a / b + (a % b != 0);
 }
 
 // As many rows as fit into COPY_FLOATS, but at least 4: neighbouring bands copy the same input
