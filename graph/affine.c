@@ -59,6 +59,22 @@ bool bnr__affine_finite(const struct bnr_affine *a) {
     return true;
 }
 
+bool bnr__affine_number_fits(double v, enum bnr_dtype dtype) {
+    uint64_t rounded; // room for any float dtype
+    bnr__store_f64(dtype, &rounded, &v, 1);
+    bnr__load_f64(&v, dtype, &rounded, 1);
+    return isfinite(v);
+}
+
+bool bnr__affine_fits(const struct bnr_affine *a, enum bnr_dtype dtype) {
+    if (!bnr__dtype_is_float(dtype))
+        return bnr__affine_finite(a);
+    for (size_t i = 0; i < a->n; i++)
+        if (!bnr__affine_number_fits(a->s[i], dtype) || !bnr__affine_number_fits(a->t[i], dtype))
+            return false;
+    return true;
+}
+
 double *bnr__affine_alloc(struct bnr_affine *a, int rank, const int64_t *dims, double **t,
                           struct bnr_arena *arena) {
     *a = (struct bnr_affine){.rank = rank, .n = 1};

@@ -69,6 +69,8 @@ bool bnr__affine_has_shift(const struct bnr_affine *a); // any t != 0
 bool bnr__affine_has_scale(const struct bnr_affine *a); // any s != 1
 bool bnr__affine_positive(const struct bnr_affine *a);  // all s > 0
 bool bnr__affine_finite(const struct bnr_affine *a);
+bool bnr__affine_number_fits(double v, enum bnr_dtype dtype); // finite when it is rounded to that
+bool bnr__affine_fits(const struct bnr_affine *a, enum bnr_dtype dtype); // likewise all s and t
 static inline bool bnr__affine_varies(const struct bnr_affine *a, int axis) {
     return axis < a->rank && a->dims[axis] != 1;
 }

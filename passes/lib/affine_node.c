@@ -40,7 +40,8 @@ static bool node_axis(const struct bnr_node *n, const struct bnr_affine *a, int 
 bool bnr__affine_has_node(const struct bnr_node *n, const struct bnr_affine *affine) {
     int axis;
     int64_t channels;
-    return node_axis(n, affine, &axis, &channels);
+    return node_axis(n, affine, &axis, &channels) &&
+           bnr__affine_fits(affine, n->out[0]->info.type.dtype);
 }
 
 // The new node takes over n's output and what else n was known for.

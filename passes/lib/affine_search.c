@@ -8,6 +8,7 @@
 // others.
 #include "passes/lib/affine_search.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -87,13 +88,47 @@ static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind,
     return add_step(way, kind, n, index, a);
 }
 
+int bnr__way_constant_dims(const struct bnr_tensor *t, const struct bnr_affine *a, int64_t *dims) {
+    const int rank = a->n > 1 && a->rank > t->rank ? a->rank : t->rank;
+    for (int i = 0; i < rank; i++) {
+        const int ti = i - (rank - t->rank), ai = i - (rank - a->rank);
+        dims[i] = ti >= 0 ? t->dims[ti] : 1;
+        if (a->n > 1 && ai >= 0 && a->dims[ai] != 1)
+            dims[i] = a->dims[ai];
+    }
+    return rank;
+}
+
+// Whether everything that is finite surely stays so, rounded to t's dtype: by the largest of each.
+static bool stays_finite(const struct bnr_tensor *t, const struct bnr_affine *a) {
+    double x = 0, scale = 0, shift = 0;
+    for (size_t i = 0; i < t->numel; i++) {
+        const double v = fabs(bnr__tensor_f64(t, i));
+        x = isfinite(v) && v > x ? v : x;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        scale = fmax(scale, fabs(a->s[i]));
+        shift = fmax(shift, fabs(a->t[i]));
+    }
+    return bnr__affine_number_fits(scale * x + shift, t->dtype);
+}
+
 // A constant that is applied to: exact in any number of places, since each gets its own.
 static bool takes_constant(struct bnr_way *way, struct bnr_node *user, int index,
                            const struct bnr_affine *a) {
     const struct bnr_value *v = user->in[index];
-    if (v->tensor->kind != BNR_KIND_TENSOR || !bnr__dtype_is_float(v->tensor->dtype) ||
-        v->tensor->numel == 0)
+    const struct bnr_tensor *t = v->tensor;
+    int64_t dims[BNR_MAX_RANK];
+    double numel = 1;
+    if (t->kind != BNR_KIND_TENSOR || !bnr__dtype_is_float(t->dtype) || t->numel == 0)
         return no_way(way, "the constant '%s' is no tensor of floating-point numbers", v->name);
+    for (int i = bnr__way_constant_dims(t, a, dims) - 1; i >= 0; i--)
+        numel *= (double)dims[i];
+    if (numel > (double)t->numel && numel > BNR_AFFINE_MAX)
+        return no_way(way, "the constant '%s' would become too large", v->name);
+    if (!stays_finite(t, a))
+        return no_way(way, "the constant '%s' would not be finite in %s", v->name,
+                      bnr__dtype_name(t->dtype));
     return add_step(way, BNR_WAY_CONSTANT, user, index, a);
 }
 

@@ -54,6 +54,8 @@ struct bnr_way_rules {
 // Looks for a way from `node`. `view` is node's.
 bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node *node,
                    const struct bnr_affine_view *view, const struct bnr_way_rules *rules);
+// The dims of what an affine makes of a constant; returns the rank.
+int bnr__way_constant_dims(const struct bnr_tensor *t, const struct bnr_affine *a, int64_t *dims);
 // Takes the steps of a found way; node is gone afterwards. Origins go where the affine went.
 enum bnr_status bnr__way_take(struct bnr_way *way);
 

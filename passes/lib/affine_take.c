@@ -132,18 +132,12 @@ static enum bnr_status apply_to_constant(struct bnr_way *way, const struct bnr_w
     const struct bnr_value *v = s->node->in[s->index];
     const struct bnr_tensor *t = v->tensor;
     const struct bnr_affine *a = &s->affine;
-    const int rank = t->rank > a->rank ? t->rank : a->rank;
     int64_t dims[BNR_MAX_RANK];
-    for (int i = 0; i < rank; i++) {
-        const int ti = i - (rank - t->rank), ai = i - (rank - a->rank);
-        dims[i] = ti >= 0 ? t->dims[ti] : 1;
-        if (ai >= 0 && a->dims[ai] != 1)
-            dims[i] = a->dims[ai];
-    }
+    const int rank = bnr__way_constant_dims(t, a, dims);
     struct bnr_tensor *wide, *made;
     BNR_TRY(bnr__tensor_new(&wide, cx->model->allocator, BNR_DOUBLE, rank, dims, cx->err));
     for (size_t i = 0; i < wide->numel; i++) {
-        const size_t at = broadcast_at(i, rank, dims, a->rank, a->dims);
+        const size_t at = a->n > 1 ? broadcast_at(i, rank, dims, a->rank, a->dims) : 0;
         const double x = bnr__tensor_f64(t, broadcast_at(i, rank, dims, t->rank, t->dims));
         wide->f64[i] = a->s[at] * x + a->t[at];
     }

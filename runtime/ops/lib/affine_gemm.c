@@ -196,8 +196,10 @@ static bool matmul_describe(struct bnr_affine_site *site, int x_index, struct bn
     return true;
 }
 
+// A shift of `axis` stays behind as an addition, in the output's dtype.
 static bool leave_rest(struct bnr_affine_site *site, int axis, int64_t count, const double *shift) {
-    const int rank = bnr__affine_shape(site->node->out[0]).rank;
+    const struct bnr_type *y = &site->node->out[0]->info.type;
+    const int rank = y->shape.rank;
     int64_t dims[BNR_MAX_RANK];
     for (int i = 0; i < rank; i++)
         dims[i] = i == axis ? count : 1;
@@ -208,7 +210,9 @@ static bool leave_rest(struct bnr_affine_site *site, int axis, int64_t count, co
         s[i] = 1;
         t[i] = shift[i];
     }
-    return true;
+    return bnr__affine_fits(&site->rest, y->dtype) ||
+           bnr__affine_no(site, "the new bias of '%s' would not be finite in %s", site->node->label,
+                          bnr__dtype_name(y->dtype));
 }
 
 static bool matmul_after(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
