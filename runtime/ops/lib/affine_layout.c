@@ -210,7 +210,7 @@ static bool extend(struct bnr_affine_site *site, struct bnr_value *const *parts,
     int64_t from, len, total;
     if (!part_of(parts, n, axis, site->index, &from, &len, &total) || len < 1)
         return sizes_unknown(site);
-    if (a.rank == 0) { // uniform: give it the rank
+    if (bnr__affine_axis(&a) == BNR_AFFINE_UNIFORM) { // of any rank: give it this one
         a.rank = bnr__affine_shape(parts[site->index]).rank;
         for (int i = 0; i < a.rank; i++)
             a.dims[i] = 1;

@@ -54,7 +54,8 @@ static bool old_broadcast(const struct bnr_node *n) {
 static bool project_to_input(struct bnr_affine_site *site, int i, struct bnr_affine *out) {
     const struct bnr_node *n = site->node;
     const struct bnr_affine *a = &site->affine;
-    if (bnr__affine_axis(a) == BNR_AFFINE_UNIFORM || bnr__affine_constant(n->in[i])) {
+    const bool constant = bnr__affine_constant(n->in[i]) && !old_broadcast(n);
+    if (bnr__affine_axis(a) == BNR_AFFINE_UNIFORM || constant) {
         *out = *a;
         return true;
     }
