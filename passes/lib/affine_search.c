@@ -390,13 +390,17 @@ static bool is_worth_it(struct bnr_way *way) {
 
 bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node *node,
                    const struct bnr_affine_view *view, const struct bnr_way_rules *rules) {
-    *way = (struct bnr_way){.cx = cx,
-                            .node = node,
-                            .data = view->data,
-                            .may_copy = carries_bn(node),
-                            .may_merge = rules->may_merge,
-                            .may_leave = rules->may_leave,
-                            .forward = rules->forward};
+    // One by one: the steps, of 50 KiB, are valid up to n_steps only.
+    way->cx = cx;
+    way->node = node;
+    way->data = view->data;
+    way->may_copy = carries_bn(node);
+    way->may_merge = rules->may_merge;
+    way->forward = rules->forward;
+    way->may_leave = rules->may_leave;
+    way->leaves = way->n_steps = way->visits = 0;
+    way->changed = false;
+    way->why = NULL;
     struct bnr_value *x = node->in[view->data], *y = node->out[0];
     if (bnr__value_is_constant(x))
         return no_way(way, "its input '%s' is constant", x->name);

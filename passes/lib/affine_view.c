@@ -81,19 +81,29 @@ static const char *check_parameters(const struct bnr_node *n, struct bnr_arena *
     return NULL;
 }
 
+static void load(double *dst, const struct bnr_tensor *t) {
+    bnr__load_f64(dst, t->dtype, t->data, t->numel);
+}
+
 static const char *batch_norm_values(const struct bnr_node *n, struct bnr_affine *a, double *s,
                                      double *t, struct bnr_arena *arena) {
     const double epsilon = (double)bnr__attr_float(n, "epsilon", 1e-5f);
+    double *mean = BNR_NEW_ARRAY(arena, a->n, double), *vars = BNR_NEW_ARRAY(arena, a->n, double);
+    if (!mean || !vars)
+        return "out of memory";
+    load(s, n->in[SCALE]->tensor);
+    load(t, n->in[BIAS]->tensor);
+    load(mean, n->in[MEAN]->tensor);
+    load(vars, n->in[VAR]->tensor);
     for (size_t i = 0; i < a->n; i++) {
-        const double var = bnr__tensor_f64(n->in[VAR]->tensor, i);
+        const double var = vars[i];
         if (!(var + epsilon > 0)) {
             const char *why = bnr__arena_printf(
                 arena, "variance %g + epsilon %g of channel %zu is not positive", var, epsilon, i);
             return why ? why : "out of memory";
         }
-        s[i] = bnr__tensor_f64(n->in[SCALE]->tensor, i) / sqrt(var + epsilon);
-        t[i] = bnr__tensor_f64(n->in[BIAS]->tensor, i) -
-               bnr__tensor_f64(n->in[MEAN]->tensor, i) * s[i];
+        s[i] /= sqrt(var + epsilon);
+        t[i] -= mean[i] * s[i];
         if (!isfinite(s[i]) || !isfinite(t[i])) {
             const char *why = bnr__arena_printf(
                 arena, "scale %g and shift %g of channel %zu are not finite", s[i], t[i], i);

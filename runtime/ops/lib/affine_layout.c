@@ -54,13 +54,14 @@ static bool take(struct bnr_affine_site *site, struct bnr_affine *out, const str
     for (int i = axis + 1; i < a->rank; i++)
         inner *= (size_t)dims[i];
     const int64_t have = a->dims[axis];
-    for (size_t i = 0; i < out->n; i++) {
-        const int64_t j = from + (int64_t)(i / inner % (size_t)count) * step;
-        const size_t outer = i / inner / (size_t)count;
+    for (size_t row = 0; row < out->n / inner; row++, s += inner, t += inner) {
+        const int64_t j = from + (int64_t)(row % (size_t)count) * step;
         const bool inside = j >= 0 && j < have;
-        const size_t at = (outer * (size_t)have + (size_t)(inside ? j : 0)) * inner + i % inner;
-        s[i] = inside ? a->s[at] : 1;
-        t[i] = inside ? a->t[at] : 0;
+        const size_t at = (row / (size_t)count * (size_t)have + (size_t)(inside ? j : 0)) * inner;
+        for (size_t i = 0; i < inner; i++) {
+            s[i] = inside ? a->s[at + i] : 1;
+            t[i] = inside ? a->t[at + i] : 0;
+        }
     }
     return true;
 }
