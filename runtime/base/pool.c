@@ -2,6 +2,7 @@
 // Parallel loops over pthreadpool, whose worker threads spin after each loop unless told to sleep.
 #include "runtime/base/pool.h"
 
+#include <pthread.h>
 #include <pthreadpool.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -11,7 +12,9 @@
 #include "runtime/base/alloc.h"
 
 struct bnr_pool {
-    pthreadpool_t workers;
+    _Atomic(pthreadpool_t) workers; // NULL until the first loop that has something for them
+    pthread_mutex_t starting;
+    bool failed; // to start
     int threads;
     atomic_int users;     // brackets that are open
     atomic_bool spinning; // the latest loop left the workers spinning
@@ -28,11 +31,7 @@ enum bnr_status bnr__pool_new(struct bnr_pool **out, int threads, struct bnr_err
     if (!pool)
         return bnr__no_memory(err);
     pool->threads = threads;
-    pool->workers = pthreadpool_create((size_t)threads);
-    if (!pool->workers) {
-        bnr__free(NULL, pool, sizeof *pool);
-        return bnr__no_memory(err);
-    }
+    pthread_mutex_init(&pool->starting, NULL);
     *out = pool;
     return BNR_OK;
 }
@@ -40,8 +39,25 @@ enum bnr_status bnr__pool_new(struct bnr_pool **out, int threads, struct bnr_err
 void bnr__pool_free(struct bnr_pool *pool) {
     if (!pool)
         return;
-    pthreadpool_destroy(pool->workers);
+    pthreadpool_destroy(atomic_load(&pool->workers)); // NULL is fine
+    pthread_mutex_destroy(&pool->starting);
     bnr__free(NULL, pool, sizeof *pool);
+}
+
+// NULL where threads cannot be had.
+static pthreadpool_t workers_of(struct bnr_pool *pool) {
+    pthreadpool_t workers = atomic_load_explicit(&pool->workers, memory_order_acquire);
+    if (workers)
+        return workers;
+    pthread_mutex_lock(&pool->starting);
+    workers = atomic_load_explicit(&pool->workers, memory_order_relaxed);
+    if (!workers && !pool->failed) {
+        workers = pthreadpool_create((size_t)pool->threads);
+        pool->failed = !workers;
+        atomic_store_explicit(&pool->workers, workers, memory_order_release);
+    }
+    pthread_mutex_unlock(&pool->starting);
+    return workers;
 }
 
 int bnr__pool_threads(const struct bnr_pool *pool) {
@@ -75,13 +91,14 @@ void bnr__parallel_for(struct bnr_pool *pool, size_t n, size_t grain,
         return;
     struct chunks c = {.n = n, .grain = grain ? grain : 1, .fn = fn, .cx = cx};
     size_t count = n / c.grain + (n % c.grain != 0);
-    if (!pool || count == 1) {
+    const pthreadpool_t workers = pool && count > 1 ? workers_of(pool) : NULL;
+    if (!workers) {
         for (size_t i = 0; i < count; i++)
             run_chunk(&c, i);
         return;
     }
     bool spin = atomic_load_explicit(&pool->users, memory_order_relaxed) > 0;
-    pthreadpool_parallelize_1d(pool->workers, run_chunk, &c, count,
+    pthreadpool_parallelize_1d(workers, run_chunk, &c, count,
                                spin ? 0 : PTHREADPOOL_FLAG_YIELD_WORKERS);
     if (spin)
         atomic_store_explicit(&pool->spinning, true, memory_order_release);
@@ -102,6 +119,6 @@ void bnr__pool_end(struct bnr_pool *pool) {
     if (!pool || atomic_fetch_sub_explicit(&pool->users, 1, memory_order_acq_rel) != 1)
         return;
     if (atomic_exchange_explicit(&pool->spinning, false, memory_order_acq_rel))
-        pthreadpool_parallelize_1d(pool->workers, do_nothing, NULL, 2,
+        pthreadpool_parallelize_1d(workers_of(pool), do_nothing, NULL, 2,
                                    PTHREADPOOL_FLAG_YIELD_WORKERS);
 }

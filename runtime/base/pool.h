@@ -12,7 +12,8 @@ enum { BNR_MAX_THREADS = 1024 };
 struct bnr_pool;
 
 // threads: including the caller, at most BNR_MAX_THREADS (BNR_INVALID). threads <= 1 gives NULL
-// with BNR_OK, which means serial everywhere.
+// with BNR_OK, which means serial everywhere. Workers start with the first loop that needs them; where
+// they cannot, loops are serial.
 enum bnr_status bnr__pool_new(struct bnr_pool **out, int threads, struct bnr_error *err);
 void bnr__pool_free(struct bnr_pool *pool);
 int bnr__pool_threads(const struct bnr_pool *pool); // 1 for NULL
