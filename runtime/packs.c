@@ -25,6 +25,7 @@ struct bnr_slab {
 enum {
     FIRST_SLOTS = 64,
     FIRST_SLAB = 1 << 16,
+    LARGE_PAGE = 2 << 20,
     LARGEST_SLAB = 32 << 20,
     WORTH_SHARING = 1 << 17, // bytes of a constant that several threads pack
 };
@@ -149,6 +150,21 @@ static struct bnr_slab *slab_new(struct bnr_packs *packs, size_t size) {
     return packs->slabs = s;
 }
 
+// As much as is still to come; whole large pages where that is much.
+static size_t next_slab(const struct bnr_packs *packs, size_t need) {
+    const struct bnr_slab *s = packs->slabs;
+    size_t size = s ? s->size * 2 : FIRST_SLAB;
+    if (packs->expected > packs->bytes && packs->expected - packs->bytes > size)
+        size = packs->expected - packs->bytes;
+    if (size > LARGEST_SLAB)
+        size = LARGEST_SLAB;
+    if (size < need)
+        size = need;
+    return size < LARGE_PAGE || size > SIZE_MAX / 2
+               ? size
+               : (size + BNR_TENSOR_PAD + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE - BNR_TENSOR_PAD;
+}
+
 // Memory for a pack, aligned and padded like a tensor's.
 static void *allocate(struct bnr_packs *packs, size_t size) {
     size_t need;
@@ -157,10 +173,7 @@ static void *allocate(struct bnr_packs *packs, size_t size) {
         return NULL;
     need = round_up(size + BNR_TENSOR_PAD);
     if (!s || s->size - s->used < need) {
-        size_t grown = s ? s->size * 2 : FIRST_SLAB;
-        if (grown > LARGEST_SLAB)
-            grown = LARGEST_SLAB;
-        s = slab_new(packs, need > grown ? need : grown);
+        s = slab_new(packs, next_slab(packs, need));
         if (!s)
             return NULL;
     }

@@ -26,6 +26,7 @@ struct bnr_packs {
     struct bnr_pack **slots; // hash table, open addressing; [n_slots], a power of two or 0
     size_t n_slots, count;
     size_t bytes; // of all packs
+    size_t expected;        // about so many bytes will be asked for; 0: no idea
     struct bnr_slab *slabs; // that packs lie in
     struct bnr_pack_buffer *buffers; // one per thread, between plans none
     size_t n_buffers;

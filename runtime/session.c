@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "passes/pass.h"
+#include "runtime/base/checked.h"
 #include "runtime/base/pool.h"
 #include "runtime/compiled.h"
 #include "runtime/kernels/cpu.h"
@@ -233,8 +234,19 @@ static enum bnr_status count_graphs(struct bnr_graph *g, void *cx) {
     return BNR_OK;
 }
 
+// What the constants of a graph take, once they are packed, to a first approximation.
+static void expect_packs(struct bnr_packs *packs, const struct bnr_graph *g) {
+    enum { SMALL = 1 << 12 };
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct bnr_tensor *t = g->values[i]->tensor;
+        if (t && t->nbytes > SMALL && !bnr__size_add(packs->expected, t->nbytes, &packs->expected))
+            packs->expected = 0;
+    }
+}
+
 static enum bnr_status add_plans(struct bnr_graph *g, void *cx) {
     struct bnr_session *s = cx;
+    expect_packs(&s->packs, g);
     return bnr__plans_init(&s->plans[s->n_plans++], g, &s->arena, NULL);
 }
 

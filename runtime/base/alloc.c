@@ -59,31 +59,67 @@ void bnr__free(const struct bnr_allocator *a, void *ptr, size_t size) {
         a->reallocate(a->user, ptr, at_least_one(size), 0);
 }
 
+// ---- tensors --------------------------------------------------------------------------------------
+
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && !defined(BNR_SANITIZED)
+enum { PAGE = 4096, LARGE_PAGE = 2 << 20, WORTH_MAPPING = 1 << 20 };
+
+// Large blocks of the C library's allocator are mapped: with large pages, that begin where the block does,
+// touching them from end to end costs a fraction of the faults. A last page that is used for the most part is
+// a large one, too.
+static bool is_mapped(const struct bnr_allocator *a, size_t size) {
+    return or_libc(a) == &bnr__libc_allocator && size >= WORTH_MAPPING && size < SIZE_MAX / 2;
+}
+
+static size_t mapped_size(size_t size) {
+    const size_t rest = (size + BNR_TENSOR_PAD) % LARGE_PAGE;
+    const size_t page = rest >= LARGE_PAGE * 3 / 4 ? LARGE_PAGE : PAGE;
+    return (size + BNR_TENSOR_PAD + page - 1) / page * page;
+}
+
+static void *map_tensor(size_t size) {
+    const size_t total = mapped_size(size), room = total + LARGE_PAGE;
+    unsigned char *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    const size_t skip = (size_t)(-(uintptr_t)p & (LARGE_PAGE - 1));
+    if (skip > 0)
+        munmap(p, skip);
+    munmap(p + skip + total, room - skip - total);
+    if (total >= LARGE_PAGE)
+        madvise(p + skip, total / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return p + skip;
+}
+
+static void unmap_tensor(void *ptr, size_t size) {
+    munmap(ptr, mapped_size(size));
+}
+#else
+static bool is_mapped(const struct bnr_allocator *a, size_t size) {
+    return (void)a, (void)size, false;
+}
+static void *map_tensor(size_t size) {
+    return (void)size, NULL;
+}
+static void unmap_tensor(void *ptr, size_t size) {
+    (void)ptr, (void)size;
+}
+#endif
+
 // A tensor block is [shift bytes][data][pad]; the byte in front of the data holds the shift, 1..ALIGN.
 static bool tensor_block_size(size_t size, size_t *total) {
     return bnr__size_add(size, BNR_TENSOR_ALIGN + BNR_TENSOR_PAD, total);
-}
-
-// Large blocks are touched from end to end: with large pages that costs a fraction of the faults.
-static void prefer_large_pages(unsigned char *block, size_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    enum { PAGE = 4096, WORTH_IT = 4 << 20 };
-    size_t skip = (size_t)(-(uintptr_t)block & (PAGE - 1));
-    if (size >= WORTH_IT)
-        madvise(block + skip, (size - skip) / PAGE * PAGE, MADV_HUGEPAGE);
-#else
-    (void)block, (void)size;
-#endif
 }
 
 void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size) {
     size_t total;
     if (!tensor_block_size(size, &total))
         return NULL;
+    if (is_mapped(a, size))
+        return map_tensor(size);
     unsigned char *block = bnr__malloc(a, total);
     if (!block)
         return NULL;
-    prefer_large_pages(block, total);
     size_t shift = BNR_TENSOR_ALIGN - (uintptr_t)block % BNR_TENSOR_ALIGN;
     block[shift - 1] = (unsigned char)shift;
     memset(block + shift + size, 0, BNR_TENSOR_PAD);
@@ -93,6 +129,10 @@ void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size) {
 void bnr__free_tensor(const struct bnr_allocator *a, void *ptr, size_t size) {
     if (!ptr)
         return;
+    if (is_mapped(a, size)) {
+        unmap_tensor(ptr, size);
+        return;
+    }
     unsigned char *data = ptr;
     bnr__free(a, data - data[-1], size + BNR_TENSOR_ALIGN + BNR_TENSOR_PAD);
 }

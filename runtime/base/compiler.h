@@ -42,6 +42,15 @@
 #define BNR_ARCH_ARM64 0
 #endif
 
+// AddressSanitizer knows what lies around a block only of those that the C library gives.
+#if defined(__SANITIZE_ADDRESS__)
+#define BNR_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BNR_SANITIZED 1
+#endif
+#endif
+
 // Every tensor buffer that the runtime allocates starts at this alignment and may be read this many
 // bytes past its end (never written), so that kernels can load whole vectors at the edge.
 enum { BNR_TENSOR_ALIGN = 64, BNR_TENSOR_PAD = 64 };
