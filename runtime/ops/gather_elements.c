@@ -3,6 +3,8 @@
 // along one axis, where the index says.
 #include <string.h>
 
+#include "runtime/base/compiler.h"
+#include "runtime/ops/lib/elements.h"
 #include "runtime/ops/lib/shape.h"
 
 static const enum bnr_dtype index_types[] = {BNR_INT32, BNR_INT64, BNR_UNDEFINED};
@@ -26,31 +28,32 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
+struct work {
+    char *y;
+    const char *x;
+    size_t size;
+};
+
+BNR_INLINE void pick(const struct work *w, const struct bnr_elements_row *row, const size_t size) {
+    for (size_t j = 0; j < row->n; j++)
+        memcpy(w->y + (row->at + j) * size, w->x + bnr__elements_offset(row, j) * size, size);
+}
+
+static void pick_row(void *cx, const struct bnr_elements_row *row) {
+    const struct work *w = cx;
+    if (w->size == 4)
+        pick(w, row, 4);
+    else if (w->size == 8)
+        pick(w, row, 8);
+    else
+        pick(w, row, w->size);
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
-    const struct bnr_tensor *x = a->in[0], *index = a->in[1];
-    const int64_t *k;
-    int axis;
-    int64_t strides[BNR_MAX_RANK], at[BNR_MAX_RANK] = {0};
+    const struct bnr_tensor *x = a->in[0];
     BNR_TRY(bnr__out_infer(a, infer));
-    BNR_TRY(bnr__resolve_axis(a->node, a->err, bnr__attr_int(a->node, "axis", 0), x->rank, &axis));
-    BNR_TRY(bnr__args_indices(a, 1, &k));
-    for (int i = 0; i < x->rank && index->numel > 0; i++)
-        if (i != axis && index->dims[i] > x->dims[i])
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE,
-                                "dim %d of the indices is %lld, of the data %lld", i,
-                                (long long)index->dims[i], (long long)x->dims[i]);
-    const size_t size = bnr__dtype_size(x->dtype);
-    bnr__dense_strides(x->rank, x->dims, strides);
-    for (size_t i = 0; i < index->numel; i++) {
-        int64_t offset = 0, picked;
-        BNR_TRY(bnr__resolve_index(a, 1, k[i], x->dims[axis], &picked));
-        for (int d = 0; d < x->rank; d++)
-            offset += (d == axis ? picked : at[d]) * strides[d];
-        memcpy(a->out[0]->u8 + i * size, x->u8 + (size_t)offset * size, size);
-        for (int d = x->rank - 1; d >= 0 && ++at[d] == index->dims[d]; d--)
-            at[d] = 0;
-    }
-    return BNR_OK;
+    struct work w = {.y = a->out[0]->data, .x = x->data, .size = bnr__dtype_size(x->dtype)};
+    return bnr__elements_walk(a, pick_row, &w);
 }
 
 BNR_DEFINE_OP(gather_elements) = {

@@ -3,6 +3,7 @@
 // [b][.. of the indices][data dims from b + k], where b stands for batch_dims leading dims.
 #include <string.h>
 
+#include "runtime/base/compiler.h"
 #include "runtime/ops/lib/shape.h"
 
 static const enum bnr_dtype index_types[] = {BNR_INT64, BNR_INT32, BNR_UNDEFINED};
@@ -41,35 +42,48 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
+struct work {
+    char *dst;
+    const char *src;
+    const size_t *offset;                       // of each slice in its batch
+    size_t per_batch, batch_bytes, size, slice; // bytes of an element and of a slice
+};
+
+BNR_INLINE void move_slices(const struct work *w, size_t begin, size_t end, const size_t slice) {
+    for (size_t i = begin; i < end; i++)
+        memcpy(w->dst + i * slice,
+               w->src + i / w->per_batch * w->batch_bytes + w->offset[i] * w->size, slice);
+}
+
+static void move(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    if (w->slice == 4)
+        move_slices(w, begin, end, 4);
+    else if (w->slice == 8)
+        move_slices(w, begin, end, 8);
+    else
+        move_slices(w, begin, end, w->slice);
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0], *index = a->in[1];
     const int b = (int)bnr__attr_int(a->node, "batch_dims", 0);
-    const int64_t *tuple;
-    int64_t strides[BNR_MAX_RANK];
     BNR_TRY(bnr__out_infer(a, infer));
-    BNR_TRY(bnr__args_indices(a, 1, &tuple));
-    const int k = (int)index->dims[index->rank - 1];
-    size_t batches = 1, per_batch = 1, slice = bnr__dtype_size(x->dtype);
     if (a->out[0]->numel == 0)
         return BNR_OK;
+    struct work w = {
+        .dst = a->out[0]->data, .src = x->data, .per_batch = 1, .size = bnr__dtype_size(x->dtype)};
+    BNR_TRY(bnr__args_tuples(a, 1, x, b, &w.offset));
+    size_t batches = 1;
     for (int i = 0; i < b; i++)
         batches *= (size_t)x->dims[i];
     for (int i = b; i < index->rank - 1; i++)
-        per_batch *= (size_t)index->dims[i];
-    for (int i = b + k; i < x->rank; i++)
-        slice *= (size_t)x->dims[i];
-    bnr__dense_strides(x->rank, x->dims, strides);
-    const size_t size = bnr__dtype_size(x->dtype), batch_bytes = x->nbytes / batches;
-    for (size_t i = 0; i < batches * per_batch; i++) {
-        int64_t offset = 0, at;
-        for (int d = 0; d < k; d++) {
-            BNR_TRY(
-                bnr__resolve_index(a, 1, tuple[i * (size_t)k + (size_t)d], x->dims[b + d], &at));
-            offset += at * strides[b + d];
-        }
-        memcpy(a->out[0]->u8 + i * slice,
-               x->u8 + i / per_batch * batch_bytes + (size_t)offset * size, slice);
-    }
+        w.per_batch *= (size_t)index->dims[i];
+    w.slice = w.size;
+    for (int i = b + (int)index->dims[index->rank - 1]; i < x->rank; i++)
+        w.slice *= (size_t)x->dims[i];
+    w.batch_bytes = x->nbytes / batches;
+    bnr__parallel_for(a->pool, batches * w.per_batch, (1 << 15) / w.slice + 1, move, &w);
     return BNR_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ScatterND: a copy of the data, with slices replaced by (or reduced with) the updates at the
 // indices' tuples: indices [.., k], updates [..][data dims from k].
+#include "runtime/base/pool.h"
 #include "runtime/ops/lib/scatter.h"
 #include "runtime/ops/lib/shape.h"
 
@@ -39,34 +40,52 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return bnr__infer_same(cx);
 }
 
-static enum bnr_status ref(const struct bnr_args *a) {
-    const struct bnr_tensor *x = a->in[0], *index = a->in[1], *u = a->in[2];
+struct work {
     enum bnr_reduction r;
-    const int64_t *tuple;
-    int64_t strides[BNR_MAX_RANK];
+    enum bnr_dtype dtype;
+    char *y;
+    const char *updates;
+    const size_t *offset;      // of each slice in y
+    size_t count, slice, size; // slices, elements of one, bytes of an element
+};
+
+// The part of every slice: for long ones.
+static void apply_columns(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    for (size_t i = 0; i < w->count; i++)
+        bnr__scatter_apply(w->r, w->dtype, w->y + (w->offset[i] + begin) * w->size,
+                           w->updates + (i * w->slice + begin) * w->size, end - begin);
+}
+
+// The slices that begin in a part of y, in order.
+static void apply_range(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->offset[i] >= begin && w->offset[i] < end)
+            bnr__scatter_apply(w->r, w->dtype, w->y + w->offset[i] * w->size,
+                               w->updates + i * w->slice * w->size, w->slice);
+}
+
+static enum bnr_status ref(const struct bnr_args *a) {
+    enum { LONG = 1024, FEW = 16 * 1024 };
+    const struct bnr_tensor *x = a->in[0], *index = a->in[1], *u = a->in[2];
+    struct work w = {.dtype = x->dtype, .size = bnr__dtype_size(x->dtype), .slice = 1};
     BNR_TRY(bnr__out_infer(a, infer));
-    BNR_TRY(bnr__scatter_reduction(a->node, a->err, x->dtype, &r));
-    BNR_TRY(bnr__args_indices(a, 1, &tuple));
+    BNR_TRY(bnr__scatter_reduction(a->node, a->err, x->dtype, &w.r));
     bnr__copy_bytes(a->out[0]->data, x->data, x->nbytes, a->pool);
-    const size_t size = bnr__dtype_size(x->dtype);
-    const int k = (int)index->dims[index->rank - 1];
-    size_t slice = 1, count = 1;
-    for (int i = k; i < x->rank; i++)
-        slice *= (size_t)x->dims[i];
-    for (int i = 0; i < index->rank - 1; i++)
-        count *= (size_t)index->dims[i];
     if (u->numel == 0)
         return BNR_OK;
-    bnr__dense_strides(x->rank, x->dims, strides);
-    for (size_t i = 0; i < count; i++) {
-        int64_t offset = 0, at;
-        for (int d = 0; d < k; d++) {
-            BNR_TRY(bnr__resolve_index(a, 1, tuple[i * (size_t)k + (size_t)d], x->dims[d], &at));
-            offset += at * strides[d];
-        }
-        bnr__scatter_apply(r, x->dtype, a->out[0]->u8 + (size_t)offset * size,
-                           u->u8 + i * slice * size, slice);
-    }
+    BNR_TRY(bnr__args_tuples(a, 1, x, 0, &w.offset));
+    w.y = a->out[0]->data;
+    w.updates = u->data;
+    for (int i = (int)index->dims[index->rank - 1]; i < x->rank; i++)
+        w.slice *= (size_t)x->dims[i];
+    w.count = u->numel / w.slice;
+    const size_t pieces = u->numel < FEW ? 1 : (size_t)bnr__pool_threads(a->pool);
+    if (w.slice >= LONG)
+        bnr__parallel_for(a->pool, w.slice, u->numel < FEW ? w.slice : LONG / 2, apply_columns, &w);
+    else
+        bnr__parallel_for(a->pool, x->numel, x->numel / pieces + 1, apply_range, &w);
     return BNR_OK;
 }
 

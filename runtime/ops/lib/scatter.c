@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/ops/lib/elements.h"
 #include "runtime/ops/lib/shape.h"
 
 enum bnr_status bnr__scatter_reduction(const struct bnr_node *n, struct bnr_error *err,
@@ -107,11 +108,27 @@ static void reduce_one(enum bnr_reduction r, enum bnr_dtype dtype, void *to, con
     }
 }
 
+static void apply_f32(enum bnr_reduction r, float *to, const float *from, size_t n) {
+    if (r == BNR_REDUCE_ADD)
+        for (size_t i = 0; i < n; i++)
+            to[i] += from[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            to[i] = reduce_f32(r, to[i], from[i]);
+}
+
 void bnr__scatter_apply(enum bnr_reduction r, enum bnr_dtype dtype, void *to, const void *from,
                         size_t n) {
     const size_t size = bnr__dtype_size(dtype);
     if (r == BNR_REDUCE_NONE) {
-        memcpy(to, from, n * size);
+        if (size == sizeof(float) && n == 1)
+            memcpy(to, from, sizeof(float));
+        else
+            memcpy(to, from, n * size);
+        return;
+    }
+    if (dtype == BNR_FLOAT) {
+        apply_f32(r, to, from, n);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -149,33 +166,34 @@ enum bnr_status bnr__scatter_elements_infer(struct bnr_infer *cx) {
     return bnr__infer_same(cx);
 }
 
-enum bnr_status bnr__scatter_elements_ref(const struct bnr_args *a) {
-    const struct bnr_tensor *x = a->in[0], *index = a->in[1], *u = a->in[2];
+struct work {
     enum bnr_reduction r;
-    const int64_t *k;
-    int axis;
+    enum bnr_dtype dtype;
+    char *y;
+    const char *updates;
+    size_t size;
+};
+
+static void write_row(void *cx, const struct bnr_elements_row *row) {
+    const struct work *w = cx;
+    const char *from = w->updates + row->at * w->size;
+    if (w->r == BNR_REDUCE_NONE && w->size == sizeof(float))
+        for (size_t j = 0; j < row->n; j++)
+            memcpy(w->y + bnr__elements_offset(row, j) * sizeof(float), from + j * sizeof(float),
+                   sizeof(float));
+    else
+        for (size_t j = 0; j < row->n; j++)
+            bnr__scatter_apply(w->r, w->dtype, w->y + bnr__elements_offset(row, j) * w->size,
+                               from + j * w->size, 1);
+}
+
+enum bnr_status bnr__scatter_elements_ref(const struct bnr_args *a) {
+    const struct bnr_tensor *x = a->in[0];
+    struct work w = {
+        .dtype = x->dtype, .size = bnr__dtype_size(x->dtype), .updates = a->in[2]->data};
     BNR_TRY(bnr__out_infer(a, bnr__scatter_elements_infer));
-    BNR_TRY(bnr__scatter_reduction(a->node, a->err, x->dtype, &r));
-    BNR_TRY(bnr__resolve_axis(a->node, a->err, bnr__attr_int(a->node, "axis", 0), x->rank, &axis));
-    BNR_TRY(bnr__args_indices(a, 1, &k));
-    const size_t size = bnr__dtype_size(x->dtype);
-    char *y = a->out[0]->data;
-    bnr__copy_bytes(y, x->data, x->nbytes, a->pool);
-    for (int i = 0; i < x->rank && index->numel > 0; i++)
-        if (i != axis && index->dims[i] > x->dims[i])
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE,
-                                "dim %d of the indices is %lld, of the data %lld", i,
-                                (long long)index->dims[i], (long long)x->dims[i]);
-    int64_t strides[BNR_MAX_RANK], at[BNR_MAX_RANK] = {0};
-    bnr__dense_strides(x->rank, x->dims, strides);
-    for (size_t i = 0; i < index->numel; i++) {
-        int64_t offset = 0, picked;
-        BNR_TRY(bnr__resolve_index(a, 1, k[i], x->dims[axis], &picked));
-        for (int d = 0; d < x->rank; d++)
-            offset += (d == axis ? picked : at[d]) * strides[d];
-        bnr__scatter_apply(r, x->dtype, y + (size_t)offset * size, u->u8 + i * size, 1);
-        for (int d = x->rank - 1; d >= 0 && ++at[d] == index->dims[d]; d--)
-            at[d] = 0;
-    }
-    return BNR_OK;
+    BNR_TRY(bnr__scatter_reduction(a->node, a->err, x->dtype, &w.r));
+    w.y = a->out[0]->data;
+    bnr__copy_bytes(w.y, x->data, x->nbytes, a->pool);
+    return bnr__elements_walk(a, write_row, &w);
 }

@@ -2,6 +2,7 @@
 #include "runtime/ops/lib/shape.h"
 #include "runtime/ops/lib/typed.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "runtime/base/checked.h"
@@ -97,6 +98,84 @@ enum bnr_status bnr__args_indices(const struct bnr_args *a, int input, const int
         return bnr__no_memory(a->err);
     bnr__load_i64(v, t->dtype, t->data, t->numel);
     *out = v;
+    return BNR_OK;
+}
+
+enum { INDEX_GRAIN = 16 * 1024 };
+
+struct index_check {
+    const int64_t *v;
+    uint64_t n;
+    atomic_bool outside;
+};
+
+static void check_indices(void *cx, size_t begin, size_t end) {
+    struct index_check *c = cx;
+    bool outside = false;
+    for (size_t i = begin; i < end; i++)
+        outside |= (uint64_t)c->v[i] + c->n >= 2 * c->n;
+    if (outside)
+        atomic_store_explicit(&c->outside, true, memory_order_relaxed);
+}
+
+enum bnr_status bnr__args_indices_in(const struct bnr_args *a, int input, int64_t n,
+                                     const int64_t **out) {
+    const size_t count = a->in[input]->numel;
+    BNR_TRY(bnr__args_indices(a, input, out));
+    struct index_check c = {.v = *out, .n = (uint64_t)n};
+    bnr__parallel_for(a->pool, count, INDEX_GRAIN, check_indices, &c);
+    if (!atomic_load_explicit(&c.outside, memory_order_relaxed))
+        return BNR_OK;
+    int64_t resolved;
+    for (size_t i = 0; i < count; i++)
+        BNR_TRY(bnr__resolve_index(a, input, (*out)[i], n, &resolved));
+    return BNR_OK;
+}
+
+struct tuples {
+    const int64_t *v;
+    const int64_t *dims, *strides; // [k]
+    size_t k, *offset;
+    atomic_bool outside;
+};
+
+static void find_offsets(void *cx, size_t begin, size_t end) {
+    struct tuples *t = cx;
+    bool outside = false;
+    for (size_t i = begin; i < end; i++) {
+        uint64_t offset = 0;
+        for (size_t d = 0; d < t->k; d++) {
+            const int64_t index = t->v[i * t->k + d], n = t->dims[d];
+            outside |= index < -n || index >= n;
+            offset += ((uint64_t)index + (uint64_t)(index < 0 ? n : 0)) * (uint64_t)t->strides[d];
+        }
+        t->offset[i] = (size_t)offset;
+    }
+    if (outside)
+        atomic_store_explicit(&t->outside, true, memory_order_relaxed);
+}
+
+enum bnr_status bnr__args_tuples(const struct bnr_args *a, int input, const struct bnr_tensor *x,
+                                 int first, const size_t **out) {
+    const struct bnr_tensor *index = a->in[input];
+    int64_t strides[BNR_MAX_RANK], resolved;
+    size_t count = 1;
+    for (int i = 0; i < index->rank - 1; i++)
+        count *= (size_t)index->dims[i];
+    bnr__dense_strides(x->rank, x->dims, strides);
+    struct tuples t = {.dims = x->dims + first,
+                       .strides = strides + first,
+                       .k = (size_t)index->dims[index->rank - 1],
+                       .offset = BNR_NEW_ARRAY(a->temp, count + 1, size_t)};
+    if (!t.offset)
+        return bnr__no_memory(a->err);
+    *out = t.offset;
+    BNR_TRY(bnr__args_indices(a, input, &t.v));
+    bnr__parallel_for(a->pool, count, INDEX_GRAIN, find_offsets, &t);
+    if (!atomic_load_explicit(&t.outside, memory_order_relaxed))
+        return BNR_OK;
+    for (size_t i = 0; i < count * t.k; i++)
+        BNR_TRY(bnr__resolve_index(a, input, t.v[i], t.dims[i % t.k], &resolved));
     return BNR_OK;
 }
 

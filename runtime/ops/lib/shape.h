@@ -57,5 +57,12 @@ enum bnr_status bnr__resolve_index(const struct bnr_args *a, int input, int64_t 
                                    int64_t *out);
 // Every element of an integer input, as int64_t: the data itself or a copy in a->temp.
 enum bnr_status bnr__args_indices(const struct bnr_args *a, int input, const int64_t **out);
+// The same where each must lie in [-n, n): fails naming the first one that does not.
+enum bnr_status bnr__args_indices_in(const struct bnr_args *a, int input, int64_t n,
+                                     const int64_t **out);
+// An integer input [.., k] of indices of x along its axes first .. first + k - 1: how many elements
+// of x lie in front of the one (or the slice) that each tuple names, in a->temp.
+enum bnr_status bnr__args_tuples(const struct bnr_args *a, int input, const struct bnr_tensor *x,
+                                 int first, const size_t **out);
 
 #endif
