@@ -4,6 +4,9 @@
 // attribute in version 1, input 1 later.
 #include <string.h>
 
+#include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
+#include "runtime/kernels/scratch.h"
 #include "runtime/ops/lib/lanes.h"
 #include "runtime/ops/lib/order.h"
 
@@ -59,18 +62,14 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 
 // ---- evaluation ---------------------------------------------------------------------------------
 
-struct candidate {
-    uint64_t key; // larger is better
-    size_t index;
-};
-
-static inline bool worse(struct candidate a, struct candidate b) {
+// Keys are larger for better elements here; of equal ones the lower index is the better.
+static inline bool worse(struct bnr_keyed a, struct bnr_keyed b) {
     return a.key != b.key ? a.key < b.key : a.index > b.index;
 }
 
 // heap[0] is the worst of n candidates; it sinks to its place.
-static void sink(struct candidate *heap, size_t n) {
-    const struct candidate moving = heap[0];
+static void sink(struct bnr_keyed *heap, size_t n) {
+    const struct bnr_keyed moving = heap[0];
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < n; at = child) {
         if (child + 1 < n && worse(heap[child + 1], heap[child]))
@@ -82,28 +81,31 @@ static void sink(struct candidate *heap, size_t n) {
     heap[at] = moving;
 }
 
-static void rise(struct candidate *heap, size_t at) {
-    const struct candidate moving = heap[at];
+static void rise(struct bnr_keyed *heap, size_t at) {
+    const struct bnr_keyed moving = heap[at];
     for (; at > 0 && worse(moving, heap[(at - 1) / 2]); at = (at - 1) / 2)
         heap[at] = heap[(at - 1) / 2];
     heap[at] = moving;
 }
 
-// The k best of n keys (`stride` apart), best first.
-static void select_best(const uint64_t *keys, size_t n, size_t stride, struct candidate *heap,
-                        size_t k) {
-    for (size_t i = 0; i < n && k > 0; i++) {
-        const struct candidate c = {keys[i * stride], i};
-        if (i < k) {
-            heap[i] = c;
-            rise(heap, i);
-        } else if (worse(heap[0], c)) {
+// Adds n keys, of the elements from `first` on, to the k best of those before.
+static void heap_add(struct bnr_keyed *heap, size_t k, const uint64_t *keys, size_t first,
+                     size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const struct bnr_keyed c = {keys[i], first + i};
+        if (c.index < k) {
+            heap[c.index] = c;
+            rise(heap, c.index);
+        } else if (c.key > heap[0].key) { // a later one of equal keys is worse
             heap[0] = c;
             sink(heap, k);
         }
     }
+}
+
+static void heap_order(struct bnr_keyed *heap, size_t k) {
     for (size_t left = k; left > 1; left--) { // the worst goes to the end
-        const struct candidate last = heap[left - 1];
+        const struct bnr_keyed last = heap[left - 1];
         heap[left - 1] = heap[0];
         heap[0] = last;
         sink(heap, left - 1);
@@ -121,20 +123,84 @@ static enum bnr_status read_k(const struct bnr_args *a, int64_t *k) {
     return BNR_OK;
 }
 
-static void write_best(const struct bnr_tensor *x, size_t start, const struct bnr_lanes *l,
-                       const struct candidate *best, size_t k, struct bnr_tensor *const *out,
-                       size_t to) {
-    const size_t size = bnr__dtype_size(x->dtype);
-    for (size_t j = 0; j < k; j++, to += l->inner) {
-        memcpy(bnr__at_mut(out[0], to), bnr__at(x, start + best[j].index * l->inner), size);
-        if (out[1] != NULL)
-            out[1]->i64[to] = (int64_t)best[j].index;
+struct search {
+    const struct bnr_tensor *x;
+    struct bnr_tensor *y, *index; // index: may be NULL
+    struct bnr_lanes l;
+    size_t k;
+    bool largest;
+    bool sorts;             // a whole lane is sorted, which is faster for a large k
+    struct bnr_slots slots; // candidates of one lane, twice those for sorting
+};
+
+enum { PART = 256 };
+
+// Keys of n elements of a lane from `first` on, larger for better ones.
+static void lane_keys(const struct search *s, size_t start, size_t first, size_t n,
+                      uint64_t *keys) {
+    const size_t size = bnr__dtype_size(s->x->dtype), step = s->l.inner;
+    char part[PART * sizeof(uint64_t)];
+    const char *from = bnr__at(s->x, start + first * step);
+    for (size_t i = 0; step > 1 && i < n; i++)
+        memcpy(part + i * size, from + i * step * size, size);
+    bnr__order_keys(keys, s->x->dtype, step > 1 ? part : from, n);
+    for (size_t i = 0; i < n && !s->largest; i++)
+        keys[i] = ~keys[i];
+}
+
+// The k best of a lane, best first; in `space`.
+static const struct bnr_keyed *best_of_lane(const struct search *s, size_t start,
+                                            struct bnr_keyed *space) {
+    uint64_t keys[PART];
+    for (size_t first = 0; first < s->l.n; first += PART) {
+        const size_t n = min_size(s->l.n - first, PART);
+        lane_keys(s, start, first, n, keys);
+        if (!s->sorts)
+            heap_add(space, s->k, keys, first, n);
+        for (size_t i = 0; i < n && s->sorts; i++)
+            space[first + i] = (struct bnr_keyed){~keys[i], first + i};
     }
+    if (s->sorts)
+        return bnr__sort_keyed(space, space + s->l.n, s->l.n);
+    heap_order(space, s->k);
+    return space;
+}
+
+static void search_lanes(void *cx, size_t begin, size_t end) {
+    struct search *s = cx;
+    const size_t size = bnr__dtype_size(s->x->dtype);
+    struct bnr_keyed *space = bnr__slots_take(&s->slots);
+    for (size_t lane = begin; lane < end; lane++) {
+        const size_t start = bnr__lane_start(&s->l, lane);
+        const struct bnr_keyed *best = best_of_lane(s, start, space);
+        size_t to = lane / s->l.inner * s->k * s->l.inner + lane % s->l.inner;
+        for (size_t j = 0; j < s->k; j++, to += s->l.inner) {
+            memcpy(bnr__at_mut(s->y, to), bnr__at(s->x, start + best[j].index * s->l.inner), size);
+            if (s->index != NULL)
+                s->index->i64[to] = (int64_t)best[j].index;
+        }
+    }
+    bnr__slots_give(&s->slots, space);
+}
+
+static enum bnr_status take_slots(const struct bnr_args *a, struct search *s) {
+    const int count = bnr__slots_count(bnr__pool_threads(a->pool));
+    size_t items = s->k, bytes, all;
+    if ((s->sorts && !bnr__size_mul(s->l.n, 2, &items)) ||
+        !bnr__size_mul(items, sizeof(struct bnr_keyed), &bytes) ||
+        !bnr__size_add(bytes, 63, &bytes) ||
+        !bnr__size_mul(bytes &= ~(size_t)63, (size_t)count, &all) || !bnr__size_add(all, 63, &all))
+        return bnr__no_memory(a->err);
+    char *space = bnr__temp(a, all, 1);
+    if (space == NULL)
+        return BNR_NO_MEMORY;
+    space += (64 - (uintptr_t)space % 64) % 64;
+    bnr__slots_init(&s->slots, space, bytes, count);
+    return BNR_OK;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0];
-    const bool largest = bnr__attr_int(a->node, "largest", 1) != 0;
     int64_t dims[BNR_MAX_RANK], k, axis = axis_attr(a->node);
     if (axis < -x->rank || axis >= x->rank)
         return bnr__op_fail(a->node, a->err, BNR_SHAPE, "axis %lld is outside [%d, %d)",
@@ -148,21 +214,15 @@ static enum bnr_status ref(const struct bnr_args *a) {
     BNR_TRY(bnr__out_alloc(a, 1, BNR_INT64, x->rank, dims));
     if (a->out[0]->numel == 0)
         return BNR_OK;
-    const struct bnr_lanes l = bnr__lanes_of(x, (int)axis);
-    uint64_t *keys = bnr__temp(a, x->numel, sizeof *keys);
-    struct candidate *heap = bnr__temp(a, (size_t)k, sizeof *heap);
-    if (keys == NULL || heap == NULL)
-        return BNR_NO_MEMORY;
-    bnr__order_keys(keys, x->dtype, x->data, x->numel);
-    for (size_t i = 0; i < x->numel && !largest; i++)
-        keys[i] = ~keys[i];
-    struct bnr_tensor *out[2] = {a->out[0], a->n_out > 1 ? a->out[1] : NULL};
-    for (size_t lane = 0; lane < l.outer * l.inner; lane++) {
-        const size_t start = bnr__lane_start(&l, lane);
-        select_best(keys + start, l.n, l.inner, heap, (size_t)k);
-        write_best(x, start, &l, heap, (size_t)k, out,
-                   lane / l.inner * (size_t)k * l.inner + lane % l.inner);
-    }
+    struct search s = {.x = x,
+                       .y = a->out[0],
+                       .index = a->n_out > 1 ? a->out[1] : NULL,
+                       .l = bnr__lanes_of(x, (int)axis),
+                       .k = (size_t)k,
+                       .largest = bnr__attr_int(a->node, "largest", 1) != 0};
+    s.sorts = s.l.n >= 1024 && s.k >= s.l.n / 16;
+    BNR_TRY(take_slots(a, &s));
+    bnr__parallel_for(a->pool, s.l.outer * s.l.inner, 8192 / s.l.n + 1, search_lanes, &s);
     return BNR_OK;
 }
 

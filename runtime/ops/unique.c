@@ -76,6 +76,24 @@ struct groups {
     size_t *work;
 };
 
+static enum bnr_status sort_slices(const struct bnr_args *a, const struct slices *s,
+                                   struct groups *g) {
+    const size_t n = s->l.n;
+    const bool one_each = s->keys != NULL && s->l.outer * s->l.inner == 1;
+    struct bnr_keyed *items = one_each ? bnr__temp(a, n, 2 * sizeof *items) : NULL;
+    if (one_each && items == NULL)
+        return BNR_NO_MEMORY;
+    for (size_t i = 0; i < n && one_each; i++)
+        items[i] = (struct bnr_keyed){s->keys[i], i};
+    if (one_each)
+        items = bnr__sort_keyed(items, items + n, n);
+    for (size_t i = 0; i < n; i++)
+        g->order[i] = one_each ? items[i].index : i;
+    if (!one_each)
+        bnr__sort_stable(g->order, n, g->work, slice_less, s);
+    return BNR_OK;
+}
+
 static enum bnr_status make_groups(const struct bnr_args *a, const struct slices *s,
                                    struct groups *g) {
     const size_t n = s->l.n;
@@ -83,9 +101,7 @@ static enum bnr_status make_groups(const struct bnr_args *a, const struct slices
     for (size_t i = 0; i < BNR_COUNT(arrays); i++)
         if ((*arrays[i] = bnr__temp(a, n, sizeof(size_t))) == NULL)
             return BNR_NO_MEMORY;
-    for (size_t i = 0; i < n; i++)
-        g->order[i] = i;
-    bnr__sort_stable(g->order, n, g->work, slice_less, s);
+    BNR_TRY(sort_slices(a, s, g));
     g->count = 0;
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || compare(s, g->order[i - 1], g->order[i]) != 0) {

@@ -67,3 +67,29 @@ void bnr__sort_stable(size_t *index, size_t n, size_t *work, bnr_less_fn *less, 
     if (from != index)
         memcpy(index, from, n * sizeof *index);
 }
+
+// By one digit after the other, the lowest first; digits that all keys share are passed over.
+struct bnr_keyed *bnr__sort_keyed(struct bnr_keyed *items, struct bnr_keyed *work, size_t n) {
+    enum { BITS = 8, DIGITS = 64 / BITS, VALUES = 1 << BITS };
+    size_t count[DIGITS][VALUES] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        for (int d = 0; d < DIGITS; d++)
+            count[d][items[i].key >> (d * BITS) & (VALUES - 1)]++;
+    for (int d = 0; d < DIGITS && n > 0; d++) {
+        const int shift = d * BITS;
+        if (count[d][items[0].key >> shift & (VALUES - 1)] == n)
+            continue;
+        size_t *place = count[d], sum = 0;
+        for (int v = 0; v < VALUES; v++) {
+            const size_t here = place[v];
+            place[v] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < n; i++)
+            work[place[items[i].key >> shift & (VALUES - 1)]++] = items[i];
+        struct bnr_keyed *swap = items;
+        items = work;
+        work = swap;
+    }
+    return items;
+}

@@ -10,6 +10,15 @@
 // equal keys (-0 and 0 too), NaN is UINT64_MAX.
 void bnr__order_keys(uint64_t *keys, enum bnr_dtype d, const void *src, size_t n);
 
+// One of n things to sort by a key.
+struct bnr_keyed {
+    uint64_t key;
+    size_t index;
+};
+// Sorts by ascending keys; equal ones keep their order. `work` has room for n; returns where the
+// result is: in items or in work.
+struct bnr_keyed *bnr__sort_keyed(struct bnr_keyed *items, struct bnr_keyed *work, size_t n);
+
 // Sorts index[0 .. n) so that less(index[i + 1], index[i]) is never true; equal ones keep their
 // order. `work` has room for n.
 typedef bool bnr_less_fn(size_t a, size_t b, const void *cx);
