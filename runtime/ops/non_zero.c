@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // NonZero: the indices of the elements that are not zero (not false, not empty) in row-major order,
 // one row of the [rank, count] output for each axis.
+#include "runtime/base/pool.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/ops/lib/compute.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
@@ -26,23 +28,74 @@ static bool is_set(const struct bnr_tensor *x, size_t i) {
     }
 }
 
+enum { PIECE = 16 * 1024 };
+
+struct work {
+    const struct bnr_tensor *x;
+    size_t *found; // per piece: how many are set in it, then in front of it
+    int64_t *y;
+    size_t count;
+};
+
+// mark[i]: whether element first + i is set.
+static void mark_piece(const struct bnr_tensor *x, size_t first, size_t n, uint8_t *mark) {
+    if (x->dtype == BNR_FLOAT)
+        for (size_t i = 0; i < n; i++)
+            mark[i] = x->f32[first + i] != 0;
+    else if (x->dtype == BNR_BOOL)
+        for (size_t i = 0; i < n; i++)
+            mark[i] = x->u8[first + i] != 0;
+    else
+        for (size_t i = 0; i < n; i++)
+            mark[i] = is_set(x, first + i);
+}
+
+static void count_pieces(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    uint8_t mark[PIECE];
+    mark_piece(w->x, begin, end - begin, mark);
+    size_t n = 0;
+    for (size_t i = 0; i < end - begin; i++)
+        n += mark[i];
+    w->found[begin / PIECE] = n;
+}
+
+static void write_pieces(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    const int rank = w->x->rank;
+    int64_t at[BNR_MAX_RANK];
+    uint8_t mark[PIECE];
+    size_t rest = begin, to = w->found[begin / PIECE];
+    for (int d = rank - 1; d >= 0; d--) {
+        at[d] = (int64_t)(rest % (size_t)w->x->dims[d]);
+        rest /= (size_t)w->x->dims[d];
+    }
+    mark_piece(w->x, begin, end - begin, mark);
+    for (size_t i = 0; i < end - begin; i++) {
+        for (int d = 0; d < rank && mark[i]; d++)
+            w->y[(size_t)d * w->count + to] = at[d];
+        to += mark[i];
+        for (int d = rank - 1; d >= 0 && ++at[d] == w->x->dims[d]; d--)
+            at[d] = 0;
+    }
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0];
-    size_t count = 0;
-    for (size_t i = 0; i < x->numel; i++)
-        count += is_set(x, i);
-    BNR_TRY(bnr__out_alloc(a, 0, BNR_INT64, 2, (const int64_t[]){x->rank, (int64_t)count}));
-    int64_t *y = a->out[0]->i64;
-    for (size_t i = 0, found = 0; i < x->numel && x->rank > 0; i++) {
-        if (!is_set(x, i))
-            continue;
-        size_t rest = i;
-        for (int d = x->rank - 1; d >= 0; d--) {
-            y[(size_t)d * count + found] = (int64_t)(rest % (size_t)x->dims[d]);
-            rest /= (size_t)x->dims[d];
-        }
-        found++;
+    const size_t pieces = ceil_div(x->numel, PIECE);
+    struct work w = {.x = x, .found = bnr__temp(a, pieces, sizeof *w.found)};
+    if (w.found == NULL)
+        return BNR_NO_MEMORY;
+    bnr__parallel_for(a->pool, x->numel, PIECE, count_pieces, &w);
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t here = w.found[i];
+        w.found[i] = w.count;
+        w.count += here;
     }
+    BNR_TRY(bnr__out_alloc(a, 0, BNR_INT64, 2, (const int64_t[]){x->rank, (int64_t)w.count}));
+    w.y = a->out[0]->i64;
+    if (w.count > 0 && x->rank > 0)
+        bnr__parallel_for(a->pool, x->numel, PIECE, write_pieces, &w);
     return BNR_OK;
 }
 

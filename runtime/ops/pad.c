@@ -6,6 +6,7 @@
 
 #include "graph/tensor.h"
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/prepare_pixels.h"
 #include "runtime/ops/lib/shape.h"
@@ -168,6 +169,7 @@ struct work {
     const struct bnr_tensor *x, *y;
     int64_t *map[BNR_MAX_RANK]; // per axis: source index, times its stride
     size_t size;
+    size_t inner, inner_end; // of the last axis: what comes from neighbours in order
 };
 
 static void move_rows(void *cx, size_t begin, size_t end) {
@@ -183,7 +185,12 @@ static void move_rows(void *cx, size_t begin, size_t end) {
         }
         const uint8_t *src = w->x->u8 + (size_t)base * w->size;
         uint8_t *dst = w->y->u8 + row * n * w->size;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < w->inner; i++)
+            memcpy(dst + i * w->size, src + (size_t)w->map[last][i] * w->size, w->size);
+        if (w->inner < w->inner_end)
+            memcpy(dst + w->inner * w->size, src + (size_t)w->map[last][w->inner] * w->size,
+                   (w->inner_end - w->inner) * w->size);
+        for (size_t i = w->inner_end; i < n; i++)
             memcpy(dst + i * w->size, src + (size_t)w->map[last][i] * w->size, w->size);
     }
 }
@@ -210,6 +217,12 @@ static enum bnr_status pad_mapped(const struct bnr_args *a, const struct params 
         return BNR_OK;
     }
     const size_t n = (size_t)y->dims[y->rank - 1];
+    const int64_t *map = w.map[y->rank - 1], before = p->before[y->rank - 1];
+    w.inner = min_size(before > 0 ? (size_t)before : 0, n);
+    w.inner_end = w.inner;
+    while (w.inner_end < n &&
+           (w.inner_end == w.inner || map[w.inner_end] == map[w.inner_end - 1] + 1))
+        w.inner_end++;
     bnr__parallel_for(a->pool, y->numel / n, (1 << 14) / n + 1, move_rows, &w);
     return BNR_OK;
 }

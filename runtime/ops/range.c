@@ -104,28 +104,43 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
+struct work {
+    struct bnr_tensor *y;
+    double start, delta;
+    uint64_t first, step;
+};
+
+static void fill(void *cx, size_t begin, size_t end) {
+    const struct work *w = cx;
+    const enum bnr_dtype dtype = w->y->dtype;
+    const float start = (float)w->start, delta = (float)w->delta;
+    for (size_t i = begin; i < end && dtype == BNR_FLOAT; i++)
+        w->y->f32[i] = start + (float)i * delta;
+    for (size_t i = begin; i < end && dtype != BNR_FLOAT; i++) {
+        void *at = w->y->u8 + i * bnr__dtype_size(dtype);
+        const double d = w->start + (double)i * w->delta;
+        const float f = start + (float)i * delta;
+        const int64_t k = (int64_t)(w->first + i * w->step);
+        if (dtype == BNR_DOUBLE)
+            bnr__store_f64(dtype, at, &d, 1);
+        else if (bnr__dtype_is_float(dtype))
+            bnr__store_f32(dtype, at, &f, 1);
+        else
+            bnr__store_i64(dtype, at, &k, 1);
+    }
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     int64_t count;
     BNR_TRY(bnr__out_infer(a, infer));
     BNR_TRY(count_tensors(a->node, a->err, a->in, &count));
     BNR_TRY(bnr__out_expect(a, 0, 1, &count));
-    struct bnr_tensor *y = a->out[0];
-    const size_t size = bnr__dtype_size(y->dtype);
-    const double start = bnr__tensor_f64(a->in[0], 0), delta = bnr__tensor_f64(a->in[2], 0);
-    const uint64_t first = (uint64_t)bnr__tensor_i64(a->in[0], 0),
-                   step = (uint64_t)bnr__tensor_i64(a->in[2], 0);
-    for (int64_t i = 0; i < count; i++) {
-        void *at = y->u8 + (size_t)i * size;
-        const double d = start + (double)i * delta;
-        const float f = (float)start + (float)i * (float)delta;
-        const int64_t k = (int64_t)(first + (uint64_t)i * step);
-        if (y->dtype == BNR_DOUBLE)
-            bnr__store_f64(y->dtype, at, &d, 1);
-        else if (bnr__dtype_is_float(y->dtype))
-            bnr__store_f32(y->dtype, at, &f, 1);
-        else
-            bnr__store_i64(y->dtype, at, &k, 1);
-    }
+    struct work w = {.y = a->out[0],
+                     .start = bnr__tensor_f64(a->in[0], 0),
+                     .delta = bnr__tensor_f64(a->in[2], 0),
+                     .first = (uint64_t)bnr__tensor_i64(a->in[0], 0),
+                     .step = (uint64_t)bnr__tensor_i64(a->in[2], 0)};
+    bnr__parallel_for(a->pool, (size_t)count, 16 * 1024, fill, &w);
     return BNR_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/ops/lib/cumulative.h"
 
+#include "runtime/kernels/pieces.h"
 #include "runtime/ops/lib/lanes.h"
 
 enum bnr_status bnr__cumulative_infer(struct bnr_infer *cx) {
@@ -16,25 +17,69 @@ enum bnr_status bnr__cumulative_infer(struct bnr_infer *cx) {
     return bnr__infer_same(cx);
 }
 
-// One slice across the axis after the other, so that memory is walked in order.
-#define ACCUMULATE(type, fn)                                                                       \
-    for (size_t outer = 0; outer < l.outer; outer++)                                               \
-        for (size_t k = 0; k < l.n; k++) {                                                         \
-            const size_t row = outer * l.n + (reverse ? l.n - 1 - k : k);                          \
-            const size_t before = reverse ? row + 1 : row - 1;                                     \
-            for (size_t i = 0; i < l.inner; i++) {                                                 \
-                const type so_far = k > 0 ? y[before * l.inner + i] : (type)op->start;             \
-                const size_t source = exclusive && k > 0 ? before : row;                           \
-                const bool first = exclusive && k == 0;                                            \
-                y[row * l.inner + i] =                                                             \
-                    first ? so_far : (type)fn((type)so_far, x[source * l.inner + i]);              \
-            }                                                                                      \
-        }
+enum { STRIP = 256, GRAIN = 16 * 1024 };
 
-enum bnr_status bnr__cumulative_run(const struct bnr_args *a, const struct bnr_cumulative *op) {
+struct job {
+    const struct bnr_tensor *x;
+    struct bnr_tensor *y;
+    struct bnr_lanes l;
+    bool product, exclusive, reverse;
+};
+
+// Defines name_lane, which goes along a lane of neighbours, and name_strip, which goes along
+// `width` neighbouring lanes at once, on accumulators of type T.
+#define CUMULATIVE(name, T, loads, stores, plus, times)                                            \
+    static inline T name##_next(T *acc, T x, bool product, bool exclusive) {                       \
+        const T before = *acc;                                                                     \
+        *acc = product ? times : plus;                                                             \
+        return exclusive ? before : *acc;                                                          \
+    }                                                                                              \
+    static void name##_lane(const struct job *j, size_t start) {                                   \
+        T v[STRIP], acc = j->product;                                                              \
+        for (size_t done = 0, n; done < j->l.n; done += n) {                                       \
+            n = min_size(j->l.n - done, STRIP);                                                    \
+            const size_t at = start + (j->reverse ? j->l.n - done - n : done);                     \
+            loads(v, j->x->dtype, bnr__at(j->x, at), n);                                           \
+            for (size_t i = 0; i < n; i++) {                                                       \
+                T *e = &v[j->reverse ? n - 1 - i : i];                                             \
+                *e = name##_next(&acc, *e, j->product, j->exclusive);                              \
+            }                                                                                      \
+            stores(j->y->dtype, bnr__at_mut(j->y, at), v, n);                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_strip(const struct job *j, size_t start, size_t width) {                    \
+        T v[STRIP], acc[STRIP];                                                                    \
+        for (size_t i = 0; i < width; i++)                                                         \
+            acc[i] = j->product;                                                                   \
+        for (size_t k = 0; k < j->l.n; k++) {                                                      \
+            const size_t at = start + (j->reverse ? j->l.n - 1 - k : k) * j->l.inner;              \
+            loads(v, j->x->dtype, bnr__at(j->x, at), width);                                       \
+            for (size_t i = 0; i < width; i++)                                                     \
+                v[i] = name##_next(&acc[i], v[i], j->product, j->exclusive);                       \
+            stores(j->y->dtype, bnr__at_mut(j->y, at), v, width);                                  \
+        }                                                                                          \
+    }
+CUMULATIVE(f64, double, bnr__load_f64, bnr__store_f64, before + x, before *x)
+CUMULATIVE(i64, int64_t, bnr__load_i64, bnr__store_i64, (int64_t)((uint64_t)before + (uint64_t)x),
+           (int64_t)((uint64_t)before *(uint64_t)x))
+
+static void run(void *cx, size_t begin, size_t end) {
+    const struct job *j = cx;
+    const size_t strips = ceil_div(j->l.inner, STRIP);
+    const bool is_float = bnr__dtype_is_float(j->x->dtype);
+    for (size_t piece = begin; piece < end; piece++) {
+        const size_t column = piece % strips * STRIP;
+        const size_t start = piece / strips * j->l.n * j->l.inner + column;
+        const size_t width = min_size(j->l.inner - column, STRIP);
+        if (j->l.inner == 1)
+            is_float ? f64_lane(j, start) : i64_lane(j, start);
+        else
+            is_float ? f64_strip(j, start, width) : i64_strip(j, start, width);
+    }
+}
+
+enum bnr_status bnr__cumulative_run(const struct bnr_args *a, bool product) {
     const struct bnr_tensor *t = a->in[0];
-    const bool exclusive = bnr__attr_int(a->node, "exclusive", 0) != 0;
-    const bool reverse = bnr__attr_int(a->node, "reverse", 0) != 0;
     if (a->in[1]->numel != 1)
         return bnr__op_fail(a->node, a->err, BNR_SHAPE, "axis has %zu elements, expected 1",
                             a->in[1]->numel);
@@ -43,24 +88,17 @@ enum bnr_status bnr__cumulative_run(const struct bnr_args *a, const struct bnr_c
         return bnr__op_fail(a->node, a->err, BNR_SHAPE, "axis %lld is outside [%d, %d)",
                             (long long)axis, -t->rank, t->rank);
     axis += axis < 0 ? t->rank : 0;
-    const struct bnr_lanes l = bnr__lanes_of(t, (int)axis);
     BNR_TRY(bnr__out_alloc(a, 0, t->dtype, t->rank, t->dims));
     if (t->numel == 0)
         return BNR_OK;
-    if (bnr__dtype_is_float(t->dtype)) {
-        const double *x = bnr__all_f64(a, t);
-        double *y = bnr__temp_f64(a, t->numel);
-        if (x == NULL || y == NULL)
-            return BNR_NO_MEMORY;
-        ACCUMULATE(double, op->f64)
-        bnr__store_f64(t->dtype, a->out[0]->data, y, t->numel);
-        return BNR_OK;
-    }
-    const int64_t *x = bnr__all_i64(a, t);
-    int64_t *y = bnr__temp(a, t->numel, sizeof *y);
-    if (x == NULL || y == NULL)
-        return BNR_NO_MEMORY;
-    ACCUMULATE(int64_t, op->i64)
-    bnr__store_i64(t->dtype, a->out[0]->data, y, t->numel);
+    struct job j = {.x = t,
+                    .y = a->out[0],
+                    .l = bnr__lanes_of(t, (int)axis),
+                    .product = product,
+                    .exclusive = bnr__attr_int(a->node, "exclusive", 0) != 0,
+                    .reverse = bnr__attr_int(a->node, "reverse", 0) != 0};
+    const size_t strips = ceil_div(j.l.inner, STRIP);
+    bnr__parallel_for(a->pool, j.l.outer * strips, GRAIN / (j.l.n * min_size(j.l.inner, STRIP)) + 1,
+                      run, &j);
     return BNR_OK;
 }

@@ -6,14 +6,8 @@
 
 #include "graph/op.h"
 
-struct bnr_cumulative {
-    int64_t start; // also of floats
-    double (*f64)(double a, double b);
-    int64_t (*i64)(int64_t a, int64_t b);
-};
-
 enum bnr_status bnr__cumulative_infer(struct bnr_infer *cx);
-enum bnr_status bnr__cumulative_run(const struct bnr_args *a, const struct bnr_cumulative *op);
+enum bnr_status bnr__cumulative_run(const struct bnr_args *a, bool product);
 
 #define BNR_CUMULATIVE_OP                                                                          \
     .domain = "", .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,                            \
