@@ -117,6 +117,9 @@ counted conformance_reference /usr/bin/python3 tests/conformance/run.py "$build/
 counted conformance_threads /usr/bin/python3 tests/conformance/run.py "$build/gcc/bnrun" --threads 2
 counted conformance_sanitized /usr/bin/python3 tests/conformance/run.py "$build/sanitized/bnrun"
 
+say "operators on large tensors beside numpy"
+counted large /usr/bin/python3 tests/conformance/large.py "$build/gcc/libbnrun.so"
+
 say "the list of operators"
 counted schemas /usr/bin/python3 tests/conformance/schemas.py "$build/gcc/bnrun"
 

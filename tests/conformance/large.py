@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""large.py LIBBNRUN [NAME...]: operators on tensors that are large enough for all of their code, against numpy.
+
+Conformance data is small: it fits one strip, one piece for a thread, one block of a sum. Here each operator sees
+at least ten thousand elements, in lengths that end within a strip. It runs optimized and by its reference code,
+with one thread and with two, which must give the same bits, and its results must be what numpy computes (in double
+where rounding matters). Ends with "N passed, N failed, N skipped".
+"""
+import os
+import sys
+import warnings
+
+import numpy as np
+from onnx import TensorProto, helper
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, f'{HERE}/../lib')
+import libbnrun
+
+RNG = np.random.default_rng(5)
+TYPES = {np.dtype(v): k for k, v in libbnrun.NUMPY.items()}
+CASES = []
+
+
+def case(op, inputs, want, opset=17, tolerance=0.0, domain='', **attributes):
+    """want: the expected outputs. tolerance: relative to the largest magnitude of an output; 0: equal."""
+    CASES.append((op, inputs, want, opset, tolerance, domain, attributes))
+
+
+def f(*dims):
+    return RNG.standard_normal(dims).astype(np.float32)
+
+
+def indices(n, *dims):
+    return RNG.integers(-n, n, dims).astype(np.int64)
+
+
+def special(*dims):
+    """Random numbers with zeros, infinities, NaN and subnormals strewn in."""
+    x = f(*dims)
+    flat = x.reshape(-1)
+    for value in (0, -0.0, np.inf, -np.inf, np.nan, 1e-42, 3e38):
+        flat[RNG.integers(0, flat.size, flat.size // 500 + 1)] = value
+    return x
+
+
+def elements():
+    for shape, axis in (((37, 1029), 1), ((1029, 37), 0), ((7, 300, 11), 1), ((5, 301, 1), 1), ((13, 5, 513), 0)):
+        picked = list(shape)
+        picked[axis] += 3
+        x, k = f(*shape), indices(shape[axis], *picked)
+        case('GatherElements', [x, k], [np.take_along_axis(x, k, axis)], axis=axis)
+        case('GatherElements', [x.astype(np.float64), k.astype(np.int32)],
+             [np.take_along_axis(x.astype(np.float64), k, axis)], axis=axis)
+        case('GatherElements', [(x > 0), k], [np.take_along_axis(x > 0, k, axis)], axis=axis)
+        # With repeated indices the later one wins: numpy writes in this order, too.
+        u = f(*picked)
+        for reduction in ('none', 'add', 'mul', 'max', 'min'):
+            y = x.copy()
+            for at in np.ndindex(*picked):
+                to = list(at)
+                to[axis] = k[at]
+                to = tuple(to)
+                old, new = y[to], u[at]
+                y[to] = {'none': new, 'add': old + new, 'mul': old * new, 'max': max(old, new),
+                         'min': min(old, new)}[reduction]
+            case('ScatterElements', [x, k, u], [y], opset=18, axis=axis, reduction=reduction)
+            if u.size > 12000:
+                break
+
+
+def tuples():
+    x = f(61, 17, 33)
+    for k in (1, 2, 3):
+        index = np.stack([indices(n, 9000 // 33 ** (3 - k) + 40) for n in x.shape[:k]], 1)
+        at = tuple(index.T)
+        case('GatherND', [x, index], [x[at]])
+        u = f(len(index), *x.shape[k:])
+        y = x.copy()
+        for i, t in enumerate(index):
+            y[tuple(t)] = u[i]
+        case('ScatterND', [x, index, u], [y], opset=18)
+        y = x.copy()
+        for i, t in enumerate(index):
+            y[tuple(t)] += u[i]
+        case('ScatterND', [x, index, u], [y], opset=18, reduction='add')
+    rows, wide = indices(50, 40, 1), f(50, 2100)
+    case('GatherND', [wide, rows], [wide[rows[:, 0]]])
+    u = f(40, 2100)
+    y = wide.copy()
+    for i, t in enumerate(rows[:, 0]):
+        y[t] = np.maximum(y[t], u[i])
+    case('ScatterND', [wide, rows, u], [y], opset=18, reduction='max')
+    batched = f(6, 50, 40)
+    index = np.stack([indices(50, 6, 300), indices(40, 6, 300)], 2)
+    case('GatherND', [batched, index], [np.stack([b[tuple(i.T)] for b, i in zip(batched, index)])], batch_dims=1)
+
+
+def ordered():
+    for shape, axis, k in (((19, 1500), 1, 7), ((19, 1500), 1, 800), ((1500, 19), 0, 5), ((1500, 19), 0, 1500),
+                           ((20011,), 0, 20011), ((20011,), 0, 300), ((4, 300, 9), 1, 299)):
+        for x in (f(*shape), np.round(f(*shape) * 3).astype(np.float32), indices(40, *shape)):
+            order = np.argsort(-x, axis, kind='stable').take(range(k), axis)
+            case('TopK', [x, np.array([k])], [np.take_along_axis(x, order, axis), order], axis=axis)
+            order = np.argsort(x, axis, kind='stable').take(range(k), axis)
+            case('TopK', [x, np.array([k])], [np.take_along_axis(x, order, axis), order], axis=axis, largest=0)
+    for x in (indices(5000, 21000), np.round(f(21000) * 1000).astype(np.float32), f(300, 70)):
+        values, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True)
+        case('Unique', [x], [values, first, inverse.reshape(-1), counts])
+        rank = np.argsort(first)
+        place = np.argsort(rank)
+        case('Unique', [x], [values[rank], first[rank], place[inverse.reshape(-1)], counts[rank]], sorted=0)
+
+
+def picked():
+    for x in (np.round(f(57, 11, 61)).astype(np.float32), indices(2, 40001), f(3, 20000) > 0,
+              np.zeros((2, 17000), np.float32), special(7, 5003)):
+        case('NonZero', [x], [np.array(np.nonzero(x))])
+    x, keep = f(30011), f(30011) > 0.3
+    case('Compress', [x, keep], [x[keep]])
+    x = f(301, 7, 11)
+    case('Compress', [x, keep[:301]], [x[keep[:301]]], axis=0)
+    for start, limit, delta in ((0.5, 20000.25, 1.5), (100, -30000, -2)):
+        case('Range', [np.float32(start), np.float32(limit), np.float32(delta)],
+             [(np.float32(start) + np.arange(np.ceil((limit - start) / delta), dtype=np.float32) * np.float32(delta))])
+    case('Range', [np.int64(7), np.int64(70001), np.int64(3)], [np.arange(7, 70001, 3)])
+
+
+def running():
+    for shape, axis in (((31, 1025), 1), ((1025, 31), 0), ((3, 77, 301), 1), ((15000,), 0)):
+        for x in (f(*shape), indices(1000, *shape)):
+            wide = x.astype(np.float64) if x.dtype == np.float32 else x
+            for exclusive in (0, 1):
+                for reverse in (0, 1):
+                    v = np.flip(wide, axis) if reverse else wide
+                    y = np.cumsum(v, axis) - (v if exclusive else 0)
+                    y = np.flip(y, axis) if reverse else y
+                    case('CumSum', [x, np.int64(axis)], [y.astype(x.dtype)], tolerance=1e-7,
+                         exclusive=exclusive, reverse=reverse)
+    x = (1 + f(21, 600) / 100).astype(np.float32)
+    case('CumProd', [x, np.int64(1)], [np.cumprod(x.astype(np.float64), 1).astype(np.float32)], opset=26,
+         tolerance=1e-7)
+
+
+def padded():
+    x = f(3, 41, 307)
+    for mode, name in (('reflect', 'reflect'), ('edge', 'edge'), ('wrap', 'wrap'), ('constant', 'constant')):
+        for before, after in (((0, 2, 3), (1, 0, 5)), ((0, 0, 0), (0, 40, 0)), ((0, 0, 306), (0, 0, 306))):
+            pads = np.array(before + after, np.int64)
+            case('Pad', [x, pads], [np.pad(x, list(zip(before, after)), mode=name)], opset=19, mode=mode)
+
+
+def model_of(op, inputs, outputs, opset, domain, attributes):
+    names = [f'x{i}' for i in range(len(inputs))]
+    node = helper.make_node(op, names, [f'y{i}' for i in range(outputs)], domain=domain, **attributes)
+    declared = [helper.make_tensor_value_info(n, TYPES[np.asarray(a).dtype], np.shape(a))
+                for n, a in zip(names, inputs)]
+    results = [helper.make_empty_tensor_value_info(f'y{i}') for i in range(outputs)]
+    imports = [helper.make_opsetid('', opset)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    graph = helper.make_graph([node], 'g', declared, results)
+    return helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString()
+
+
+def difference(got, want, tolerance):
+    want = np.asarray(want)
+    if got.dtype != want.dtype or got.shape != want.shape:
+        return f'{got.dtype}{list(got.shape)}, expected {want.dtype}{list(want.shape)}'
+    if tolerance == 0 or want.dtype.kind not in 'f':
+        same = (got == want) | ((got != got) & (want != want)) if want.dtype.kind == 'f' else got == want
+    else:
+        finite = want[np.isfinite(want)].astype(np.float64)
+        bound = tolerance * (np.max(np.abs(finite)) if finite.size else 0)
+        with np.errstate(invalid='ignore', over='ignore'):
+            same = (np.abs(got.astype(np.float64) - want) <= bound) | (got == want) | ((got != got) & (want != want))
+    if np.all(same):
+        return None
+    at = np.argwhere(~same)[0]
+    return f'{np.count_nonzero(~same)} of {same.size} elements differ, first at {list(at)}: {got[tuple(at)]!r}, ' \
+           f'expected {want[tuple(at)]!r}'
+
+
+def check(lib, op, inputs, want, opset, tolerance, domain, attributes):
+    model = model_of(op, inputs, len(want), opset, domain, attributes)
+    for flags, way in ((0, 'optimized'), (libbnrun.REFERENCE, 'reference')):
+        one = lib.run(model, [np.asarray(x) for x in inputs], flags, 1)
+        two = lib.run(model, [np.asarray(x) for x in inputs], flags, 2)
+        for i, (a, b, w) in enumerate(zip(one, two, want)):
+            if a.tobytes() != b.tobytes():
+                return f'{way}: output {i} differs between one thread and two'
+            text = difference(a, w, tolerance)
+            if text:
+                return f'{way}: output {i}: {text}'
+    return None
+
+
+def main():
+    warnings.simplefilter('ignore')
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    lib = libbnrun.Library(sys.argv[1])
+    for make in (elements, tuples, ordered, picked, running, padded):
+        make()
+    passed = failed = 0
+    for op, inputs, want, opset, tolerance, domain, attributes in CASES:
+        if sys.argv[2:] and op not in sys.argv[2:]:
+            continue
+        try:
+            text = check(lib, op, inputs, want, opset, tolerance, domain, attributes)
+        except libbnrun.Error as e:
+            text = str(e)
+        passed, failed = passed + (text is None), failed + (text is not None)
+        if text:
+            print(f'fail {op} {[list(np.shape(x)) for x in inputs]} {attributes}: {text}')
+    print(f'{passed} passed, {failed} failed, 0 skipped')
+    sys.exit(failed > 0)
+
+
+if __name__ == '__main__':
+    main()
