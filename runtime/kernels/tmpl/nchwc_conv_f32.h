@@ -3,6 +3,21 @@
 // ISA(name), ISA_NAME, PIXELS (nchwc_tile_f32.h).
 #include "runtime/kernels/tmpl/nchwc_tile_f32.h"
 
+// What the channels of the next block or tile and the places of the output are fetched by, a pixel
+// with every channel of block b, counted from the last.
+struct fetch {
+    const float *next, *dst, *residual;
+};
+
+BNR_INLINE struct fetch fetch_in(const struct bnr_nchwc_tile *t, const float *block, size_t b,
+                                 const size_t nb, const size_t cols) {
+    struct fetch f;
+    f.next = block + (b > 1 ? t->src_block : cols * VW);
+    f.dst = b <= nb ? t->dst + (b - 1) * t->dst_block : f.next;
+    f.residual = b <= nb && t->residual ? t->residual + (b - 1) * t->dst_block : f.dst;
+    return f;
+}
+
 BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
@@ -10,12 +25,22 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
     const size_t row = t->src_row, ahead_step = t->ahead_step;
     for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
         const size_t channels = b > 1 ? t->channels : t->last_channels;
+        struct fetch f = fetch_in(t, block, b, (size_t)nb, (size_t)cols);
         for (size_t tap = 0; tap < t->taps; tap++) {
             const float *x = block + t->offset[tap], *end = x + channels;
             for (const float *last = ahead + channels * ahead_step; ahead < last; ahead += 16)
                 __builtin_prefetch(ahead);
-            for (; x < end; x++, w += nb * VW)
+            if (!t->far) {
+                for (; x < end; x++, w += nb * VW)
+                    add_channel(acc, x, w, row, nb, rows, cols, VW);
+                continue;
+            }
+            for (; x < end; x++, w += nb * VW, f.next += VW, f.dst += VW, f.residual += VW) {
+                __builtin_prefetch(f.next);
+                __builtin_prefetch(f.dst, 1);
+                __builtin_prefetch(f.residual);
                 add_channel(acc, x, w, row, nb, rows, cols, VW);
+            }
         }
     }
     finish_tile(t, acc, nb, rows, cols, VW);
