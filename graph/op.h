@@ -159,9 +159,10 @@ const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const ch
                           size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
                           void *arg);
 
-// The same in parts that several threads pack at once, straight from a mapped file. Parts are made of
-// neighbouring elements and fill different bytes. Prefer it for weights: what lies in the file at an address
-// that does not fit is copied by the part, not as a whole.
+// The same in parts that several threads pack at once, straight from a mapped file, when the plan is made:
+// until then the pack may not be read, and f->arg lives in cx->arena. Parts are made of neighbouring elements
+// and fill different bytes. Prefer it for weights: what lies in the file at an address that does not fit is
+// copied by the part, not as a whole.
 struct bnr_pack_format {
     const char *key;
     uint64_t variant;

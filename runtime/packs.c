@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/packs.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "runtime/base/checked.h"
 #include "runtime/base/map.h"
 #include "runtime/base/pool.h"
+#include "runtime/kernels/scratch.h"
 
 struct bnr_pack {
     struct bnr_tensor *source; // a reference, so that no other tensor gets its address
@@ -13,6 +15,16 @@ struct bnr_pack {
     uint64_t variant, hash;
     const void *data;
     size_t size;
+};
+
+// A constant that is packed when the plan is made, with all others.
+struct bnr_pack_job {
+    struct bnr_pack *pack;
+    struct bnr_pack_format format;
+    struct bnr_tensor *t; // a reference; has elements
+    void *dst;
+    size_t first;     // number of its first part among those of all jobs
+    atomic_size_t left; // parts to do
 };
 
 // Packs lie behind each other in few large blocks, which have large pages.
@@ -25,23 +37,22 @@ struct bnr_slab {
 enum {
     FIRST_SLOTS = 64,
     FIRST_SLAB = 1 << 16,
-    LARGE_PAGE = 2 << 20,
     LARGEST_SLAB = 32 << 20,
-    WORTH_SHARING = 1 << 17, // bytes of a constant that several threads pack
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a) {
     *packs = (struct bnr_packs){.count = 0};
     bnr__arena_init(&packs->arena, a);
+    bnr__arena_init(&packs->queue, a);
 }
 
 void bnr__packs_free(struct bnr_packs *packs) {
-    bnr__packs_rest(packs);
     for (size_t i = 0; i < packs->n_slots; i++)
         if (packs->slots[i])
             bnr__tensor_unref(packs->slots[i]->source);
-    for (struct bnr_slab *s = packs->slabs; s; s = s->next)
-        bnr__free_tensor(packs->arena.allocator, s->data, s->size);
+    for (int k = 0; k < 2; k++)
+        for (struct bnr_slab *s = packs->slabs[k]; s; s = s->next)
+            bnr__free_tensor(packs->arena.allocator, s->data, s->size);
     bnr__arena_free(&packs->arena);
 }
 
@@ -138,7 +149,7 @@ static size_t round_up(size_t size) {
     return (size + BNR_TENSOR_ALIGN - 1) / BNR_TENSOR_ALIGN * BNR_TENSOR_ALIGN;
 }
 
-static struct bnr_slab *slab_new(struct bnr_packs *packs, size_t size) {
+static struct bnr_slab *slab_new(struct bnr_packs *packs, bool later, size_t size) {
     struct bnr_slab *s = BNR_NEW(&packs->arena, struct bnr_slab);
     if (!s)
         return NULL;
@@ -146,130 +157,79 @@ static struct bnr_slab *slab_new(struct bnr_packs *packs, size_t size) {
     s->data = bnr__malloc_tensor(packs->arena.allocator, size);
     if (!s->data)
         return NULL;
-    s->next = packs->slabs;
-    return packs->slabs = s;
+    s->next = packs->slabs[later];
+    return packs->slabs[later] = s;
 }
 
-// As much as is still to come; whole large pages where that is much.
-static size_t next_slab(const struct bnr_packs *packs, size_t need) {
-    const struct bnr_slab *s = packs->slabs;
+// For what is packed later, as much as is still to come.
+static size_t next_slab(const struct bnr_packs *packs, bool later, size_t need) {
+    const struct bnr_slab *s = packs->slabs[later];
     size_t size = s ? s->size * 2 : FIRST_SLAB;
-    if (packs->expected > packs->bytes && packs->expected - packs->bytes > size)
+    if (later && packs->expected > packs->bytes && packs->expected - packs->bytes > size)
         size = packs->expected - packs->bytes;
     if (size > LARGEST_SLAB)
         size = LARGEST_SLAB;
-    if (size < need)
-        size = need;
-    return size < LARGE_PAGE || size > SIZE_MAX / 2
-               ? size
-               : (size + BNR_TENSOR_PAD + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE - BNR_TENSOR_PAD;
+    return size < need ? need : size;
 }
 
 // Memory for a pack, aligned and padded like a tensor's.
-static void *allocate(struct bnr_packs *packs, size_t size) {
+static void *allocate(struct bnr_packs *packs, bool later, size_t size) {
     size_t need;
-    struct bnr_slab *s = packs->slabs;
+    struct bnr_slab *s = packs->slabs[later];
     if (!bnr__size_add(size, BNR_TENSOR_PAD + BNR_TENSOR_ALIGN, &need))
         return NULL;
     need = round_up(size + BNR_TENSOR_PAD);
     if (!s || s->size - s->used < need) {
-        s = slab_new(packs, next_slab(packs, need));
+        s = slab_new(packs, later, next_slab(packs, later, need));
         if (!s)
             return NULL;
     }
     unsigned char *p = s->data + s->used;
     s->used += need;
-    memset(p + size, 0, need - size);
     return p;
 }
 
-static bool grow_buffer(struct bnr_packs *packs, struct bnr_pack_buffer *b, size_t size) {
-    if (b->size >= size)
-        return true;
-    bnr__free_tensor(packs->arena.allocator, b->data, b->size);
-    b->data = bnr__malloc_tensor(packs->arena.allocator, size);
-    b->size = b->data ? size : 0;
-    return b->data != NULL;
+static void clear_pad(void *pack, size_t size) {
+    memset((unsigned char *)pack + size, 0, round_up(size + BNR_TENSOR_PAD) - size);
 }
 
-static bool make_buffers(struct bnr_packs *packs, size_t lanes, size_t size) {
-    if (packs->n_buffers == 0) {
-        const size_t n = (size_t)bnr__pool_threads(packs->pool);
-        packs->buffers = bnr__calloc(packs->arena.allocator, n, sizeof *packs->buffers);
-        if (!packs->buffers)
-            return false;
-        packs->n_buffers = n;
-    }
-    for (size_t i = 0; i < lanes; i++)
-        if (!grow_buffer(packs, &packs->buffers[i], size))
-            return false;
+// ---- asking -------------------------------------------------------------------------------------
+
+// The tensor's elements, aligned or not.
+static struct bnr_tensor *full(const struct bnr_packs *packs, struct bnr_tensor *t) {
+    if (!bnr__tensor_is_hollow(t))
+        return t;
+    return packs->restore ? bnr__tensor_unconst(packs->restore(packs->user, t)) : NULL;
+}
+
+static bool enqueue(struct bnr_packs *packs, struct bnr_pack *p, struct bnr_tensor *t, void *dst,
+                    const struct bnr_pack_format *f) {
+    struct bnr_pack_job *jobs = bnr__arena_grow(&packs->queue, packs->jobs, packs->n_jobs,
+                                                &packs->jobs_capacity, sizeof *jobs);
+    if (!jobs)
+        return false;
+    packs->jobs = jobs;
+    struct bnr_pack_job *j = &jobs[packs->n_jobs++];
+    *j = (struct bnr_pack_job){.pack = p, .format = *f, .dst = dst, .first = packs->n_parts};
+    j->t = bnr__tensor_ref(t);
+    atomic_init(&j->left, f->parts);
+    packs->n_parts += f->parts;
     return true;
 }
 
-void bnr__packs_rest(struct bnr_packs *packs) {
-    const struct bnr_allocator *a = packs->arena.allocator;
-    for (size_t i = 0; i < packs->n_buffers; i++)
-        bnr__free_tensor(a, packs->buffers[i].data, packs->buffers[i].size);
-    bnr__free(a, packs->buffers, packs->n_buffers * sizeof *packs->buffers);
-    packs->buffers = NULL;
-    packs->n_buffers = 0;
-}
-
-// ---- packing ------------------------------------------------------------------------------------
-
-// The parts of one constant, shared out in as many lanes as threads; a lane copies what cannot be
-// read in place to a buffer of its own first.
-struct job {
-    const struct bnr_pack_format *f;
-    const struct bnr_tensor *t;
-    const struct bnr_pack_buffer *buffers; // NULL: read in place
-    void *dst;
-    size_t lanes;
-};
-
-static void pack_part(const struct job *j, size_t part, void *buffer) {
-    const size_t size = bnr__dtype_size(j->t->dtype), begin = part * j->f->part_elems;
-    const size_t left = j->t->numel - begin,
-                 n = left < j->f->part_elems ? left : j->f->part_elems;
-    if (buffer)
-        bnr__tensor_copy(j->t, buffer, begin, n);
-    j->f->pack(j->dst, buffer ? buffer : j->t->u8 + begin * size, part, j->f->arg);
-    if (j->t->drop)
-        j->t->drop(j->t, begin * size, n * size);
-}
-
-static void pack_lanes(void *cx, size_t begin, size_t end) {
-    const struct job *j = cx;
-    for (size_t lane = begin; lane < end; lane++) {
-        void *buffer = j->buffers ? j->buffers[lane].data : NULL;
-        const size_t first = j->f->parts * lane / j->lanes,
-                     last = j->f->parts * (lane + 1) / j->lanes;
-        for (size_t part = first; part < last; part++)
-            pack_part(j, part, buffer);
-    }
-}
-
-static bool pack_all(struct bnr_packs *packs, void *dst, const struct bnr_tensor *t,
-                     const struct bnr_pack_format *f) {
-    struct job j = {.f = f, .t = t, .dst = dst};
-    const size_t threads = (size_t)bnr__pool_threads(packs->pool);
-    j.lanes = f->parts < threads ? f->parts : threads;
-    if (t->nbytes < WORTH_SHARING && j.lanes > 1)
-        j.lanes = 1;
-    if (!bnr__tensor_is_aligned(t)) {
-        const size_t most = f->part_elems < t->numel ? f->part_elems : t->numel;
-        if (!make_buffers(packs, j.lanes, most * bnr__dtype_size(t->dtype)))
-            return false;
-        j.buffers = packs->buffers;
-    }
-    bnr__parallel_for(packs->pool, j.lanes, 1, pack_lanes, &j);
+static bool pack_now(struct bnr_tensor *t, void *dst, const struct bnr_pack_format *f) {
+    struct bnr_tensor *aligned;
+    if (bnr__tensor_align(&aligned, t, NULL) != BNR_OK)
+        return false;
+    f->pack(dst, aligned->data, 0, f->arg);
+    bnr__tensor_unref(aligned);
+    clear_pad(dst, f->size);
     return true;
 }
 
-const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
-                                const struct bnr_pack_format *f) {
+static const void *get(struct bnr_packs *packs, struct bnr_tensor *t,
+                       const struct bnr_pack_format *f, bool later) {
     static const uint64_t nothing;
-    struct bnr_packs *packs = cx->packs;
     if (packs->dry)
         return &nothing;
     if (packs->n_asked < BNR_MAX_ASKED)
@@ -280,14 +240,10 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
     struct bnr_pack **place = find(packs, t, f->key, f->variant, f->size, hash);
     if (*place)
         return (*place)->data;
-    const struct bnr_tensor *full = t;
-    if (bnr__tensor_is_hollow(t))
-        full = packs->restore ? packs->restore(packs->user, t) : NULL;
+    struct bnr_tensor *source = full(packs, t);
     struct bnr_pack *p = BNR_NEW(&packs->arena, struct bnr_pack);
-    if (!p || !full)
-        return NULL;
-    void *data = allocate(packs, f->size);
-    if (!data || !pack_all(packs, data, full, f))
+    void *data = p && source ? allocate(packs, later, f->size) : NULL;
+    if (!data || !(later ? enqueue(packs, p, source, data, f) : pack_now(source, data, f)))
         return NULL;
     *p = (struct bnr_pack){
         .key = f->key, .variant = f->variant, .hash = hash, .data = data, .size = f->size};
@@ -297,7 +253,10 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
     return (*place = p)->data;
 }
 
-// ---- in one piece -------------------------------------------------------------------------------
+const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
+                                const struct bnr_pack_format *f) {
+    return get(cx->packs, t, f, true);
+}
 
 struct whole {
     const struct bnr_tensor *t;
@@ -325,5 +284,110 @@ const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const ch
                                       .part_elems = t->numel,
                                       .pack = pack_whole,
                                       .arg = &w};
-    return bnr__pack_get_parts(cx, t, &f);
+    return get(cx->packs, t, &f, false);
+}
+
+// ---- packing what waits -------------------------------------------------------------------------
+
+// The parts of all jobs, shared out among threads. What cannot be read in place is copied, a part at a
+// time, to a buffer in a slot first.
+struct work {
+    struct bnr_pack_job *jobs;
+    size_t n_jobs;
+    struct bnr_slots slots;
+};
+
+static size_t part_elems(const struct bnr_pack_job *j, size_t part) {
+    const size_t left = j->t->numel - part * j->format.part_elems;
+    return left < j->format.part_elems ? left : j->format.part_elems;
+}
+
+static void pack_part(struct work *w, const struct bnr_pack_job *j, size_t part) {
+    const struct bnr_tensor *t = j->t;
+    const size_t size = bnr__dtype_size(t->dtype), begin = part * j->format.part_elems;
+    const size_t n = part_elems(j, part);
+    if (bnr__tensor_is_aligned(t)) {
+        j->format.pack(j->dst, t->u8 + begin * size, part, j->format.arg);
+    } else {
+        void *buffer = bnr__slots_take(&w->slots);
+        bnr__tensor_copy(t, buffer, begin, n);
+        j->format.pack(j->dst, buffer, part, j->format.arg);
+        bnr__slots_give(&w->slots, buffer);
+    }
+    if (t->drop)
+        t->drop(t, begin * size, n * size);
+}
+
+// The job that a part belongs to.
+static struct bnr_pack_job *job_of(const struct work *w, size_t part) {
+    size_t low = 0, high = w->n_jobs;
+    while (high - low > 1) {
+        const size_t mid = low + (high - low) / 2;
+        if (w->jobs[mid].first <= part)
+            low = mid;
+        else
+            high = mid;
+    }
+    return &w->jobs[low];
+}
+
+static void pack_parts(void *cx, size_t begin, size_t end) {
+    struct work *w = cx;
+    for (size_t i = begin; i < end; i++) {
+        struct bnr_pack_job *j = job_of(w, i);
+        pack_part(w, j, i - j->first);
+        if (atomic_fetch_sub_explicit(&j->left, 1, memory_order_acq_rel) != 1)
+            continue;
+        clear_pad(j->dst, j->format.size);
+        bnr__tensor_unref(j->t); // the elements may go before others' are packed
+        j->t = NULL;
+    }
+}
+
+static size_t largest_copy(const struct bnr_packs *packs) {
+    size_t most = 0;
+    for (size_t i = 0; i < packs->n_jobs; i++) {
+        const struct bnr_pack_job *j = &packs->jobs[i];
+        const size_t bytes = part_elems(j, 0) * bnr__dtype_size(j->t->dtype);
+        if (!bnr__tensor_is_aligned(j->t) && bytes > most)
+            most = bytes;
+    }
+    return round_up(most);
+}
+
+// Nothing was packed: these entries are never found again.
+static void forget(const struct bnr_packs *packs) {
+    for (size_t i = 0; i < packs->n_jobs; i++) {
+        packs->jobs[i].pack->key = "";
+        bnr__tensor_unref(packs->jobs[i].t);
+    }
+}
+
+static bool pack_jobs(struct bnr_packs *packs) {
+    const struct bnr_allocator *a = packs->arena.allocator;
+    struct work w = {.jobs = packs->jobs, .n_jobs = packs->n_jobs};
+    const int slots = bnr__slots_count(bnr__pool_threads(packs->pool));
+    const size_t slot = largest_copy(packs);
+    size_t bytes;
+    if (!bnr__size_mul(slot, (size_t)slots, &bytes))
+        return false;
+    void *buffers = bytes ? bnr__malloc_tensor(a, bytes) : NULL;
+    if (bytes && !buffers)
+        return false;
+    bnr__slots_init(&w.slots, buffers, slot, slots);
+    for (const struct bnr_slab *s = packs->slabs[1]; s; s = s->next)
+        bnr__trim_tensor(a, s->data, s->size, s->used);
+    bnr__parallel_for(packs->pool, packs->n_parts, 1, pack_parts, &w);
+    bnr__free_tensor(a, buffers, bytes);
+    return true;
+}
+
+enum bnr_status bnr__packs_fill(struct bnr_packs *packs) {
+    const bool done = packs->n_jobs == 0 || pack_jobs(packs);
+    if (!done)
+        forget(packs);
+    bnr__arena_free(&packs->queue);
+    packs->jobs = NULL;
+    packs->n_jobs = packs->jobs_capacity = packs->n_parts = 0;
+    return done ? BNR_OK : BNR_NO_MEMORY;
 }

@@ -7,12 +7,6 @@
 
 enum { BNR_MAX_ASKED = 8 };
 
-// Memory that one thread packs from when the constant itself cannot be read in place.
-struct bnr_pack_buffer {
-    void *data;
-    size_t size;
-};
-
 struct bnr_packs {
     struct bnr_arena arena; // of the table
     struct bnr_pool *pool;  // that packs
@@ -27,16 +21,19 @@ struct bnr_packs {
     size_t n_slots, count;
     size_t bytes; // of all packs
     size_t expected;        // about so many bytes will be asked for; 0: no idea
-    struct bnr_slab *slabs; // that packs lie in
-    struct bnr_pack_buffer *buffers; // one per thread, between plans none
-    size_t n_buffers;
+    struct bnr_slab *slabs[2]; // that packs lie in: those packed when they are asked for, and later
+    // What bnr__packs_fill will pack; in an arena of its own.
+    struct bnr_arena queue;
+    struct bnr_pack_job *jobs;
+    size_t n_jobs, jobs_capacity, n_parts;
     bool dry;     // the planner only asks: nothing is packed or noted
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a);
 void bnr__packs_free(struct bnr_packs *packs);
-// What packing needed beside the packs; to be called when a plan is made.
-void bnr__packs_rest(struct bnr_packs *packs);
+// Packs what bnr__pack_get_parts left for later, with all threads. To be called when a plan is made or could
+// not be made, before what the formats point at is freed and before bnr__packs_free.
+enum bnr_status bnr__packs_fill(struct bnr_packs *packs);
 // What was packed of `old` is from now on found under `t`, a hollow tensor in its place. Drops the
 // references on `old`.
 enum bnr_status bnr__packs_replace(struct bnr_packs *packs, const struct bnr_tensor *old,

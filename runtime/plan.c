@@ -131,7 +131,7 @@ static enum bnr_status build(struct bnr_planner *p) {
 
 enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_request *request,
                               struct bnr_error *err) {
-    const struct bnr_session *s = request->session;
+    struct bnr_session *s = request->session;
     *out = NULL;
     struct bnr_plan *plan = bnr__calloc(s->allocator, 1, sizeof *plan);
     if (!plan)
@@ -141,6 +141,8 @@ enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_reque
         .request = request, .plan = plan, .plain = s->flags & BNR_REFERENCE, .err = err};
     bnr__arena_init(&p.temp, s->allocator);
     enum bnr_status st = build(&p);
+    if (bnr__packs_fill(&s->packs) != BNR_OK && st == BNR_OK)
+        st = bnr__no_memory(err);
     bnr__infer_table_free(&p.table);
     bnr__arena_free(&p.temp);
     if (st == BNR_OK)

@@ -224,7 +224,6 @@ static const struct bnr_tensor *restore(void *user, const struct bnr_tensor *t) 
 void bnr__session_planned(struct bnr_session *s) {
     bnr__model_free(s->again);
     s->again = NULL;
-    bnr__packs_rest(&s->packs);
 }
 
 // ---- plans --------------------------------------------------------------------------------------

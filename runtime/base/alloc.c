@@ -72,9 +72,9 @@ static bool is_mapped(const struct bnr_allocator *a, size_t size) {
 }
 
 static size_t mapped_size(size_t size) {
-    const size_t rest = (size + BNR_TENSOR_PAD) % LARGE_PAGE;
+    const size_t total = size + BNR_TENSOR_PAD, rest = total % LARGE_PAGE;
     const size_t page = rest >= LARGE_PAGE * 3 / 4 ? LARGE_PAGE : PAGE;
-    return (size + BNR_TENSOR_PAD + page - 1) / page * page;
+    return (total + page - 1) / page * page;
 }
 
 static void *map_tensor(size_t size) {
@@ -94,6 +94,13 @@ static void *map_tensor(size_t size) {
 static void unmap_tensor(void *ptr, size_t size) {
     munmap(ptr, mapped_size(size));
 }
+
+static void trim_tensor(void *ptr, size_t size, size_t used) {
+    const size_t total = mapped_size(size) / LARGE_PAGE * LARGE_PAGE;
+    const size_t large = mapped_size(used) / LARGE_PAGE * LARGE_PAGE;
+    if (large < total)
+        madvise((unsigned char *)ptr + large, total - large, MADV_NOHUGEPAGE);
+}
 #else
 static bool is_mapped(const struct bnr_allocator *a, size_t size) {
     return (void)a, (void)size, false;
@@ -103,6 +110,9 @@ static void *map_tensor(size_t size) {
 }
 static void unmap_tensor(void *ptr, size_t size) {
     (void)ptr, (void)size;
+}
+static void trim_tensor(void *ptr, size_t size, size_t used) {
+    (void)ptr, (void)size, (void)used;
 }
 #endif
 
@@ -135,6 +145,11 @@ void bnr__free_tensor(const struct bnr_allocator *a, void *ptr, size_t size) {
     }
     unsigned char *data = ptr;
     bnr__free(a, data - data[-1], size + BNR_TENSOR_ALIGN + BNR_TENSOR_PAD);
+}
+
+void bnr__trim_tensor(const struct bnr_allocator *a, void *ptr, size_t size, size_t used) {
+    if (is_mapped(a, size))
+        trim_tensor(ptr, size, used);
 }
 
 // ---- arena ------------------------------------------------------------------------------------------

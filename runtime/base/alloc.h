@@ -22,6 +22,8 @@ void bnr__free(const struct bnr_allocator *a, void *ptr, size_t size);
 // Not initialized.
 void *bnr__malloc_tensor(const struct bnr_allocator *a, size_t size);
 void bnr__free_tensor(const struct bnr_allocator *a, void *ptr, size_t size);
+// Of such memory, nothing of which was written so far, only the first `used` bytes soon will be.
+void bnr__trim_tensor(const struct bnr_allocator *a, void *ptr, size_t size, size_t used);
 
 // A bump allocator. Zero-initialize, or bnr__arena_init(). Single-threaded.
 struct bnr_arena {

@@ -454,6 +454,7 @@ static void run_chain(struct chain *c, unsigned cpu, struct bnr_pool *pool, int 
                              .packs = &packs,
                              .err = &c->err};
     ok(c->node[0]->op->prepare(&cx), &c->err);
+    assert_int_equal(bnr__packs_fill(&packs), BNR_OK);
     if (!cx.run)
         fail_msg("%s: no kernel", c->what);
     const struct bnr_tensor *last = want[cx.fused_taken];

@@ -135,7 +135,8 @@ static void test_packs_are_used(void **state) {
     assert_int_equal(bnr_session_create(&s, m, NULL, NULL), BNR_OK);
     bnr_session_stats(s, &stats);
     assert_true(stats.packed_bytes > 0);
-    assert_null(s->packs.slabs); // nothing was packed again
+    assert_null(s->packs.slabs[0]); // nothing was packed again
+    assert_null(s->packs.slabs[1]);
     assert_null(s->origin);      // and the original model stayed where it is
     bnr_session_free(s);
     bnr_model_free(m);

@@ -56,16 +56,27 @@ static void check_parts(int threads, size_t shift) {
     assert_int_equal(bnr__tensor_is_aligned(t), shift % 4 == 0);
     bnr__packs_init(&packs, NULL);
     assert_int_equal(bnr__pool_new(&packs.pool, threads, NULL), BNR_OK);
+    const struct bnr_pack_format second = {.key = "negated again",
+                                           .size = N * sizeof(float),
+                                           .parts = PARTS,
+                                           .part_elems = PART,
+                                           .pack = pack_negated};
     const float *packed = bnr__pack_get_parts(&cx, t, &f);
+    const float *again = bnr__pack_get_parts(&cx, t, &second);
     assert_non_null(packed);
+    assert_non_null(again);
+    assert_ptr_equal(bnr__pack_get_parts(&cx, t, &f), packed); // while it waits
+    assert_int_equal(bnr__packs_fill(&packs), BNR_OK);
     assert_int_equal((uintptr_t)packed % BNR_TENSOR_ALIGN, 0);
     for (size_t i = 0; i < N; i++)
-        assert_true(packed[i] == -(float)i);
+        assert_true(packed[i] == -(float)i && again[i] == -(float)i);
+    for (size_t i = 0; i < BNR_TENSOR_PAD / sizeof(float); i++)
+        assert_true(packed[N + i] == 0 && again[N + i] == 0);
     assert_ptr_equal(bnr__pack_get_parts(&cx, t, &f), packed);
     const float *whole = bnr__pack_get(&cx, t, "whole", 0, t->nbytes, pack_whole, NULL);
     assert_non_null(whole);
     assert_true(whole[0] == 0 && whole[N - 1] == N - 1);
-    assert_int_equal(packs.bytes, 2 * N * sizeof(float));
+    assert_int_equal(packs.bytes, 3 * N * sizeof(float));
     bnr__packs_free(&packs);
     bnr__pool_free(packs.pool);
     bnr__tensor_unref(t);

@@ -7,8 +7,14 @@
 #include "runtime/ops/lib/matmul.h"
 #include "runtime/ops/lib/prepare.h"
 
+struct packing {
+    const struct bnr_matmul_f32 *m;
+    float scale;
+};
+
 struct state {
     struct bnr_matmul_f32 m;
+    struct packing packing;
     int a, b; // indices into a->in
     struct bnr_step_operands operands;
 };
@@ -27,11 +33,6 @@ static void run(const struct bnr_args *a, const void *opaque) {
     };
     bnr__matmul_f32_run(&r, a->pool);
 }
-
-struct packing {
-    const struct bnr_matmul_f32 *m;
-    float scale;
-};
 
 static void pack(void *dst, const void *src, size_t part, const void *arg) {
     const struct packing *p = arg;
@@ -54,7 +55,7 @@ enum bnr_status bnr__prepare_product(struct bnr_prepare *cx, const struct bnr_pr
     if (!bnr__matmul_f32_init(&st->m, &p->shape, cx->cpu, cx->threads))
         return BNR_OK;
     if (p->shape.constant_b) {
-        struct packing packing = {.m = &st->m, .scale = p->scale};
+        st->packing = (struct packing){.m = &st->m, .scale = p->scale};
         const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(&st->m);
         const struct bnr_pack_format f = {.key = "matmul_f32",
                                           .variant = pack_variant(&st->m, p->scale),
@@ -62,7 +63,7 @@ enum bnr_status bnr__prepare_product(struct bnr_prepare *cx, const struct bnr_pr
                                           .parts = parts.n,
                                           .part_elems = parts.elems,
                                           .pack = pack,
-                                          .arg = &packing};
+                                          .arg = &st->packing};
         st->m.packed_b = bnr__pack_get_parts(cx, b, &f);
         if (!st->m.packed_b)
             return bnr__no_memory(cx->err);
