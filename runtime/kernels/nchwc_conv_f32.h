@@ -31,6 +31,7 @@ struct bnr_nchwc_tile {
     // with every channel; none if that is 0.
     const float *ahead;
     size_t ahead_step;
+    bool ahead_l2; // to L2, not to L1
     bool far; // so may be the input and the output, which are fetched in time, too
     float *dst;
     size_t dst_block, dst_row;

@@ -240,9 +240,8 @@ static void multiply(const struct job *j, const struct task *k, size_t block, si
     const size_t all = c->s.cin * c->lanes * c->form.points; // floats of an output block's weights
     t.weights = c->weights + (k->group * c->out_blocks + block) * all;
     const size_t step = c->s.cin * nb * c->lanes; // of a point's
-    // Fetching ahead pays where the product takes longer than memory, which fetches anyway.
-    if (k->tiles > 24)
-        t.ahead_step = ceil_div(nb * c->lanes, ceil_div(k->tiles, c->kernels->pixels));
+    t.ahead_step = ceil_div(nb * c->lanes, ceil_div(k->tiles, c->kernels->pixels));
+    t.ahead_l2 = true; // L1 has this point's and the tiles to hold
     for (size_t point = 0; point < c->form.points; point++, t.weights += step) {
         t.ahead = t.weights + step;
         for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {

@@ -18,6 +18,15 @@ BNR_INLINE struct fetch fetch_in(const struct bnr_nchwc_tile *t, const float *bl
     return f;
 }
 
+BNR_INLINE void fetch_weights(const float *w, size_t n, bool l2) {
+    for (const float *end = w + n; w < end; w += 16) {
+        if (l2)
+            __builtin_prefetch(w, 0, 2);
+        else
+            __builtin_prefetch(w);
+    }
+}
+
 BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
@@ -28,8 +37,8 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
         struct fetch f = fetch_in(t, block, b, (size_t)nb, (size_t)cols);
         for (size_t tap = 0; tap < t->taps; tap++) {
             const float *x = block + t->offset[tap], *end = x + channels;
-            for (const float *last = ahead + channels * ahead_step; ahead < last; ahead += 16)
-                __builtin_prefetch(ahead);
+            fetch_weights(ahead, channels * ahead_step, t->ahead_l2);
+            ahead += channels * ahead_step;
             if (!t->far) {
                 for (; x < end; x++, w += nb * VW)
                     add_channel(acc, x, w, row, nb, rows, cols, VW);
