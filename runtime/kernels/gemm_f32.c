@@ -74,23 +74,43 @@ static void apply_rest(const struct bnr_gemm_block *b, const struct bnr_gemm_til
     f->eltwise->tile(f->rest, f->operands, &e);
 }
 
+// While a panel of A meets all panels of B, a part of each of the next ones comes from memory.
+static void fetch_ahead(const struct bnr_gemm_block *b, struct bnr_gemm_tile *t, size_t panel,
+                        size_t panels, size_t j) {
+    if (!b->ahead || panels == 1)
+        return;
+    t->ahead_step = ceil_div(b->g->nr, panels);
+    t->ahead = b->ahead + j / b->g->nr * b->b_step + panel * t->ahead_step * b->k;
+}
+
+// One panel of A, rows i .. i + rows - 1 of the block, by all panels of B.
+static void run_panel(const struct bnr_gemm_block *b, size_t panel, size_t panels, size_t i,
+                      size_t rows) {
+    const size_t nr = b->g->nr;
+    struct bnr_gemm_tile t = {.a = b->a + panel * b->a_step,
+                              .b = b->b,
+                              .k = b->k,
+                              .lda = b->panel_rows,
+                              .ldb = b->ldb,
+                              .ldc = b->ldc,
+                              .add = !b->first};
+    for (size_t j = 0; j < b->n; j += nr, t.b += b->b_step) {
+        const size_t cols = min_size(nr, b->n - j);
+        t.c = b->c + i * b->ldc + j;
+        fetch_ahead(b, &t, panel, panels, j);
+        if (b->last)
+            set_finish(b, &t, i, j);
+        b->g->tile(&t, (int)rows, (int)cols);
+        if (b->last && b->finish->rest)
+            apply_rest(b, &t, i, j, rows, cols);
+    }
+}
+
 void bnr__gemm_f32_block(const struct bnr_gemm_block *b) {
-    const size_t mr = b->panel_rows, nr = b->g->nr;
-    struct bnr_gemm_tile t = {.k = b->k, .lda = mr, .ldb = b->ldb, .ldc = b->ldc, .add = !b->first};
-    const float *a = b->a;
-    for (size_t i = 0; i < b->m; i += mr, a += b->a_step) {
-        const size_t rows = min_size(mr, b->m - i);
-        const float *panel = b->b;
-        for (size_t j = 0; j < b->n; j += nr, panel += b->b_step) {
-            const size_t cols = min_size(nr, b->n - j);
-            t.a = a;
-            t.b = panel;
-            t.c = b->c + i * b->ldc + j;
-            if (b->last)
-                set_finish(b, &t, i, j);
-            b->g->tile(&t, (int)rows, (int)cols);
-            if (b->last && b->finish->rest)
-                apply_rest(b, &t, i, j, rows, cols);
-        }
+    const size_t mr = b->panel_rows, panels = ceil_div(b->m, mr);
+    for (size_t p = 0; p < panels; p++) {
+        const size_t i = b->even ? b->m * p / panels : p * mr;
+        const size_t end = b->even ? b->m * (p + 1) / panels : min_size(i + mr, b->m);
+        run_panel(b, p, panels, i, end - i);
     }
 }

@@ -26,6 +26,9 @@ struct bnr_gemm_tile {
     float *c;       // [rows][ldc]
     size_t k, lda, ldb, ldc;
     bool add; // to what C holds (a later block of K)
+    // What is read soon after, brought into the caches meanwhile: ahead_step floats for every k.
+    const float *ahead;
+    size_t ahead_step;
     // Applied in this order where not NULL or false; only with the last block of K.
     const float *row_bias; // [rows]
     const float *col_bias; // [cols]
@@ -34,12 +37,21 @@ struct bnr_gemm_tile {
     float lo, hi;
 };
 
+// `count` rows of A, or columns of B, of k elements each to a panel that is `width` wide; what is
+// missing there is 0.
+struct bnr_gemm_panel {
+    float *dst;       // [k][width]
+    const float *src; // row i at src + i * step
+    size_t width, count, k, step;
+};
+
 // One instruction set's kernels.
 struct bnr_gemm_f32 {
     const char *isa;
     size_t mr, nr;
     // 1 <= rows <= mr, 1 <= cols <= nr.
     void (*tile)(const struct bnr_gemm_tile *t, int rows, int cols);
+    void (*pack)(const struct bnr_gemm_panel *p);
 };
 
 #define BNR_KERNEL(isa, needs, mr, nr) extern const struct bnr_gemm_f32 bnr__gemm_f32_##isa;
@@ -68,8 +80,8 @@ struct bnr_gemm_finish {
     size_t row0; // row of the output, seen as a matrix, at which this product's rows start
 };
 
-// Sets col_bias, residual, clamp and rest so that the steps of `e` follow: as many as possible in registers,
-// the others copied to *rest. operands, eltwise and the rest of *f are set already.
+// Sets col_bias, residual, clamp and rest so that the steps of `e` follow: as many as possible in
+// registers, the others copied to *rest. operands, eltwise and the rest of *f are set already.
 void bnr__gemm_f32_finish_steps(struct bnr_gemm_finish *f, const struct bnr_eltwise *e,
                                 struct bnr_eltwise *rest);
 
@@ -78,8 +90,11 @@ struct bnr_gemm_block {
     const struct bnr_gemm_f32 *g;
     const float *a, *b;    // the first panels, at the block's first k
     size_t a_step, b_step; // floats from one panel to the next
+    const float *ahead;    // the first panel of B that is read after this block, or NULL
     size_t panel_rows;     // of A's panels, also the distance from k to k
-    size_t ldb;            // nr for packed panels of B
+    bool even;  // panel i of n holds rows m * i / n to m * (i + 1) / n, else all but the last are
+                // full
+    size_t ldb; // nr for packed panels of B
     size_t m, n, k;
     size_t row, col; // of the block in the product
     float *c;

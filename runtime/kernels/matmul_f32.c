@@ -11,7 +11,7 @@
 
 // A block of A [ROWS, KC] and one of B [KC, COLUMNS] share L2. A task has up to TASK_COLUMNS
 // columns, so that packing A for it is worth little beside the product.
-enum { ROWS = 210, COLUMNS = 256, TASK_COLUMNS = 1024 };
+enum { ROWS = 210, COLUMNS = 128, TASK_COLUMNS = 1024 };
 enum { PART = 1 << 17 }; // elements of a plain B that are packed in one go
 
 static size_t columns_packed(const struct bnr_matmul_f32 *c) {
@@ -41,17 +41,8 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
 // ---- packing
 // ----------------------------------------------------------------------------------------
 
-// count rows (of A) or columns (of B) of a panel of `width`, elements k0 .. k0 + k - 1 of each:
-// dst[k][width]. Missing ones are zero.
-struct panel {
-    float *dst;
-    const float *src; // element (0, k0) of the first one
-    size_t width, count, k;
-    size_t step; // from one to the next when the k's are neighbours, else from k to k
-    bool k_is_near;
-};
-
-static void pack_across(const struct panel *p) {
+// The same as bnr_gemm_f32.pack of what lies k by k: element i of k at src[k * step + i].
+static void pack_across(const struct bnr_gemm_panel *p) {
     for (size_t k = 0; k < p->k; k++) {
         float *dst = p->dst + k * p->width;
         memcpy(dst, p->src + k * p->step, p->count * sizeof *dst);
@@ -60,47 +51,10 @@ static void pack_across(const struct panel *p) {
     }
 }
 
-typedef float quad __attribute__((vector_size(16)));
-
-// dst[k][i] = src[i][k] for 4 x 4 elements.
-static void transpose_quads(float *dst, size_t dst_step, const float *src, size_t src_step) {
-    quad r[4], pair[4], out[4];
-    for (int i = 0; i < 4; i++)
-        memcpy(&r[i], src + (size_t)i * src_step, sizeof r[i]);
-    for (int i = 0; i < 2; i++) {
-        pair[i] = __builtin_shufflevector(r[2 * i], r[2 * i + 1], 0, 4, 1, 5);
-        pair[i + 2] = __builtin_shufflevector(r[2 * i], r[2 * i + 1], 2, 6, 3, 7);
-    }
-    for (int i = 0; i < 2; i++) {
-        out[2 * i] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 0, 1, 4, 5);
-        out[2 * i + 1] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 2, 3, 6, 7);
-    }
-    for (int k = 0; k < 4; k++)
-        memcpy(dst + (size_t)k * dst_step, &out[k], sizeof out[k]);
-}
-
-static void pack_along(const struct panel *p) {
-    enum { STRIP = 16 }; // reads whole cache lines, writes neighbouring ones
-    const size_t quads = p->count / 4 * 4;
-    for (size_t k0 = 0; k0 < p->k; k0 += STRIP) {
-        const size_t k1 = min_size(k0 + STRIP, p->k), k4 = k0 + (k1 - k0) / 4 * 4;
-        for (size_t i = 0; i < quads; i += 4) {
-            for (size_t k = k0; k < k4; k += 4)
-                transpose_quads(p->dst + k * p->width + i, p->width, p->src + i * p->step + k,
-                                p->step);
-        }
-        for (size_t i = 0; i < p->count; i++) {
-            for (size_t k = i < quads ? k4 : k0; k < k1; k++)
-                p->dst[k * p->width + i] = p->src[i * p->step + k];
-        }
-        for (size_t k = k0; p->count < p->width && k < k1; k++)
-            memset(p->dst + k * p->width + p->count, 0, (p->width - p->count) * sizeof(float));
-    }
-}
-
-static void pack_panel(const struct panel *p) {
-    if (p->k_is_near)
-        pack_along(p);
+static void pack_panel(const struct bnr_matmul_f32 *c, const struct bnr_gemm_panel *p,
+                       bool k_is_near) {
+    if (k_is_near)
+        c->gemm->pack(p);
     else
         pack_across(p);
 }
@@ -112,16 +66,15 @@ static void pack_b(const struct bnr_matmul_f32 *c, float *dst, const float *b, s
     const struct bnr_product_shape *s = &c->s;
     const size_t nr = c->gemm->nr;
     for (size_t j = 0; j < cols; j += nr, dst += step) {
-        const struct panel p = {
+        const struct bnr_gemm_panel p = {
             .dst = dst,
             .src = s->trans_b ? b + (col + j) * s->k + k0 : b + k0 * s->n + col + j,
             .width = nr,
             .count = min_size(nr, cols - j),
             .k = k,
             .step = s->trans_b ? s->k : s->n,
-            .k_is_near = s->trans_b,
         };
-        pack_panel(&p);
+        pack_panel(c, &p, s->trans_b);
     }
 }
 
@@ -164,21 +117,23 @@ void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const floa
         bnr__matmul_f32_pack_part(c, dst, b + i * parts.elems, i, scale);
 }
 
-// Rows row .. row + rows - 1 of A in panels.
+// Rows row .. row + rows - 1 of A in panels, spread evenly: a last panel of a few rows would take
+// more time than they are worth.
 static void pack_a(const struct bnr_matmul_f32 *c, float *dst, const float *a, size_t row,
                    size_t rows, size_t k0, size_t k) {
     const struct bnr_product_shape *s = &c->s;
-    for (size_t i = 0; i < rows; i += c->panel_rows, dst += c->panel_rows * k) {
-        const struct panel p = {
+    const size_t panels = ceil_div(rows, c->panel_rows);
+    for (size_t i = 0; i < panels; i++, dst += c->panel_rows * k) {
+        const size_t first = row + rows * i / panels, end = row + rows * (i + 1) / panels;
+        const struct bnr_gemm_panel p = {
             .dst = dst,
-            .src = s->trans_a ? a + k0 * s->m + row + i : a + (row + i) * s->k + k0,
+            .src = s->trans_a ? a + k0 * s->m + first : a + first * s->k + k0,
             .width = c->panel_rows,
-            .count = min_size(c->panel_rows, rows - i),
+            .count = end - first,
             .k = k,
             .step = s->trans_a ? s->m : s->k,
-            .k_is_near = !s->trans_a,
         };
-        pack_panel(&p);
+        pack_panel(c, &p, !s->trans_a);
     }
 }
 
@@ -198,6 +153,19 @@ struct task {
     size_t row, rows, col, cols;
     float *a_scratch, *b_scratch;
 };
+
+// Where packed B is read after the task's columns in front of `col`, elements k0 .. k0 + k - 1: the
+// task's next columns, its first ones further on in K, or the next task's. NULL behind the end.
+static const float *next_columns(const struct bnr_matmul_f32 *c, const struct task *t, size_t col,
+                                 size_t k0, size_t k) {
+    if (col == t->col + t->cols && k0 + k < c->s.k) {
+        col = t->col;
+        k0 += k;
+    } else if (col == t->col + t->cols) {
+        k0 = 0;
+    }
+    return col < c->s.n ? c->packed_b + col * c->s.k + k0 * c->gemm->nr : NULL;
+}
 
 // Elements k0 .. k0 + b->k - 1 of the sums of one task's rows and columns.
 static void run_slice(const struct job *j, const struct task *t, struct bnr_gemm_block b,
@@ -220,6 +188,7 @@ static void run_slice(const struct job *j, const struct task *t, struct bnr_gemm
         if (c->s.constant_b) {
             b.b = c->packed_b + b.col * c->s.k + k0 * nr;
             b.b_step = nr * c->s.k;
+            b.ahead = next_columns(c, t, b.col + b.n, k0, b.k);
         } else {
             pack_b(c, t->b_scratch, t->b, b.col, b.n, k0, b.k, b.b_step);
         }
@@ -246,6 +215,7 @@ static void run_task(const struct job *j, size_t index, float *scratch) {
     struct bnr_gemm_block b = {
         .g = c->gemm,
         .panel_rows = c->panel_rows,
+        .even = true,
         .ldb = c->gemm->nr,
         .m = t.rows,
         .row = t.row,
@@ -274,8 +244,8 @@ void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *po
     struct job j = {.r = r};
     j.row_blocks = ceil_div(c->s.m, c->mc);
     j.col_blocks = ceil_div(c->s.n, c->nc);
-    j.finish = (struct bnr_gemm_finish){
-        .eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
+    j.finish =
+        (struct bnr_gemm_finish){.eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
     bnr__gemm_f32_finish_steps(&j.finish, &c->e, &j.rest);
     bnr__slots_init(&j.slots, r->scratch, c->slot_bytes, c->slots);
     bnr__parallel_for(pool, c->s.count * j.row_blocks * j.col_blocks, 1, run_tasks, &j);

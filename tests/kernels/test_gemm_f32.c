@@ -115,6 +115,8 @@ static void run_case(const struct tile_case *t) {
         .ldb = u.ldb,
         .ldc = u.ldc,
         .add = (t->parts & ADD) != 0,
+        .ahead = t->seed % 2 ? u.b : NULL,
+        .ahead_step = t->seed % 2 ? t->seed % 40 : 0,
         .row_bias = t->parts & ROW_BIAS ? u.row_bias : NULL,
         .col_bias = t->parts & COL_BIAS ? u.col_bias : NULL,
         .residual = t->parts & RESIDUAL ? u.residual : NULL,
@@ -147,6 +149,39 @@ static void tiles(void **state) {
                 }
             }
         }
+    }
+}
+
+// One panel against a plain loop, from rows that end at the end of memory to a panel that does.
+static void check_panel(const struct bnr_gemm_f32 *g, size_t width, size_t count, size_t k,
+                        uint64_t seed) {
+    struct rng r = {seed};
+    const size_t step = k + seed % 3, n = (count - 1) * step + k;
+    float *src = guard_floats(n), *dst = guard_floats(k * width);
+    fill_values(&r, VALUES_RANDOM, src, n);
+    fill_values(&r, VALUES_RANDOM, dst, k * width);
+    const struct bnr_gemm_panel p = {dst, src, width, count, k, step};
+    g->pack(&p);
+    for (size_t at = 0; at < k * width; at++) {
+        const size_t row = at % width;
+        const float want = row < count ? src[row * step + at / width] : 0;
+        if (memcmp(&dst[at], &want, sizeof want) != 0)
+            fail_msg("%s: %zu of %zu rows, %zu elements: [%zu][%zu] is %g, not %g", g->isa, count,
+                     width, k, at / width, row, (double)dst[at], (double)want);
+    }
+    guard_free(src, n);
+    guard_free(dst, k * width);
+}
+
+static void panels(void **state) {
+    static const size_t ks[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 70};
+    uint64_t seed = 0;
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        const struct bnr_gemm_f32 *g = levels[level].kernels;
+        for (size_t width = 1; width <= g->nr && runs_here(level); width++)
+            for (size_t count = 1; count <= width; count++)
+                for (size_t i = 0; i < BNR_COUNT(ks); i++)
+                    check_panel(g, width, count, ks[i], seed++);
     }
 }
 
@@ -206,6 +241,7 @@ static void bench(void) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tiles),
+        cmocka_unit_test(panels),
         cmocka_unit_test(lists_agree_with_kernels),
     };
     if (wants_bench(argc, argv)) {

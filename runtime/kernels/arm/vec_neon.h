@@ -64,6 +64,15 @@ static inline vf v_load2_range(const float *p, int first, int last, vf other) {
     return vld1q_f32(lanes);
 }
 
+static inline void v_transpose(vf r[VW]) {
+    const float32x4x2_t a = vzipq_f32(r[0], r[2]), b = vzipq_f32(r[1], r[3]);
+    const float32x4x2_t low = vzipq_f32(a.val[0], b.val[0]), high = vzipq_f32(a.val[1], b.val[1]);
+    r[0] = low.val[0];
+    r[1] = low.val[1];
+    r[2] = high.val[0];
+    r[3] = high.val[1];
+}
+
 static inline vf v_set1(float x) {
     return vdupq_n_f32(x);
 }

@@ -60,6 +60,18 @@ static inline vf v_lookup(vf v, const int32_t *index) {
     return out;
 }
 
+// r[i][k] becomes r[k][i].
+static inline void v_transpose(vf r[VW]) {
+    const vf a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    const vf b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    const vf c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const vf d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
 static inline vf v_set1(float x) {
     return (vf){x, x, x, x};
 }

@@ -67,6 +67,25 @@ BNR_INLINE void store_tile(const struct bnr_gemm_tile *t, vf acc[MR][NV], int co
     }
 }
 
+// One k for all elements of the tile.
+BNR_INLINE void add_product(vf acc[MR][NV], const float *a, const float *b, const int rows,
+                            const int nv) {
+    vf bv[NV];
+    BNR_UNROLL
+    for (int j = 0; j < nv; j++)
+        bv[j] = v_load(b + j * VW);
+    BNR_UNROLL
+    for (int i = 0; i < rows; i++) {
+        const vf av = v_set1(a[i]);
+        BNR_UNROLL
+        for (int j = 0; j < nv; j++)
+            acc[i][j] = v_fma(av, bv[j], acc[i][j]);
+    }
+}
+
+// k's between one look at what is to be fetched ahead and the next.
+enum { FETCH = 16 };
+
 BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows, const int nv) {
     vf acc[MR][NV];
     const float *a = t->a, *b = t->b;
@@ -77,20 +96,13 @@ BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows, co
         for (int j = 0; j < nv; j++)
             acc[i][j] = v_set1(0);
     }
-    for (size_t k = t->k; k > 0; k--) {
-        vf bv[NV];
-        BNR_UNROLL
-        for (int j = 0; j < nv; j++)
-            bv[j] = v_load(b + j * VW);
-        BNR_UNROLL
-        for (int i = 0; i < rows; i++) {
-            const vf av = v_set1(a[i]);
-            BNR_UNROLL
-            for (int j = 0; j < nv; j++)
-                acc[i][j] = v_fma(av, bv[j], acc[i][j]);
-        }
-        a += lda;
-        b += ldb;
+    const float *ahead = t->ahead;
+    for (size_t k = t->k, end; k > 0; k = end) {
+        end = k > FETCH ? k - FETCH : 0;
+        for (const float *last = ahead + (k - end) * t->ahead_step; ahead < last; ahead += 16)
+            __builtin_prefetch(ahead);
+        for (; k > end; k--, a += lda, b += ldb)
+            add_product(acc, a, b, rows, nv);
     }
     if (t->add) {
         const int tail = cols - (nv - 1) * VW;
@@ -132,5 +144,49 @@ static void any_tile(const struct bnr_gemm_tile *t, int rows, int cols) {
     tiles[rows - 1][cols > VW](t, cols);
 }
 
+// ---- panels -------------------------------------------------------------------------------------
+
+// VW rows by `n` elements; `whole`: of the first so many k's a whole vector may be stored, as what it
+// writes behind the columns belongs to the panel and is written later.
+BNR_INLINE void pack_square(const struct bnr_gemm_panel *p, size_t row, size_t k, const int n,
+                            int whole) {
+    const size_t rows = p->count > row ? p->count - row : 0;
+    const int cols = p->width - row < VW ? (int)(p->width - row) : VW;
+    const float *src = p->src + row * p->step + k;
+    float *dst = p->dst + k * p->width + row;
+    vf r[VW];
+    BNR_UNROLL
+    for (int i = 0; i < VW; i++) {
+        r[i] = v_set1(0);
+        if ((size_t)i < rows)
+            r[i] = v_load_n(src + (size_t)i * p->step, n);
+    }
+    v_transpose(r);
+    BNR_UNROLL
+    for (int i = 0; i < VW; i++) {
+        if (i < n && i < whole)
+            v_store(dst + (size_t)i * p->width, r[i]);
+        else if (i < n)
+            v_store_n(dst + (size_t)i * p->width, r[i], cols);
+    }
+}
+
+static void pack(const struct bnr_gemm_panel *p) {
+    const size_t end = p->k * p->width;
+    // Stores of whole vectors that stay in the panel, when its first columns are written.
+    const size_t inside = end < VW ? 0 : (end - VW) / p->width + 1;
+    for (size_t row = 0; row < p->width; row += VW) {
+        const size_t wholes = p->width - row >= VW ? p->k : row > 0 ? 0 : inside;
+        for (size_t k = 0; k < p->k; k += VW) {
+            const int n = p->k - k < VW ? (int)(p->k - k) : VW;
+            const int whole = wholes < k ? 0 : wholes - k < VW ? (int)(wholes - k) : VW;
+            if (n == VW)
+                pack_square(p, row, k, VW, whole);
+            else
+                pack_square(p, row, k, n, whole);
+        }
+    }
+}
+
 const struct bnr_gemm_f32 ISA(bnr__gemm_f32) = {
-    .isa = ISA_NAME, .mr = MR, .nr = NV * VW, .tile = any_tile};
+    .isa = ISA_NAME, .mr = MR, .nr = NV * VW, .tile = any_tile, .pack = pack};

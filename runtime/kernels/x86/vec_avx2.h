@@ -74,6 +74,26 @@ static inline vf v_lookup(vf v, const int32_t *index) {
     return _mm256_permutevar8x32_ps(v, _mm256_loadu_si256((const __m256i *)(const void *)index));
 }
 
+static inline void v_transpose(vf r[VW]) {
+    vf t[VW];
+    for (int i = 0; i < VW; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < VW; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+    for (int i = 0; i < VW; i++)
+        r[i] = t[i];
+}
+
 static inline vf v_set1(float x) {
     return _mm256_set1_ps(x);
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/base/compiler.h"
+
 #define VW 16
 typedef __m512 vf;
 typedef __mmask16 vm;
@@ -52,6 +54,37 @@ static inline vf v_load2_range(const float *p, int first, int last, vf other) {
 
 static inline vf v_lookup(vf v, const int32_t *index) {
     return _mm512_permutexvar_ps(_mm512_loadu_si512(index), v);
+}
+
+// First in each quarter of four rows, then quarters among rows four apart.
+static inline void v_transpose(vf r[VW]) {
+    vf t[VW];
+    BNR_UNROLL
+    for (int i = 0; i < VW; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    BNR_UNROLL
+    for (int i = 0; i < VW; i += 4) {
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    BNR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const vf a = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        const vf b = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        const vf c = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        const vf d = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+        t[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        t[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        t[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+    BNR_UNROLL
+    for (int i = 0; i < VW; i++)
+        r[i] = t[i];
 }
 
 static inline vf v_set1(float x) {
