@@ -260,47 +260,62 @@ static void run_kernel(const struct bnr_nchwc_conv_f32 *c, const struct bnr_nchw
         c->kernels->tile(t, nb, rows, cols);
 }
 
-// A tile, its first pixel at (row, col) of the band, for nb blocks from the group's `block` on.
+// The first pixel of output blocks.
+struct corner {
+    size_t image, block, row, col; // block of the group, row and column of the band
+};
+
+static size_t pixel_of(const struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_band *b,
+                       const struct corner *at) {
+    return ((b->z * c->s.out[1]) + b->row + at->row) * c->s.out[2] + b->col + at->col;
+}
+
 static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
-                     size_t image, size_t block, int nb, size_t row, int rows, size_t col,
-                     int cols) {
+                     const struct corner *corner, int nb, int rows, int cols) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const struct bnr_conv_shape *s = &c->s;
-    const size_t pixel =
-        ((k->band.z * s->out[1]) + k->band.row + row) * s->out[2] + k->band.col + col;
-    block += k->band.group * c->out_blocks;
-    const size_t at = block * t->dst_block + pixel * c->lanes;
+    const size_t block = corner->block + k->band.group * c->out_blocks;
+    const size_t at = block * t->dst_block + pixel_of(c, &k->band, corner) * c->lanes;
     const float *residual = j->finish.residual;
-    t->dst = j->r->dst + image * c->dst_image + at;
-    t->residual = residual ? residual + image * j->finish.blocks * t->dst_block + at : NULL;
+    t->dst = j->r->dst + corner->image * c->dst_image + at;
+    t->residual = residual ? residual + corner->image * j->finish.blocks * t->dst_block + at : NULL;
     run_kernel(c, t, block, nb, rows, cols);
-    for (int i = 0; i < nb * rows && j->finish.n_rest; i++) {
-        const size_t b = (size_t)(i / rows), r = (size_t)(i % rows);
-        const struct bnr_nchwc_span span = {
-            .dst = t->dst + b * t->dst_block + r * t->dst_row,
-            .image = image,
-            .block = block + b,
-            .pixel = pixel + r * s->out[2],
-            .pixels = (size_t)cols,
-        };
-        bnr__nchwc_finish_rest(&j->finish, j->r, &span);
+}
+
+// The steps of the epilogue that tiles leave out, for `rows` rows of `cols` pixels.
+static void finish_pixels(const struct job *j, const struct task *k, const struct corner *corner,
+                          size_t nb, size_t rows, size_t cols) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct bnr_nchwc_span s = {.image = corner->image, .blocks = nb, .pixels = cols};
+    s.block = corner->block + k->band.group * c->out_blocks;
+    s.pixel = pixel_of(c, &k->band, corner);
+    for (size_t i = 0; i < rows; i++, s.pixel += c->s.out[2]) {
+        s.dst = j->r->dst + s.image * c->dst_image + s.block * j->finish.plane + s.pixel * c->lanes;
+        bnr__nchwc_finish_rest(&j->finish, j->r, &s);
     }
 }
 
-// All pixels of a band for nb blocks of output.
+// All pixels of a band for nb blocks of output from `block` on.
 static void run_pixels(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                        const struct bnr_nchwc_view *v, size_t image, size_t block, int nb) {
+    enum { TILES_TO_FINISH = 4 }; // what they write stays in L1
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     const size_t most = c->pixels, pieces = ceil_div(k->band.cols, most);
+    struct corner at = {.image = image, .block = block}, first = at;
     t->src_block = v->src_block;
     t->src_row = v->src_row;
-    for (size_t row = 0, rows; row < k->band.rows; row += rows) {
-        rows = k->band.cols * 2 <= most && k->band.rows - row > 1 ? 2 : 1;
-        for (size_t i = 0; i < pieces; i++) {
-            const size_t col = k->band.cols * i / pieces, end = k->band.cols * (i + 1) / pieces;
-            t->src = v->src + row * v->src_row + col * v->step;
-            run_tile(j, k, t, image, block, nb, row, (int)rows, col, (int)(end - col));
+    for (size_t rows; at.row < k->band.rows; at.row += rows) {
+        rows = k->band.cols * 2 <= most && k->band.rows - at.row > 1 ? 2 : 1;
+        for (size_t i = 1; i <= pieces; i++) {
+            const size_t end = k->band.cols * i / pieces;
+            at.col = k->band.cols * (i - 1) / pieces;
+            t->src = v->src + at.row * v->src_row + at.col * v->step;
+            run_tile(j, k, t, &at, nb, (int)rows, (int)(end - at.col));
             t->ahead += t->ahead_step * c->s.cin * c->taps;
+            if (j->finish.n_rest == 0 || (i % TILES_TO_FINISH && i < pieces))
+                continue;
+            first.row = at.row;
+            first.col = k->band.cols * ((i - 1) / TILES_TO_FINISH * TILES_TO_FINISH) / pieces;
+            finish_pixels(j, k, &first, (size_t)nb, rows, end - first.col);
         }
     }
 }

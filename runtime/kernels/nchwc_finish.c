@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernels/nchwc_finish.h"
 
+#include "runtime/kernels/pieces.h"
+
 void bnr__nchwc_finish_init(struct bnr_nchwc_finish *f, const struct bnr_nchwc_conv_f32_run *r) {
     const struct bnr_nchwc_conv_f32 *c = r->c;
     const struct bnr_eltwise *e = &c->e;
@@ -28,20 +30,32 @@ void bnr__nchwc_finish_init(struct bnr_nchwc_finish *f, const struct bnr_nchwc_c
     }
 }
 
+// A step with a number for every channel: `block` of the span by itself.
+static void finish_channels(const struct bnr_nchwc_finish *f,
+                            const struct bnr_nchwc_conv_f32_run *r, const struct bnr_nchwc_span *s,
+                            int step, size_t block) {
+    const struct bnr_nchwc_conv_f32 *c = r->c;
+    const size_t lanes = c->lanes, first = (s->block + block) * lanes;
+    const size_t left = c->s.groups * c->s.cout - first;
+    struct bnr_eltwise_tile t = {.ld = lanes, .rows = s->pixels, .cols = min_size(lanes, left)};
+    t.dst = s->dst + block * f->plane;
+    t.src = t.dst;
+    t.col = first + (f->form[step] == BNR_FORM_ROW ? s->image * f->blocks * lanes : 0);
+    c->eltwise->tile(&f->rest[step], r->operands, &t);
+}
+
 void bnr__nchwc_finish_rest(const struct bnr_nchwc_finish *f,
                             const struct bnr_nchwc_conv_f32_run *r,
                             const struct bnr_nchwc_span *s) {
-    const struct bnr_nchwc_conv_f32 *c = r->c;
-    const size_t lanes = c->lanes, first = s->block * lanes;
-    const size_t left = c->s.groups * c->s.cout - first;
-    struct bnr_eltwise_tile t = {.dst = s->dst, .src = s->dst};
-    t.place = (s->image * f->blocks + s->block) * f->plane + s->pixel * lanes;
+    struct bnr_eltwise_tile t = {.dst = s->dst, .src = s->dst, .ld = f->plane, .rows = s->blocks};
+    t.place = (s->image * f->blocks + s->block) * f->plane + s->pixel * r->c->lanes;
+    t.cols = s->pixels * r->c->lanes;
     for (int i = 0; i < f->n_rest; i++) {
-        const bool per_channel = f->form[i] == BNR_FORM_CHANNEL || f->form[i] == BNR_FORM_ROW;
-        t.ld = per_channel ? lanes : s->pixels * lanes;
-        t.rows = per_channel ? s->pixels : 1;
-        t.cols = !per_channel ? t.ld : left < lanes ? left : lanes;
-        t.col = first + (f->form[i] == BNR_FORM_ROW ? s->image * f->blocks * lanes : 0);
-        c->eltwise->tile(&f->rest[i], r->operands, &t);
+        if (f->form[i] != BNR_FORM_CHANNEL && f->form[i] != BNR_FORM_ROW) {
+            r->c->eltwise->tile(&f->rest[i], r->operands, &t);
+            continue;
+        }
+        for (size_t b = 0; b < s->blocks; b++)
+            finish_channels(f, r, s, i, b);
     }
 }

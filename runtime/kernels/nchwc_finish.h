@@ -18,10 +18,10 @@ struct bnr_nchwc_finish {
 
 void bnr__nchwc_finish_init(struct bnr_nchwc_finish *f, const struct bnr_nchwc_conv_f32_run *r);
 
-// `pixels` neighbouring pixels of a block of an image, at dst.
+// `pixels` neighbouring pixels of some blocks of an image, in the first of them at dst.
 struct bnr_nchwc_span {
     float *dst;
-    size_t image, block, pixel, pixels;
+    size_t image, block, blocks, pixel, pixels;
 };
 
 void bnr__nchwc_finish_rest(const struct bnr_nchwc_finish *f,

@@ -261,7 +261,8 @@ static void transform_output(const struct job *j, const struct task *k, size_t t
     const struct bnr_conv_shape *s = &c->s;
     const struct place p = find_tile(c, k->tile + tile);
     const size_t channel = block * c->lanes;
-    struct bnr_nchwc_span span = {.image = p.image, .block = k->group * c->out_blocks + block};
+    struct bnr_nchwc_span span = {
+        .image = p.image, .block = k->group * c->out_blocks + block, .blocks = 1};
     span.pixel = (p.z * s->out[1] + p.y) * s->out[2] + p.x;
     span.pixels = min_size(c->form.tile_w, s->out[2] - p.x);
     const size_t at = span.block * j->finish->plane + span.pixel * c->lanes;
