@@ -37,14 +37,14 @@ static enum bnr_status lower_node(struct bnr_pass_cx *cx, struct bnr_node *n) {
     for (p = n; count < MAX_CHAIN && (p = affine_in_front(cx, p, data, &front)); count++) {
         struct bnr_affine both;
         if (!bnr__affine_compose(&both, &front.affine, &all, cx->temp) ||
-            !bnr__affine_has_node(n, &both))
+            !bnr__affine_has_node(n->out[0], &both))
             break;
         all = both;
         data = front.data;
         x = p->in[data];
         joined[count] = p;
     }
-    if ((count == 0 && !bnr__is_batch_norm(n)) || !bnr__affine_has_node(n, &all) ||
+    if ((count == 0 && !bnr__is_batch_norm(n)) || !bnr__affine_has_node(n->out[0], &all) ||
         !bnr__pass_may_rewrite(cx))
         return BNR_OK;
     BNR_TRY(bnr__affine_replace_node(cx, n, x, &all, &made));

@@ -24,10 +24,10 @@ static const char *hint_for(struct bnr_pass_cx *cx, const struct bnr_node *n, co
     return hint ? hint : suffix;
 }
 
-// Along which axis a node of its own would work, and over how many channels.
-static bool node_axis(const struct bnr_node *n, const struct bnr_affine *a, int *axis,
+// Along which axis a node of its own that makes y would work, and over how many channels.
+static bool node_axis(const struct bnr_value *y, const struct bnr_affine *a, int *axis,
                       int64_t *channels) {
-    const struct bnr_shape *s = &n->out[0]->info.type.shape;
+    const struct bnr_shape *s = &y->info.type.shape;
     *axis = bnr__affine_axis(a);
     if (*axis == BNR_AFFINE_UNIFORM)
         *axis = s->rank > 1 ? 1 : 0;
@@ -37,11 +37,10 @@ static bool node_axis(const struct bnr_node *n, const struct bnr_affine *a, int 
     return *channels > 0 && *channels <= BNR_AFFINE_MAX;
 }
 
-bool bnr__affine_has_node(const struct bnr_node *n, const struct bnr_affine *affine) {
+bool bnr__affine_has_node(const struct bnr_value *y, const struct bnr_affine *affine) {
     int axis;
     int64_t channels;
-    return node_axis(n, affine, &axis, &channels) &&
-           bnr__affine_fits(affine, n->out[0]->info.type.dtype);
+    return node_axis(y, affine, &axis, &channels) && bnr__affine_fits(affine, y->info.type.dtype);
 }
 
 // The new node takes over n's output and what else n was known for.
@@ -54,14 +53,16 @@ static enum bnr_status take_place(struct bnr_pass_cx *cx, struct bnr_node *n,
     return bnr__node_infer(with, NULL, cx->err);
 }
 
-// A new node in front of `before` that reads x, without output. `n`: whose name is given to constants.
-static enum bnr_status make_affine(struct bnr_pass_cx *cx, struct bnr_node *before, struct bnr_node *n,
-                                   struct bnr_value *x, const struct bnr_affine *affine,
-                                   struct bnr_node **out) {
+// A new node in front of `before` that makes what y is of x, without output. The node that makes y gives
+// its name to constants.
+static enum bnr_status make_affine(struct bnr_pass_cx *cx, struct bnr_node *before,
+                                   const struct bnr_value *y, struct bnr_value *x,
+                                   const struct bnr_affine *affine, struct bnr_node **out) {
+    const struct bnr_node *n = y->producer;
     int axis;
     int64_t channels;
     *out = NULL;
-    if (!node_axis(n, affine, &axis, &channels))
+    if (!node_axis(y, affine, &axis, &channels))
         return bnr__fail(cx->err, BNR_INTERNAL, "node '%s': its affine has no axis", n->label);
     double *v = BNR_NEW_ARRAY(cx->temp, (size_t)channels, double);
     if (!v)
@@ -83,7 +84,7 @@ static enum bnr_status make_affine(struct bnr_pass_cx *cx, struct bnr_node *befo
 enum bnr_status bnr__affine_replace_node(struct bnr_pass_cx *cx, struct bnr_node *n,
                                          struct bnr_value *x, const struct bnr_affine *affine,
                                          struct bnr_node **out) {
-    BNR_TRY(make_affine(cx, n, n, x, affine, out));
+    BNR_TRY(make_affine(cx, n, n->out[0], x, affine, out));
     return take_place(cx, n, *out);
 }
 
@@ -91,7 +92,7 @@ enum bnr_status bnr__affine_put_behind(struct bnr_pass_cx *cx, struct bnr_value 
                                        const struct bnr_affine *affine, struct bnr_node **out) {
     struct bnr_node *p = v->producer;
     struct bnr_value *y;
-    BNR_TRY(make_affine(cx, p->next, p, p->in[0], affine, out));
+    BNR_TRY(make_affine(cx, p->next, v, p->in[0], affine, out));
     BNR_TRY(bnr__value_new(&y, p->graph, NULL, cx->err));
     bnr__node_set_output(*out, 0, y);
     // It reads v only after all who read v have been sent to its output.

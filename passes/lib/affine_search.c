@@ -136,16 +136,16 @@ static bool carries_bn(const struct bnr_node *n) {
     return n->n_origins > 0;
 }
 
-// Whether a composition can be one node, here and in a file, so that ending in another affine saves
+// Whether a composition that makes y can be one node, here and in a file, so that ending in another affine saves
 // one.
-static bool is_one_node(const struct bnr_way *way, const struct bnr_node *n,
+static bool is_one_node(const struct bnr_way *way, const struct bnr_value *y,
                         const struct bnr_affine *a) {
-    if (!bnr__affine_has_node(n, a))
+    if (!bnr__affine_has_node(y, a))
         return false;
     if (!bnr__affine_has_scale(a) || !bnr__affine_has_shift(a))
         return true; // Add or Mul
-    const int axis = bnr__affine_axis(a), rank = n->out[0]->info.type.shape.rank;
-    return (carries_bn(n) || carries_bn(way->node)) && rank >= 2 &&
+    const int axis = bnr__affine_axis(a), rank = y->info.type.shape.rank;
+    return (carries_bn(y->producer) || carries_bn(way->node)) && rank >= 2 &&
            (axis == 1 || axis == BNR_AFFINE_UNIFORM) && bnr__model_opset(way->cx->model, "") >= 7;
 }
 
@@ -153,8 +153,8 @@ static bool is_one_node(const struct bnr_way *way, const struct bnr_node *n,
 static bool leave(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a, int mark) {
     struct bnr_node *p = v->producer;
     if (way->leaves >= way->may_leave || way->changed || p == way->node ||
-        v->uses[0].node == way->node || !bnr__affine_has_node(p, a) ||
-        (way->may_leave == 1 && !is_one_node(way, p, a)) ||
+        v->uses[0].node == way->node || !bnr__affine_has_node(v, a) ||
+        (way->may_leave == 1 && !is_one_node(way, v, a)) ||
         (!bnr__hosted_behind(v) && !bnr__hosted_in_front(v)) ||
         find_step(way, BNR_WAY_LEAVE, p, v->producer_index))
         return false;
@@ -191,7 +191,7 @@ static bool join_again(struct bnr_way *way, struct bnr_node *p, int data,
     struct bnr_affine all;
     if (!merge)
         return go_back(way, p, data, a, depth + 1);
-    if (!bnr__affine_compose(&all, &merge->affine, a, way->cx->temp) || !is_one_node(way, p, &all))
+    if (!bnr__affine_compose(&all, &merge->affine, a, way->cx->temp) || !is_one_node(way, p->out[0], &all))
         return no_way(way, "it cannot be combined with '%s'", p->label);
     merge->affine = all;
     way->changed = true;
@@ -219,7 +219,7 @@ static bool join_back(struct bnr_way *way, struct bnr_node *p, const struct bnr_
     }
     way->may_copy = copy;
     way->n_steps = mark;
-    if (way->may_merge && is_one_node(way, p, &both))
+    if (way->may_merge && is_one_node(way, p->out[0], &both))
         return add_step(way, BNR_WAY_MERGE, p, view->data, &both);
     return false;
 }
@@ -315,7 +315,7 @@ static bool join_forth(struct bnr_way *way, struct bnr_node *n, const struct bnr
     }
     way->may_copy = copy;
     way->n_steps = mark;
-    if (way->may_merge && is_one_node(way, n, &both))
+    if (way->may_merge && is_one_node(way, n->out[0], &both))
         return add_step(way, BNR_WAY_MERGE, n, view->data, &both);
     return false;
 }

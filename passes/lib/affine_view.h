@@ -31,9 +31,9 @@ bool bnr__pass_keeps(const struct bnr_pass_cx *cx, const struct bnr_node *n);
 enum bnr_status bnr__affine_replace_node(struct bnr_pass_cx *cx, struct bnr_node *n,
                                          struct bnr_value *x, const struct bnr_affine *affine,
                                          struct bnr_node **out);
-// Whether that is possible: the axis and the number of channels are known, and the output's dtype holds
-// s and t, as a file has to.
-bool bnr__affine_has_node(const struct bnr_node *n, const struct bnr_affine *affine);
+// Whether that is possible for a node that makes y: the axis and the number of channels are known, and y's
+// dtype holds s and t, as a file has to.
+bool bnr__affine_has_node(const struct bnr_value *y, const struct bnr_affine *affine);
 // x -> Mul by s -> Add of t in the place of `n` as standard ONNX; what changes nothing is left out,
 // but one is always made. n is removed.
 enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *n,

@@ -140,6 +140,20 @@ static void constant_of_smaller_rank(void **state) {
     }
 }
 
+// What is left behind the second part of a Split has that part's channels, not the first one's.
+static void parts_of_other_sizes(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, 3)), 3);
+    struct bnr_value *a = net_op(&t, "Split", NULL, NET_IN(x, net_ints(&t, "n", NET_INTS(2, 1))));
+    net_attr_int(&t, "axis", 1);
+    struct bnr_value *b = net_out(&t, 1);
+    net_output(&t, net_op(&t, "LeakyRelu", NULL, NET_IN(b)));
+    net_output(&t, net_op(&t, "Relu", NULL, NET_IN(a)));
+    same_in_all(&t);
+    net_end(&t);
+}
+
 // ---- broadcasting by an attribute (below opset 7)
 
 // The vector belongs to axis 1. That the channels of x are open makes this no affine of its own.
@@ -228,6 +242,7 @@ int main(void) {
         cmocka_unit_test(product_too_large),
         cmocka_unit_test(uniform_of_smaller_rank),
         cmocka_unit_test(constant_of_smaller_rank),
+        cmocka_unit_test(parts_of_other_sizes),
         cmocka_unit_test(old_broadcast_of_constant),
         cmocka_unit_test(overridable_range),
         cmocka_unit_test(overridable_pads),
