@@ -116,7 +116,7 @@ static void random_networks(void **state) {
     }
     print_message("%llu seeds, %zu networks: %zu folded, %zu kept\n", (unsigned long long)done, p->nets,
                   p->folded, p->kept);
-    assert_true(done < 100 || (p->folded > p->nets && p->kept > 0));
+    assert_true(done < 100 || (p->folded > p->nets / 2 && p->kept > 0));
     munmap(p, sizeof *p);
 }
 

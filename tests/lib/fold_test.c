@@ -205,6 +205,14 @@ void net_enter(struct net *t, struct net *outer) {
     assert_non_null(t->g);
 }
 
+struct bnr_value *net_body_input(struct net *t, const char *name, enum bnr_dtype dtype) {
+    struct bnr_value *v;
+    must(t, bnr__value_new(&v, t->g, name, &t->err));
+    v->declared = (struct bnr_type){.dtype = dtype, .shape = bnr__shape_unknown()};
+    must(t, bnr__graph_add_input(t->g, v, &t->err));
+    return v;
+}
+
 void net_leave(struct net *t, const struct net *outer, const char *attr, struct bnr_value *result) {
     struct bnr_graph *body = t->g;
     must(t, bnr__graph_add_output(body, result, &t->err));
@@ -225,6 +233,15 @@ void net_attr_ints(struct net *t, const char *name, const int64_t *v, size_t n) 
 
 void net_attr_float(struct net *t, const char *name, double v) {
     must(t, bnr__node_set_attr_float(t->node, name, (float)v));
+}
+
+void net_attr_floats(struct net *t, const char *name, const double *v, size_t n) {
+    float f[8];
+    assert_true(n <= BNR_COUNT(f));
+    for (size_t i = 0; i < n; i++)
+        f[i] = (float)v[i];
+    const struct bnr_attr a = {.name = name, .type = BNR_ATTR_FLOATS, .n = n, .floats = f};
+    must(t, bnr__node_set_attr(t->node, &a));
 }
 
 void net_attr_tensor(struct net *t, const char *name, double v) {
@@ -248,6 +265,67 @@ static const struct bnr_tensor *value_of(struct bnr_tensor *const *values,
     return !v ? NULL : bnr__value_is_constant(v) ? v->tensor : values[v->id];
 }
 
+static void run_graph(struct net *t, const struct bnr_graph *g, struct bnr_tensor **values);
+
+static void set_value(struct bnr_tensor **values, const struct bnr_value *v, struct bnr_tensor *made) {
+    bnr__tensor_unref(values[v->id]);
+    values[v->id] = made;
+}
+
+static void run_if(struct net *t, const struct bnr_node *n, struct bnr_tensor *const *in,
+                   struct bnr_tensor **made, struct bnr_tensor **values) {
+    const bool yes = bnr__tensor_f64(in[0], 0) != 0;
+    const struct bnr_graph *body = bnr__attr_graph(n, yes ? "then_branch" : "else_branch");
+    run_graph(t, body, values);
+    for (int i = 0; i < n->n_out; i++)
+        made[i] = bnr__tensor_share(value_of(values, body->outputs[i]));
+}
+
+// M rounds; carried values alone.
+static void run_loop(struct net *t, const struct bnr_node *n, struct bnr_tensor *const *in,
+                     struct bnr_tensor **made, struct bnr_tensor **values) {
+    const struct bnr_graph *body = bnr__attr_graph(n, "body");
+    const int64_t rounds = bnr__tensor_i64(in[0], 0);
+    assert_true(!n->in[1] && n->n_out == n->n_in - 2);
+    for (int i = 0; i < n->n_out; i++)
+        made[i] = bnr__tensor_share(in[i + 2]);
+    for (int64_t k = 0; k < rounds; k++) {
+        struct bnr_tensor *round, *go;
+        must(t, bnr__tensor_new(&round, NULL, BNR_INT64, 0, NULL, &t->err));
+        must(t, bnr__tensor_new(&go, NULL, BNR_BOOL, 0, NULL, &t->err));
+        round->i64[0] = k;
+        go->u8[0] = 1;
+        set_value(values, body->inputs[0], round);
+        set_value(values, body->inputs[1], go);
+        for (int i = 0; i < n->n_out; i++)
+            set_value(values, body->inputs[2 + i], made[i]);
+        run_graph(t, body, values);
+        for (int i = 0; i < n->n_out; i++)
+            made[i] = bnr__tensor_share(value_of(values, body->outputs[1 + i]));
+    }
+}
+
+// One input, cut along its first axis, and one output.
+static void run_scan(struct net *t, const struct bnr_node *n, struct bnr_tensor *const *in,
+                     struct bnr_tensor **made, struct bnr_tensor **values) {
+    const struct bnr_graph *body = bnr__attr_graph(n, "body");
+    const struct bnr_tensor *x = in[0];
+    assert_true(n->n_in == 1 && n->n_out == 1 && x->dims[0] > 0);
+    for (int64_t k = 0; k < x->dims[0]; k++) {
+        struct bnr_tensor *cut;
+        must(t, bnr__tensor_new(&cut, NULL, x->dtype, x->rank - 1, x->dims + 1, &t->err));
+        memcpy(cut->data, x->u8 + (size_t)k * cut->nbytes, cut->nbytes);
+        set_value(values, body->inputs[0], cut);
+        run_graph(t, body, values);
+        const struct bnr_tensor *y = value_of(values, body->outputs[0]);
+        int64_t dims[BNR_MAX_RANK] = {x->dims[0]};
+        memcpy(dims + 1, y->dims, (size_t)y->rank * sizeof *dims);
+        if (k == 0)
+            must(t, bnr__tensor_new(&made[0], NULL, y->dtype, y->rank + 1, dims, &t->err));
+        memcpy(made[0]->u8 + (size_t)k * y->nbytes, y->data, y->nbytes);
+    }
+}
+
 // Runs g's nodes; values are indexed by id in the whole model, so that bodies see what they capture.
 static void run_graph(struct net *t, const struct bnr_graph *g, struct bnr_tensor **values) {
     for (const struct bnr_node *n = g->first; n; n = n->next) {
@@ -255,19 +333,17 @@ static void run_graph(struct net *t, const struct bnr_graph *g, struct bnr_tenso
         assert_true(n->n_in <= 64 && n->n_out <= 64);
         for (int i = 0; i < n->n_in; i++)
             in[i] = (struct bnr_tensor *)(uintptr_t)value_of(values, n->in[i]);
-        if (bnr__node_is(n, "", "If")) {
-            const bool yes = bnr__tensor_f64(in[0], 0) != 0;
-            const struct bnr_graph *body =
-                bnr__attr_graph(n, yes ? "then_branch" : "else_branch");
-            run_graph(t, body, values);
-            for (int i = 0; i < n->n_out; i++)
-                made[i] = bnr__tensor_share(value_of(values, body->outputs[i]));
-        } else {
+        if (bnr__node_is(n, "", "If"))
+            run_if(t, n, in, made, values);
+        else if (bnr__node_is(n, "", "Loop"))
+            run_loop(t, n, in, made, values);
+        else if (bnr__node_is(n, "", "Scan"))
+            run_scan(t, n, in, made, values);
+        else
             must(t, bnr__node_eval(n, in, made, NULL, &t->err));
-        }
         for (int i = 0; i < n->n_out; i++)
             if (n->out[i])
-                values[n->out[i]->id] = made[i];
+                set_value(values, n->out[i], made[i]);
     }
 }
 

@@ -58,8 +58,11 @@ struct bnr_value *net_const(struct net *t, const char *name, int rank, const int
 struct bnr_value *net_ints(struct net *t, const char *name, const int64_t *values, size_t n);
 // The next input is one truth value.
 struct bnr_value *net_condition(struct net *t, const char *name, bool value);
-// A body of the node made last: nodes go there until net_leave gives it to the node's attribute.
+// A body of the node made last: nodes go there until net_leave gives it to the node's attribute, with
+// `result` as its last output.
 void net_enter(struct net *t, struct net *outer);
+// An input of the body; nothing is known of its shape.
+struct bnr_value *net_body_input(struct net *t, const char *name, enum bnr_dtype dtype);
 void net_leave(struct net *t, const struct net *outer, const char *attr, struct bnr_value *result);
 // Output 0 of a new node at the end.
 struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, int n_in,
@@ -77,6 +80,7 @@ struct bnr_value *net_conv(struct net *t, const char *name, struct bnr_value *x,
 void net_attr_int(struct net *t, const char *name, int64_t v); // of the node made last
 void net_attr_ints(struct net *t, const char *name, const int64_t *v, size_t n);
 void net_attr_float(struct net *t, const char *name, double v);
+void net_attr_floats(struct net *t, const char *name, const double *v, size_t n); // up to 8
 void net_attr_tensor(struct net *t, const char *name, double v); // of one element
 void net_attr_string(struct net *t, const char *name, const char *v);
 void net_output(struct net *t, struct bnr_value *v);
