@@ -60,9 +60,6 @@ static void run_rows(void *cx, size_t begin, size_t end) {
         case BNR_ROWS_LOG_SOFTMAX:
             r->kernels->log_softmax(run->dst + row * r->n, src, r->n);
             break;
-        case BNR_ROWS_SUM:
-            run->dst[row] = (float)(r->kernels->sum(src, r->n) * r->factor);
-            break;
         }
     }
 }

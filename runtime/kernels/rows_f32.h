@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is done to each row of a float32 matrix by all of its elements: softmax, normalization to
-// zero mean and unit variance, sums. A row stays in cache between its passes.
+// zero mean and unit variance. A row stays in cache between its passes.
 //
 // Accuracy: sums run in float in lanes over a few thousand elements, and such blocks are added in
 // double, so that the relative error of a sum of n terms of one sign is below 2^-16 for any n; a
@@ -42,14 +42,13 @@ struct bnr_rows_f32_kernels {
 
 const struct bnr_rows_f32_kernels *bnr__rows_f32_select(unsigned cpu);
 
-enum bnr_rows_kind { BNR_ROWS_SOFTMAX, BNR_ROWS_NORMALIZE, BNR_ROWS_SUM, BNR_ROWS_LOG_SOFTMAX };
+enum bnr_rows_kind { BNR_ROWS_SOFTMAX, BNR_ROWS_NORMALIZE, BNR_ROWS_LOG_SOFTMAX };
 
 struct bnr_rows_f32 {
     enum bnr_rows_kind kind;
     const struct bnr_rows_f32_kernels *kernels;
     size_t rows, n;
-    size_t inner;  // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
-    double factor; // SUM: of the result
+    size_t inner; // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
     // NORMALIZE: by 1 / sqrt(mean of squares + epsilon), after taking the mean off unless
     // `uncentered`. Scale and bias are [n]; or, with channels > 0, a row is that many channels with
     // a scale and a bias each, and the parameters are [groups * channels] for `groups` rows in
@@ -61,7 +60,7 @@ struct bnr_rows_f32 {
 
 struct bnr_rows_f32_run {
     const struct bnr_rows_f32 *r;
-    float *dst; // like src; SUM: [rows]
+    float *dst;
     const float *src;
     const float *scale, *bias; // NORMALIZE; bias may be NULL
 };

@@ -3,6 +3,7 @@
 // zeros stays.
 #include "runtime/ops/lib/lanes.h"
 #include "runtime/ops/lib/lp_norm.h"
+#include "runtime/ops/lib/prepare.h"
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *x = bnr__infer_in(cx, 0);
@@ -33,6 +34,16 @@ static enum bnr_status ref(const struct bnr_args *a) {
                           (double)bnr__attr_int(a->node, "p", 2));
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    const int rank = cx->in[0]->type.shape.rank;
+    const int64_t axis = bnr__attr_int(cx->node, "axis", -1);
+    bool reduced[BNR_MAX_RANK] = {false};
+    if (rank > 0)
+        reduced[axis < 0 ? axis + rank : axis] = true;
+    return bnr__prepare_scaled(cx, reduced,
+                               bnr__attr_int(cx->node, "p", 2) == 1 ? BNR_SCALE_L1 : BNR_SCALE_L2);
+}
+
 BNR_DEFINE_OP(lp_normalization) = {
     .domain = "",
     .name = "LpNormalization",
@@ -44,4 +55,5 @@ BNR_DEFINE_OP(lp_normalization) = {
     .attrs = "axis:i p:i",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

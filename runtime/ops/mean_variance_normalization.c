@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // MeanVarianceNormalization (ai.onnx 9, 13): (x - mean) / (sqrt(var) + 1e-9) over `axes` (default
-// 0, 2, 3). The 1e-9 stands in the function body that defines the operator. Version 1, an experiment, is by
-// image, and by channel unless across_channels is set; without normalize_variance only the mean goes.
+// 0, 2, 3). The 1e-9 stands in the function body that defines the operator. Version 1, an
+// experiment, is by image, and by channel unless across_channels is set; without normalize_variance
+// only the mean goes.
 #include <math.h>
 
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/prepare.h"
 
 // Which axes are reduced; those of the default that X does not have are left out.
 static enum bnr_status read_axes(const struct bnr_node *n, int rank, bool reduced[BNR_MAX_RANK],
@@ -96,6 +98,14 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    bool reduced[BNR_MAX_RANK];
+    BNR_TRY(read_axes(cx->node, cx->in[0]->type.shape.rank, reduced, cx->err));
+    const bool only_mean =
+        cx->node->since == 1 && !bnr__attr_int(cx->node, "normalize_variance", 1);
+    return bnr__prepare_scaled(cx, reduced, only_mean ? BNR_SCALE_ONE : BNR_SCALE_DEVIATION);
+}
+
 BNR_DEFINE_OP(mean_variance_normalization) = {
     .domain = "",
     .name = "MeanVarianceNormalization",
@@ -107,4 +117,5 @@ BNR_DEFINE_OP(mean_variance_normalization) = {
     .attrs = "across_channels:i axes:I normalize_variance:i",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

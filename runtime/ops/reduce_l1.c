@@ -15,6 +15,7 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(l1_f64)},
     .i64 = {BNR_REDUCE(l1_i64)},
     .u64 = {BNR_REDUCE(l1_u64)},
+    .fast = BNR_FAST_L1,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

@@ -4,7 +4,7 @@
 
 #include "runtime/ops/lib/reduce.h"
 
-BNR_REDUCE_LOOPS(square, double, x * x, a + b)
+BNR_REDUCE_LOOPS(square, double, x *x, a + b)
 BNR_REDUCE_FINISH(root, double, sqrt(a))
 
 static const struct bnr_reduce reduce = {
@@ -13,6 +13,7 @@ static const struct bnr_reduce reduce = {
     .start = BNR_START_ZERO,
     .as_double = true,
     .f64 = {BNR_REDUCE(square), .finish = root},
+    .fast = BNR_FAST_L2,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

@@ -13,6 +13,7 @@ static const struct bnr_reduce reduce = {
     .start = BNR_START_ZERO,
     .as_double = true,
     .f64 = {BNR_REDUCE(sum), .finish = logarithm},
+    .fast = BNR_FAST_LOG_SUM,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

@@ -15,6 +15,7 @@ static const struct bnr_reduce reduce = {
     .shifted = true,
     .as_double = true,
     .f64 = {BNR_REDUCE(sum), .finish = logarithm},
+    .fast = BNR_FAST_LOG_SUM_EXP,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

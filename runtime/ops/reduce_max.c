@@ -15,6 +15,7 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(largest_f64)},
     .i64 = {BNR_REDUCE(largest_i64)},
     .u64 = {BNR_REDUCE(largest_u64)},
+    .fast = BNR_FAST_MAX,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

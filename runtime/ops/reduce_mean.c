@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceMean: the mean over axes; integers are truncated. Over an empty set NaN, or 0 for integers.
 #include "runtime/ops/lib/affine_rules.h"
-#include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/reduce.h"
 
 BNR_REDUCE_LOOPS(sum_f64, double, x, a + b)
@@ -17,17 +16,13 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(sum_f64), .finish = divide_f64},
     .i64 = {BNR_REDUCE(sum_u64), .finish = divide_i64},
     .u64 = {BNR_REDUCE(sum_u64), .finish = divide_u64},
+    .fast = BNR_FAST_MEAN,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
-
-static enum bnr_status prepare(struct bnr_prepare *cx) {
-    return bnr__prepare_reduce_mean(cx, &reduce);
-}
 
 BNR_DEFINE_OP(reduce_mean) = {
     .name = "ReduceMean",
     .since = {1, 11, 13, 18},
     BNR_REDUCE_OP,
-    .prepare = prepare,
     .affine = &bnr__affine_reduce_mean,
 };

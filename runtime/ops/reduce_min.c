@@ -15,6 +15,7 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(smallest_f64)},
     .i64 = {BNR_REDUCE(smallest_i64)},
     .u64 = {BNR_REDUCE(smallest_u64)},
+    .fast = BNR_FAST_MIN,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceSum: the sum over axes; 0 over an empty set.
-#include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/reduce.h"
 
 BNR_REDUCE_LOOPS(sum_f64, double, x, a + b)
@@ -13,16 +12,12 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(sum_f64)},
     .i64 = {BNR_REDUCE(sum_u64)},
     .u64 = {BNR_REDUCE(sum_u64)},
+    .fast = BNR_FAST_SUM,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
-
-static enum bnr_status prepare(struct bnr_prepare *cx) {
-    return bnr__prepare_reduce_sum(cx, &reduce);
-}
 
 BNR_DEFINE_OP(reduce_sum) = {
     .name = "ReduceSum",
     .since = {1, 11, 13},
     BNR_REDUCE_OP,
-    .prepare = prepare,
 };

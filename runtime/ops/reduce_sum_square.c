@@ -2,8 +2,8 @@
 // ReduceSumSquare: the sum of squares over axes.
 #include "runtime/ops/lib/reduce.h"
 
-BNR_REDUCE_LOOPS(square_f64, double, x * x, a + b)
-BNR_REDUCE_LOOPS(square_u64, uint64_t, x * x, a + b)
+BNR_REDUCE_LOOPS(square_f64, double, x *x, a + b)
+BNR_REDUCE_LOOPS(square_u64, uint64_t, x *x, a + b)
 
 static const struct bnr_reduce reduce = {
     .types = BNR_TYPES_HIGH,
@@ -12,6 +12,7 @@ static const struct bnr_reduce reduce = {
     .f64 = {BNR_REDUCE(square_f64)},
     .i64 = {BNR_REDUCE(square_u64)},
     .u64 = {BNR_REDUCE(square_u64)},
+    .fast = BNR_FAST_SUM_SQUARE,
 };
 BNR_REDUCE_FUNCTIONS(reduce)
 

@@ -151,6 +151,68 @@ def padded():
             case('Pad', [x, pads], [np.pad(x, list(zip(before, after)), mode=name)], opset=19, mode=mode)
 
 
+SHAPES = (((5, 7, 11, 301), [3]), ((5, 7, 11, 301), [0]), ((5, 7, 1201, 11), [2]), ((3, 40, 13, 17), [0, 2, 3]),
+          ((3, 5, 701, 7), [1, 3]), ((17000,), [0]), ((70001, 3), [0]), ((2, 130000), [0, 1]), ((1 << 18, 1), [0]))
+
+
+def reductions():
+    def log_sum_exp(x, axes):
+        m = np.max(x, axes, keepdims=True)
+        m = np.where(np.isinf(m), 0, m)
+        return np.log(np.sum(np.exp(x - m), axes, keepdims=True)) + m
+    functions = {
+        'ReduceSum': lambda x, axes: np.sum(x, axes, keepdims=True),
+        'ReduceMean': lambda x, axes: np.mean(x, axes, keepdims=True),
+        'ReduceMax': lambda x, axes: np.max(x, axes, keepdims=True),
+        'ReduceMin': lambda x, axes: np.min(x, axes, keepdims=True),
+        'ReduceProd': lambda x, axes: np.prod(x, axes, keepdims=True),
+        'ReduceL1': lambda x, axes: np.sum(abs(x), axes, keepdims=True),
+        'ReduceL2': lambda x, axes: np.sqrt(np.sum(x * x, axes, keepdims=True)),
+        'ReduceSumSquare': lambda x, axes: np.sum(x * x, axes, keepdims=True),
+        'ReduceLogSum': lambda x, axes: np.log(np.sum(x, axes, keepdims=True)),
+        'ReduceLogSumExp': log_sum_exp,
+    }
+    for op, function in functions.items():
+        for shape, axes in SHAPES:
+            for x in (f(*shape), special(*shape)):
+                if op in ('ReduceProd', 'ReduceLogSum'):
+                    x = (1 + np.abs(x) * 1e-5).astype(np.float32)
+                if op in ('ReduceSum', 'ReduceMean', 'ReduceL1', 'ReduceLogSum') and not np.all(np.isfinite(x)):
+                    x = np.where(np.abs(x) > 1e30, np.float32(np.inf), x)  # no sums that leave the range
+                y = function(x.astype(np.float64), tuple(axes)).astype(np.float32)
+                # What the largest partial sums lose is small beside the sum of magnitudes.
+                if op in ('ReduceSum', 'ReduceMean'):
+                    magnitude = function(np.abs(x.astype(np.float64)), tuple(axes))
+                    case(op, [x, np.array(axes)] if op == 'ReduceSum' else [x], [(y, magnitude * 1e-6)], opset=17,
+                         **({} if op == 'ReduceSum' else {'axes': axes}))
+                else:
+                    case(op, [x], [y], tolerance=0 if op in ('ReduceMax', 'ReduceMin') else 2e-6, axes=axes)
+
+
+def scaled():
+    for shape, axes in SHAPES:
+        x = f(*shape)
+        wide = x.astype(np.float64)
+        d = wide - wide.mean(tuple(axes), keepdims=True)
+        y = d / (np.sqrt((d * d).mean(tuple(axes), keepdims=True)) + 1e-9)
+        case('MeanVarianceNormalization', [x], [y.astype(np.float32)], tolerance=1e-5, axes=axes)
+        if len(axes) == 1:
+            x = x.copy()
+            x.reshape(-1)[:shape[axes[0]]] = 0
+            wide = x.astype(np.float64)
+            for p, norm in ((1, np.sum(abs(wide), axes[0], keepdims=True)),
+                            (2, np.sqrt(np.sum(wide * wide, axes[0], keepdims=True)))):
+                case('LpNormalization', [x], [(wide / np.where(norm == 0, 1, norm)).astype(np.float32)],
+                     tolerance=1e-5, axis=axes[0], p=p)
+    for axis in (1, 2, -1):
+        x = f(13, 5, 7, 300)
+        s, b = f(*x.shape[axis:]), f(*x.shape[axis:])
+        wide, axes = x.astype(np.float64), tuple(range(axis % 4, 4))
+        d = wide - wide.mean(axes, keepdims=True)
+        y = d / np.sqrt((d * d).mean(axes, keepdims=True) + 1e-5) * s + b
+        case('LayerNormalization', [x, s, b], [y.astype(np.float32)], tolerance=1e-5, axis=axis)
+
+
 def model_of(op, inputs, outputs, opset, domain, attributes):
     names = [f'x{i}' for i in range(len(inputs))]
     node = helper.make_node(op, names, [f'y{i}' for i in range(outputs)], domain=domain, **attributes)
@@ -163,14 +225,19 @@ def model_of(op, inputs, outputs, opset, domain, attributes):
 
 
 def difference(got, want, tolerance):
+    """want: the values, or a pair of them and how far off each may be."""
+    bound = 0
+    if isinstance(want, tuple):
+        (want, bound), tolerance = want, 1
+    elif tolerance and want.dtype.kind == 'f':
+        finite = want[np.isfinite(want)].astype(np.float64)
+        bound = tolerance * (np.max(np.abs(finite)) if finite.size else 0)
     want = np.asarray(want)
     if got.dtype != want.dtype or got.shape != want.shape:
         return f'{got.dtype}{list(got.shape)}, expected {want.dtype}{list(want.shape)}'
     if tolerance == 0 or want.dtype.kind not in 'f':
         same = (got == want) | ((got != got) & (want != want)) if want.dtype.kind == 'f' else got == want
     else:
-        finite = want[np.isfinite(want)].astype(np.float64)
-        bound = tolerance * (np.max(np.abs(finite)) if finite.size else 0)
         with np.errstate(invalid='ignore', over='ignore'):
             same = (np.abs(got.astype(np.float64) - want) <= bound) | (got == want) | ((got != got) & (want != want))
     if np.all(same):
@@ -199,7 +266,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     lib = libbnrun.Library(sys.argv[1])
-    for make in (elements, tuples, ordered, picked, running, padded):
+    for make in (elements, tuples, ordered, picked, running, padded, reductions, scaled):
         make()
     passed = failed = 0
     for op, inputs, want, opset, tolerance, domain, attributes in CASES:

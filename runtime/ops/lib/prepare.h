@@ -26,9 +26,18 @@ enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_rms_norm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_instance_norm(struct bnr_prepare *cx);
 enum bnr_status bnr__prepare_group_norm(struct bnr_prepare *cx);
-// Over the last axes.
-enum bnr_status bnr__prepare_reduce_mean(struct bnr_prepare *cx, const struct bnr_reduce *op);
-enum bnr_status bnr__prepare_reduce_sum(struct bnr_prepare *cx, const struct bnr_reduce *op);
+// As op->fast says.
+enum bnr_status bnr__prepare_reduce(struct bnr_prepare *cx, const struct bnr_reduce *op);
+// Output 0 is (x - mean) / scale of input 0, where mean and scale are those of the elements that
+// differ only along the reduced axes.
+enum bnr_scaling {
+    BNR_SCALE_DEVIATION, // standard deviation + 1e-9
+    BNR_SCALE_ONE,       // 1
+    BNR_SCALE_L1,        // sum of magnitudes, or 1 for 0; mean 0
+    BNR_SCALE_L2,        // Euclidean norm, or 1 for 0; mean 0
+};
+enum bnr_status bnr__prepare_scaled(struct bnr_prepare *cx, const bool *reduced,
+                                    enum bnr_scaling scaling);
 // Any operator with `step`.
 enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, LogSoftmax, the normalizations of rows, and sums over the last axes, by rows_f32.
+// Softmax, LogSoftmax and the normalizations of rows, by rows_f32.
 #include "runtime/kernels/rows_f32.h"
 #include "runtime/ops/lib/prepare.h"
-#include "runtime/ops/lib/reduce.h"
 
 static void run(const struct bnr_args *a, const void *state) {
     const struct bnr_rows_f32 *st = state;
@@ -35,7 +34,7 @@ static enum bnr_status take(struct bnr_prepare *cx, struct bnr_rows_f32 r, const
     r.kernels = bnr__rows_f32_select(cx->cpu);
     *st = r;
     cx->kernel = bnr__arena_printf(cx->arena, "%s_f32_%s", name, r.kernels->isa);
-    cx->overwrites = r.kind == BNR_ROWS_SUM ? -1 : 0;
+    cx->overwrites = 0;
     cx->state = st;
     cx->run = run;
     return BNR_OK;
@@ -68,30 +67,35 @@ enum bnr_status bnr__prepare_log_softmax(struct bnr_prepare *cx) {
     return prepare_softmax(cx, true);
 }
 
-// A float vector of n elements, whatever leading dims of 1 it has.
-static bool is_row(const struct bnr_info *info, size_t n) {
+// A float tensor of the dims of x from `axis` on, whatever dims of 1 are in front.
+static bool is_row(const struct bnr_info *info, const struct bnr_shape *x, int axis) {
     const struct bnr_shape *s = &info->type.shape;
-    return is_float(info) && s->rank >= 1 && product(s, 0, s->rank) == n &&
-           (size_t)s->dims[s->rank - 1].n == n;
+    const int extra = s->rank - (x->rank - axis);
+    if (!is_float(info) || extra < 0)
+        return false;
+    for (int i = 0; i < s->rank; i++)
+        if (s->dims[i].n != (i < extra ? 1 : x->dims[axis + i - extra].n))
+            return false;
+    return true;
 }
 
-// Over the last axis, scale (and bias) along it.
-static enum bnr_status prepare_last_axis(struct bnr_prepare *cx, bool centered, const char *name) {
+// Over the last axes, scale (and bias) along them.
+static enum bnr_status prepare_last_axes(struct bnr_prepare *cx, bool centered, const char *name) {
     const struct bnr_node *n = cx->node;
     const struct bnr_shape *x = &cx->in[0]->type.shape;
     const int64_t attr = bnr__attr_int(n, "axis", -1);
     const bool has_bias = n->n_in > 2 && cx->in[2];
-    if (!is_float(cx->in[0]) || x->rank == 0 || (attr != -1 && attr != x->rank - 1))
+    if (!is_float(cx->in[0]) || x->rank == 0)
         return BNR_OK;
     for (int i = 1; i < n->n_out; i++)
         if (n->out[i])
             return BNR_OK;
-    const size_t cols = (size_t)x->dims[x->rank - 1].n;
-    if (!is_row(cx->in[1], cols) || (has_bias && !is_row(cx->in[2], cols)))
+    const int axis = (int)(attr < 0 ? attr + x->rank : attr);
+    if (!is_row(cx->in[1], x, axis) || (has_bias && !is_row(cx->in[2], x, axis)))
         return BNR_OK;
     struct bnr_rows_f32 r = {.kind = BNR_ROWS_NORMALIZE,
-                             .rows = product(x, 0, x->rank - 1),
-                             .n = cols,
+                             .rows = product(x, 0, axis),
+                             .n = product(x, axis, x->rank),
                              .inner = 1,
                              .epsilon = (double)bnr__attr_float(n, "epsilon", 1e-5f),
                              .uncentered = !centered};
@@ -99,11 +103,11 @@ static enum bnr_status prepare_last_axis(struct bnr_prepare *cx, bool centered, 
 }
 
 enum bnr_status bnr__prepare_layer_norm(struct bnr_prepare *cx) {
-    return prepare_last_axis(cx, true, "layer_norm");
+    return prepare_last_axes(cx, true, "layer_norm");
 }
 
 enum bnr_status bnr__prepare_rms_norm(struct bnr_prepare *cx) {
-    return prepare_last_axis(cx, false, "rms_norm");
+    return prepare_last_axes(cx, false, "rms_norm");
 }
 
 // Over the spatial axes of groups of channels; a scale and a bias to a group, or to each channel.
@@ -132,37 +136,4 @@ enum bnr_status bnr__prepare_instance_norm(struct bnr_prepare *cx) {
 
 enum bnr_status bnr__prepare_group_norm(struct bnr_prepare *cx) {
     return prepare_groups(cx, (size_t)bnr__attr_int(cx->node, "num_groups", 1), "group_norm");
-}
-
-static enum bnr_status prepare_sum(struct bnr_prepare *cx, const struct bnr_reduce *op, bool mean) {
-    const struct bnr_shape *x = &cx->in[0]->type.shape;
-    bool reduced[BNR_MAX_RANK];
-    int axis = 0;
-    if (!is_float(cx->in[0]) || !bnr__reduce_known_axes(cx, op, reduced))
-        return BNR_OK;
-    while (axis < x->rank && !reduced[axis])
-        axis++;
-    for (int i = axis; i < x->rank; i++)
-        if (!reduced[i])
-            return BNR_OK;
-    if (axis == x->rank)
-        return BNR_OK;
-    if (cx->lanes)
-        return mean && axis == 2 && x->rank > 2 ? bnr__prepare_whole_blocked(cx, true) : BNR_OK;
-    struct bnr_rows_f32 r = {.kind = BNR_ROWS_SUM,
-                             .rows = product(x, 0, axis),
-                             .n = product(x, axis, x->rank),
-                             .inner = 1,
-                             .factor = 1};
-    if (mean && r.n > 0)
-        r.factor = 1 / (double)r.n;
-    return take(cx, r, mean ? "mean" : "sum");
-}
-
-enum bnr_status bnr__prepare_reduce_mean(struct bnr_prepare *cx, const struct bnr_reduce *op) {
-    return prepare_sum(cx, op, true);
-}
-
-enum bnr_status bnr__prepare_reduce_sum(struct bnr_prepare *cx, const struct bnr_reduce *op) {
-    return prepare_sum(cx, op, false);
 }

@@ -9,6 +9,7 @@
 #ifndef BNR_OPS_LIB_REDUCE_H
 #define BNR_OPS_LIB_REDUCE_H
 
+#include "runtime/ops/lib/prepare.h"
 #include "runtime/ops/lib/typed.h"
 
 // What the specification calls high-precision numeric.
@@ -28,6 +29,20 @@ struct bnr_reduce_loops {
     void (*finish)(void *acc, size_t n, size_t count, const void *m);
 };
 
+// The kernel (kernels/reduce_f32.h) that does the same in float32.
+enum bnr_reduce_fast {
+    BNR_FAST_NONE,
+    BNR_FAST_SUM,
+    BNR_FAST_MEAN,
+    BNR_FAST_L1,
+    BNR_FAST_L2,
+    BNR_FAST_SUM_SQUARE,
+    BNR_FAST_LOG_SUM,
+    BNR_FAST_LOG_SUM_EXP,
+    BNR_FAST_MAX,
+    BNR_FAST_MIN,
+};
+
 struct bnr_reduce {
     uint32_t types;
     int axes_input; // the version from which the axes are input 1 instead of an attribute
@@ -36,6 +51,7 @@ struct bnr_reduce {
                     // m[j]
     bool as_double; // integers, too, are computed in double, and truncated
     struct bnr_reduce_loops f64, i64, u64;
+    enum bnr_reduce_fast fast;
 };
 
 enum bnr_status bnr__reduce_infer(struct bnr_infer *cx, const struct bnr_reduce *op);
@@ -83,9 +99,13 @@ bool bnr__reduce_known_axes(const struct bnr_prepare *cx, const struct bnr_reduc
     }                                                                                              \
     static enum bnr_status ref(const struct bnr_args *a) {                                         \
         return bnr__reduce_run(a, &(reduce));                                                      \
+    }                                                                                              \
+    static enum bnr_status prepare(struct bnr_prepare *cx) {                                       \
+        return bnr__prepare_reduce(cx, &(reduce));                                                 \
     }
 #define BNR_REDUCE_OP                                                                              \
     .domain = "", .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                            \
-    .attrs = "axes:I keepdims:i noop_with_empty_axes:i", .infer = infer, .ref = ref
+    .attrs = "axes:I keepdims:i noop_with_empty_axes:i", .infer = infer, .ref = ref,               \
+    .prepare = prepare
 
 #endif
