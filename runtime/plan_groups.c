@@ -26,6 +26,15 @@ static bool can_prepare(const struct bnr_planner *p, const struct bnr_node *n) {
     return all_known(p, n->in, n->n_in) && all_known(p, n->out, n->n_out);
 }
 
+// Where the passes did not know a shape, a member may turn out to be wider than what it is chained
+// to.
+static bool same_size(const struct bnr_planner *p, const struct bnr_value *a,
+                      const struct bnr_value *b) {
+    size_t x, y;
+    return bnr__type_bytes(&bnr__planner_info(p, a)->type, &x) &&
+           bnr__type_bytes(&bnr__planner_info(p, b)->type, &y) && x == y;
+}
+
 // The member behind n in the chain that `head` leads, or NULL.
 static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
                                           const struct bnr_node *head) {
@@ -34,7 +43,8 @@ static const struct bnr_node *next_member(const struct bnr_planner *p, const str
     const struct bnr_node *next = n->out[0]->uses[0].node;
     bool joins = next->fused_into == head && next->graph == n->graph &&
                  p->node_index[next->id] >= 0 && !p->grouped[next->id] &&
-                 p->candidate_of[next->id] < 0 && can_prepare(p, next);
+                 p->candidate_of[next->id] < 0 && can_prepare(p, next) &&
+                 same_size(p, n->out[0], next->out[0]);
     return joins ? next : NULL;
 }
 
@@ -78,8 +88,8 @@ static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value 
     return infos;
 }
 
-// Puts a tensor without elements in the place of v's. Its owner is the value's id, by which a session
-// finds the elements again.
+// Puts a tensor without elements in the place of v's. Its owner is the value's id, by which a
+// session finds the elements again.
 static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
     struct bnr_tensor *t = v->tensor, *empty;
     BNR_TRY(bnr__tensor_wrap(&empty, t->allocator, t->dtype, t->rank, t->dims, NULL, NULL, &v->id,
@@ -132,8 +142,7 @@ static bool may_release(const struct bnr_planner *p, const struct bnr_value *v) 
         return false;
     if (p->request->last)
         return v->tensor->nbytes >= WORTH_RELEASING;
-    return p->request->session->origin && v->tensor->nbytes >= WORTH_RESTORING &&
-           !v->tensor->lazy;
+    return p->request->session->origin && v->tensor->nbytes >= WORTH_RESTORING && !v->tensor->lazy;
 }
 
 // Weights are not held twice: once kernels have packed a constant for all nodes that read it, the
