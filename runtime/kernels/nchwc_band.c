@@ -96,6 +96,30 @@ static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
         c->band_blocks = even_piece(c->out_blocks, c->band_blocks / 2, BNR_NCHWC_NB);
 }
 
+// As many parts of the axis that is cut as give every thread the same number of tasks, where there
+// are so few that one more or less counts.
+static void set_parts(struct bnr_nchwc_conv_f32 *c) {
+    enum { MANY = 16 };
+    const size_t slots = (size_t)c->slots, tasks = count_tasks(c);
+    c->row_parts = ceil_div(c->s.out[1], c->band_rows);
+    c->col_parts = ceil_div(c->s.out[2], c->band_cols);
+    c->row_unit = c->band_rows % 2 == 0 && c->band_cols * 2 <= c->pixels ? 2 : 1;
+    c->col_unit = c->band_cols % c->pixels == 0 ? c->pixels : 1;
+    const bool rows = c->row_parts > 1;
+    size_t *parts = rows ? &c->row_parts : &c->col_parts;
+    const size_t units =
+        rows ? ceil_div(c->s.out[1], c->row_unit) : ceil_div(c->s.out[2], c->col_unit);
+    const size_t others = tasks / *parts, most = min_size(*parts + slots - 1, units);
+    if (*parts == 1 || tasks >= MANY * slots)
+        return;
+    for (size_t n = *parts; n <= most; n++) {
+        if (n * others % slots == 0) {
+            *parts = n;
+            return;
+        }
+    }
+}
+
 bool bnr__nchwc_band_init(struct bnr_nchwc_conv_f32 *c, bool prologue, int threads) {
     const struct bnr_conv_shape *s = &c->s;
     c->copies = prologue || !reads_in_place(c);
@@ -106,6 +130,7 @@ bool bnr__nchwc_band_init(struct bnr_nchwc_conv_f32 *c, bool prologue, int threa
     choose_band(c);
     if (c->slots > 1)
         share(c, 4 * (size_t)c->slots);
+    set_parts(c);
     if (!copy_size(c, c->band_rows, c->band_cols, &c->copy_rows, &c->copy_cols, &c->copy_floats))
         return false;
     size_t n, table;

@@ -223,7 +223,7 @@ struct job {
     const size_t *offset;
     struct bnr_nchwc_finish finish;
     struct bnr_slots slots;
-    size_t image_parts, row_parts, col_parts, block_parts;
+    size_t image_parts, block_parts;
 };
 
 // One task's place.
@@ -388,12 +388,14 @@ static struct task find_task(const struct job *j, size_t index) {
     k.block = index % j->block_parts * c->band_blocks;
     k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
     index /= j->block_parts;
-    k.band.col = index % j->col_parts * c->band_cols;
-    k.band.cols = min_size(c->band_cols, s->out[2] - k.band.col);
-    index /= j->col_parts;
-    k.band.row = index % j->row_parts * c->band_rows;
-    k.band.rows = min_size(c->band_rows, s->out[1] - k.band.row);
-    index /= j->row_parts;
+    size_t i = index % c->col_parts;
+    k.band.col = part_start(s->out[2], c->col_parts, c->col_unit, i);
+    k.band.cols = part_start(s->out[2], c->col_parts, c->col_unit, i + 1) - k.band.col;
+    index /= c->col_parts;
+    i = index % c->row_parts;
+    k.band.row = part_start(s->out[1], c->row_parts, c->row_unit, i);
+    k.band.rows = part_start(s->out[1], c->row_parts, c->row_unit, i + 1) - k.band.row;
+    index /= c->row_parts;
     k.band.z = index % s->out[0];
     index /= s->out[0];
     k.image = index % j->image_parts * c->band_images;
@@ -442,11 +444,9 @@ void bnr__nchwc_conv_f32_run(const struct bnr_nchwc_conv_f32_run *r, struct bnr_
     }
     bnr__nchwc_band_offsets(c, r->scratch);
     j.image_parts = ceil_div(c->s.batch, c->band_images);
-    j.row_parts = ceil_div(c->s.out[1], c->band_rows);
-    j.col_parts = ceil_div(c->s.out[2], c->band_cols);
     j.block_parts = ceil_div(c->out_blocks, c->band_blocks);
     bnr__slots_init(&j.slots, (char *)r->scratch + c->table_bytes, c->slot_bytes, c->slots);
     const size_t tasks =
-        c->groups * j.image_parts * c->s.out[0] * j.row_parts * j.col_parts * j.block_parts;
+        c->groups * j.image_parts * c->s.out[0] * c->row_parts * c->col_parts * j.block_parts;
     bnr__parallel_for(pool, tasks, 1, run_tasks, &j);
 }

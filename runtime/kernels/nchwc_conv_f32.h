@@ -151,7 +151,9 @@ struct bnr_nchwc_conv_f32 {
     size_t groups; // that are computed one by one: with narrow and lanewise 1
     size_t pixels; // of the largest tile
     bool copies;   // the input is copied to scratch, padded, band by band
-    size_t band_rows, band_cols, band_blocks, band_images;
+    size_t band_rows, band_cols, band_blocks, band_images; // at most
+    size_t row_parts, col_parts;                           // nearly equal pieces of the output,
+    size_t row_unit, col_unit;                             // but for the last one multiples of these
     size_t row_step;                          // input rows from one row of the copy to the next
     size_t copy_rows, copy_cols, copy_phases; // of a band's copy, per input plane
     size_t copy_floats;                       // of one image of a band

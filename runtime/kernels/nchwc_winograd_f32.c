@@ -62,11 +62,11 @@ static void share(struct bnr_nchwc_conv_f32 *c) {
         for (size_t parts = 1; parts <= 2 * slots; parts++) {
             const size_t pairs = ceil_div(c->out_blocks, parts * BNR_NCHWC_NB);
             const size_t blocks = pairs * BNR_NCHWC_NB, chunk = ceil_div(tiles, chunks);
-            const size_t tasks =
-                ceil_div(tiles, chunk) * ceil_div(c->out_blocks, blocks) * c->s.groups;
-            const double e =
-                (double)ceil_div(tasks, slots) *
-                bnr__winograd_cost(c, &c->form, (double)chunk, min_size(blocks, c->out_blocks));
+            const size_t cut = ceil_div(tiles, chunk);
+            const size_t tasks = cut * ceil_div(c->out_blocks, blocks) * c->s.groups;
+            const double e = (double)ceil_div(tasks, slots) *
+                             bnr__winograd_cost(c, &c->form, (double)tiles / (double)cut,
+                                                min_size(blocks, c->out_blocks));
             if (least >= 0 && e >= least)
                 continue;
             least = e;
@@ -297,8 +297,8 @@ static void run_task(const struct job *j, size_t index, float *scratch) {
     k.block = index % j->block_parts * c->band_blocks;
     k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
     index /= j->block_parts;
-    k.tile = index % j->chunks * c->chunk;
-    k.tiles = min_size(c->chunk, count_tiles(c) - k.tile);
+    k.tile = part_start(count_tiles(c), j->chunks, 1, index % j->chunks);
+    k.tiles = part_start(count_tiles(c), j->chunks, 1, index % j->chunks + 1) - k.tile;
     k.group = index / j->chunks;
     transform_inputs(j, &k);
     for (size_t b = k.block, nb; b < k.block + k.blocks; b += nb) {

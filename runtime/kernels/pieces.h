@@ -23,4 +23,9 @@ static inline size_t even_piece(size_t total, size_t most, size_t unit) {
     return max_size(ceil_div(ceil_div(total, pieces), unit), 1) * unit;
 }
 
+// Where piece i of `parts` nearly equal ones starts, at a multiple of `unit`; i = parts: the end.
+static inline size_t part_start(size_t total, size_t parts, size_t unit, size_t i) {
+    return min_size(ceil_div(total, unit) * i / parts * unit, total);
+}
+
 #endif
