@@ -100,23 +100,23 @@ static size_t find_rows(const struct bnr_nchwc_window *w, const struct slot *slo
     return n;
 }
 
-static void run_row(const struct job *j, const struct slot *slot, size_t block, size_t row) {
+// What the rows of a block have in common.
+static struct bnr_window_row rows_of_block(const struct job *j, const struct slot *slot,
+                                           size_t block) {
     const struct bnr_nchwc_window *w = j->r->w;
     const struct bnr_window_shape *s = &w->s;
     const size_t lanes = w->kernels->lanes, channel = block % w->blocks;
-    const size_t z = row / s->out[1], y = row % s->out[1];
     struct bnr_window_row r = {
-        .dst = j->r->dst + (block * s->out[0] * s->out[1] + row) * s->out[2] * lanes,
         .cols = s->out[2],
         .src = j->r->src + block * s->in[0] * s->in[1] * s->in[2] * lanes,
         .at = slot->at,
         .weight_row = slot->weight_row,
-        .rows = find_rows(w, slot, z, y),
         .width = s->in[2],
         .kernel = s->kernel[2],
         .stride = s->stride[2],
         .dilation = s->dilation[2],
         .pad = s->pad[2],
+        .count = slot->count,
         .clamp = j->clamp,
         .lo = j->lo,
         .hi = j->hi,
@@ -124,24 +124,33 @@ static void run_row(const struct job *j, const struct slot *slot, size_t block, 
     if (w->kind == BNR_WINDOW_CONV) {
         r.weights = w->weights + channel * w->taps * lanes;
         r.bias = w->bias ? w->bias + channel * lanes : NULL;
-    } else if (w->kind == BNR_WINDOW_AVERAGE) {
-        const float rows = count_taps(w, 0, z) * count_taps(w, 1, y);
-        for (size_t i = 0; i < s->out[2]; i++)
-            slot->count[i] = rows * count_taps(w, 2, i);
-        r.count = slot->count;
     }
-    w->kernels->row[w->kind](&r);
+    return r;
+}
+
+static void count_row(const struct bnr_nchwc_window *w, const struct slot *slot, size_t z,
+                      size_t y) {
+    const float rows = count_taps(w, 0, z) * count_taps(w, 1, y);
+    for (size_t i = 0; i < w->s.out[2]; i++)
+        slot->count[i] = rows * count_taps(w, 2, i);
 }
 
 static void run_band(const struct job *j, const struct slot *slot, size_t block, size_t band) {
     const struct bnr_nchwc_window *w = j->r->w;
     const size_t all = w->s.out[0] * w->s.out[1], row_floats = w->s.out[2] * w->kernels->lanes;
     const size_t first = band * w->band, last = first + w->band < all ? first + w->band : all;
-    for (size_t row = first; row < last; row++)
-        run_row(j, slot, block, row);
+    const size_t place = (block * all + first) * row_floats;
+    struct bnr_window_row r = rows_of_block(j, slot, block);
+    r.dst = j->r->dst + place;
+    for (size_t row = first; row < last; row++, r.dst += row_floats) {
+        const size_t z = row / w->s.out[1], y = row % w->s.out[1];
+        r.rows = find_rows(w, slot, z, y);
+        if (w->kind == BNR_WINDOW_AVERAGE)
+            count_row(w, slot, z, y);
+        w->kernels->row[w->kind](&r);
+    }
     if (j->rest.n == 0)
         return;
-    const size_t place = (block * all + first) * row_floats;
     const struct bnr_eltwise_tile t = {.dst = j->r->dst + place,
                                        .src = j->r->dst + place,
                                        .ld = all * row_floats,

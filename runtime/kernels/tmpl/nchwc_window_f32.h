@@ -9,6 +9,11 @@
 
 enum { CONV = BNR_WINDOW_CONV, MAX = BNR_WINDOW_MAX, AVERAGE = BNR_WINDOW_AVERAGE };
 enum { COLS = 8 }; // of a tile
+#if VW == 16
+#define CONV_COLS 14 // of depthwise convolution
+#else
+#define CONV_COLS 8
+#endif
 
 // acc may not be NaN for MAX: where x is, acc stays.
 BNR_INLINE vf join(vf acc, vf x, const int kind) {
@@ -103,19 +108,128 @@ static void find_inside(const struct bnr_window_row *r, size_t *first, size_t *l
         *first = *last = r->cols;
 }
 
+// ---- depthwise convolution with frequent kernels
+// -------------------------------------------------
+
+// n outputs from col on, of which the first has `left` taps outside and the last one `right`, at
+// most half the kernel. Each input pixel goes to all outputs that see it.
+BNR_INLINE void conv_tile(const struct bnr_window_row *r, size_t col, size_t left, size_t right,
+                          const int n, const int kernel, const int stride) {
+    const int pixels = (n - 1) * stride + kernel, edge = kernel / 2;
+    const float *src = r->src + (ptrdiff_t)(col * r->stride - r->pad) * VW;
+    const vf bias = start(r, CONV);
+    vf acc[CONV_COLS];
+    BNR_UNROLL
+    for (int i = 0; i < n; i++)
+        acc[i] = bias;
+    for (size_t y = 0; y < r->rows; y++) {
+        const float *row = src + r->at[y];
+        const float *w = r->weights + r->weight_row[y] * (size_t)kernel * VW;
+        vf wx[5];
+        BNR_UNROLL
+        for (int x = 0; x < kernel; x++)
+            wx[x] = v_load(w + x * VW);
+        BNR_UNROLL
+        for (int p = 0; p < pixels; p++) {
+            if ((p < edge && (size_t)p < left) ||
+                (pixels - 1 - p < edge && (size_t)(pixels - 1 - p) < right))
+                continue;
+            const vf v = v_load(row + p * VW);
+            BNR_UNROLL
+            for (int x = 0; x < kernel; x++) {
+                if (p >= x && (p - x) % stride == 0 && (p - x) / stride < n)
+                    acc[(p - x) / stride] = v_fma(wx[x], v, acc[(p - x) / stride]);
+            }
+        }
+    }
+    float *dst = r->dst + col * VW;
+    if (r->clamp) {
+        const vf lo = v_set1(r->lo), hi = v_set1(r->hi);
+        BNR_UNROLL
+        for (int i = 0; i < n; i++)
+            acc[i] = v_min(hi, v_max(lo, acc[i]));
+    }
+    BNR_UNROLL
+    for (int i = 0; i < n; i++)
+        v_store(dst + i * VW, acc[i]);
+}
+
+#define CONV_TILES(kernel, stride)                                                                 \
+    CONV_TILE(1, kernel, stride)                                                                   \
+    CONV_TILE(2, kernel, stride)                                                                   \
+    CONV_TILE(3, kernel, stride)                                                                   \
+    CONV_TILE(4, kernel, stride)                                                                   \
+    CONV_TILE(5, kernel, stride)                                                                   \
+    CONV_TILE(6, kernel, stride)                                                                   \
+    CONV_TILE(7, kernel, stride)                                                                   \
+    CONV_TILE(8, kernel, stride)                                                                   \
+    CONV_TILES_TO_14(kernel, stride)
+
+#if CONV_COLS == 14
+#define CONV_TILES_TO_14(kernel, stride)                                                           \
+    CONV_TILE(9, kernel, stride)                                                                   \
+    CONV_TILE(10, kernel, stride)                                                                  \
+    CONV_TILE(11, kernel, stride)                                                                  \
+    CONV_TILE(12, kernel, stride)                                                                  \
+    CONV_TILE(13, kernel, stride)                                                                  \
+    CONV_TILE(14, kernel, stride)
+#else
+#define CONV_TILES_TO_14(kernel, stride)
+#endif
+
+#define CONV_TILE(n, kernel, stride)                                                               \
+    static void conv_##kernel##_##stride##_##n(const struct bnr_window_row *r, size_t col,         \
+                                               size_t left, size_t right) {                        \
+        conv_tile(r, col, left, right, n, kernel, stride);                                         \
+    }
+CONV_TILES(3, 1)
+CONV_TILES(3, 2)
+CONV_TILES(5, 1)
+CONV_TILES(5, 2)
+#undef CONV_TILE
+
+typedef void conv_tile_function(const struct bnr_window_row *, size_t, size_t, size_t);
+
+#define CONV_TILE(n, kernel, stride) [n - 1] = conv_##kernel##_##stride##_##n,
+static conv_tile_function *const conv_tiles[2][2][CONV_COLS] = {
+    {{CONV_TILES(3, 1)}, {CONV_TILES(3, 2)}}, {{CONV_TILES(5, 1)}, {CONV_TILES(5, 2)}}};
+#undef CONV_TILE
+
+static size_t above_zero(size_t a, size_t b) { // a - b
+    return a > b ? a - b : 0;
+}
+
+static void conv_row_in_tiles(const struct bnr_window_row *r) {
+    conv_tile_function *const *tiles = conv_tiles[r->kernel / 2 - 1][r->stride - 1];
+    // Outputs first .. last - 1 have at most half the kernel outside.
+    const size_t edge = r->kernel / 2, reach = r->width + r->pad;
+    const size_t first = (above_zero(r->pad, edge) + r->stride - 1) / r->stride;
+    size_t last = above_zero(reach + edge, r->kernel - 1);
+    last = (last + r->stride - 1) / r->stride;
+    last = last < r->cols ? last : r->cols;
+    size_t col = 0;
+    for (; col < first && col < r->cols; col++)
+        at_edge(r, col, CONV);
+    const size_t begin = col, all = above_zero(last, begin);
+    const size_t pieces = (all + CONV_COLS - 1) / CONV_COLS;
+    for (size_t i = 1; i <= pieces; i++) {
+        const size_t end = begin + all * i / pieces;
+        tiles[end - col - 1](r, col, above_zero(r->pad, col * r->stride),
+                             above_zero((end - 1) * r->stride + r->kernel, reach));
+        col = end;
+    }
+    for (; col < r->cols; col++)
+        at_edge(r, col, CONV);
+}
+
 static void conv_row(const struct bnr_window_row *r) {
     size_t first, last;
+    if ((r->kernel == 3 || r->kernel == 5) && r->dilation == 1 && r->stride <= 2) {
+        conv_row_in_tiles(r);
+        return;
+    }
     find_inside(r, &first, &last);
-    if (r->kernel == 3 && r->dilation == 1 && r->stride == 1)
-        row_of(r, first, last, CONV, 3, 1);
-    else if (r->kernel == 3 && r->dilation == 1 && r->stride == 2)
-        row_of(r, first, last, CONV, 3, 2);
-    else if (r->kernel == 5 && r->dilation == 1 && r->stride == 1)
-        row_of(r, first, last, CONV, 5, 1);
-    else if (r->kernel == 5 && r->dilation == 1 && r->stride == 2)
-        row_of(r, first, last, CONV, 5, 2);
-    else
-        row_of(r, first, last, CONV, 0, 0);
+    row_of(r, first, last, CONV, 0, 0);
 }
 
 static void max_row(const struct bnr_window_row *r) {
