@@ -223,6 +223,8 @@ struct bnr_model {
     struct bnr_graph *graph;
     struct bnr_graph *made_graphs; // every graph ever made, function bodies included
     bool freeze_initializers;      // initializers that are graph inputs count as constants
+    // For passes that scale weights; NULL: portable ones.
+    const struct bnr_weights_f32 *weight_kernels;
     bool lazy_weights;             // passes may leave scaled weights lazy: they will be packed
     struct bnr_bn **bns;
     size_t n_bns, bns_capacity;

@@ -38,6 +38,7 @@ enum {
     FIRST_SLOTS = 64,
     FIRST_SLAB = 1 << 16,
     LARGEST_SLAB = 32 << 20,
+    WORTH_DROPPING = 1 << 20, // the pages of larger constants go part by part
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a) {
@@ -314,7 +315,7 @@ static void pack_part(struct work *w, const struct bnr_pack_job *j, size_t part)
         j->format.pack(j->dst, buffer, part, j->format.arg);
         bnr__slots_give(&w->slots, buffer);
     }
-    if (t->drop)
+    if (t->drop && t->nbytes > WORTH_DROPPING)
         t->drop(t, begin * size, n * size);
 }
 
@@ -339,6 +340,8 @@ static void pack_parts(void *cx, size_t begin, size_t end) {
         if (atomic_fetch_sub_explicit(&j->left, 1, memory_order_acq_rel) != 1)
             continue;
         clear_pad(j->dst, j->format.size);
+        if (j->t->nbytes <= WORTH_DROPPING)
+            bnr__tensor_drop_pages(j->t);
         bnr__tensor_unref(j->t); // the elements may go before others' are packed
         j->t = NULL;
     }

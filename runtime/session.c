@@ -9,7 +9,7 @@
 #include "runtime/base/checked.h"
 #include "runtime/base/pool.h"
 #include "runtime/compiled.h"
-#include "runtime/kernels/cpu.h"
+#include "runtime/kernels/weights_f32.h"
 #include "runtime/profile.h"
 #include "runtime/verdicts.h"
 
@@ -105,6 +105,7 @@ static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m
     if (!(s->flags & BNR_NO_FOLD))
         groups |= BNR_PASS_FOLD;
     m->lazy_weights = true;
+    m->weight_kernels = bnr__weights_f32_select(s->cpu);
     return bnr__passes_run(m, o, groups, err);
 }
 

@@ -35,14 +35,29 @@ static size_t add_lane(struct bnr_channels_piece *piece, size_t n, size_t l,
     return i == n ? n + 1 : n;
 }
 
+// The pieces of block b.
+static size_t plan_block(const struct bnr_nchwc *s, struct bnr_channels_piece *piece,
+                         const struct bnr_channel *list, size_t b) {
+    size_t n = 0;
+    for (size_t l = 0; l < s->lanes && b * s->lanes + l < s->channels; l++)
+        n = add_lane(piece, n, l, &list[b * s->lanes + l], s->lanes);
+    return n;
+}
+
+size_t bnr__nchwc_channels_pieces(const struct bnr_nchwc *shape, const struct bnr_channel *list) {
+    struct bnr_channels_piece piece[BNR_LANES_MAX];
+    size_t n = 0;
+    for (size_t b = 0; b < shape->blocks; b++)
+        n += plan_block(shape, piece, list, b);
+    return n;
+}
+
 void bnr__nchwc_channels_plan(struct bnr_nchwc_channels *c, const struct bnr_channel *list) {
     const struct bnr_nchwc *s = &c->shape;
     struct bnr_channels_piece *piece = c->piece;
     c->first[0] = 0;
     for (size_t b = 0; b < s->blocks; b++) {
-        size_t n = 0;
-        for (size_t l = 0; l < s->lanes && b * s->lanes + l < s->channels; l++)
-            n = add_lane(piece, n, l, &list[b * s->lanes + l], s->lanes);
+        const size_t n = plan_block(s, piece, list, b);
         for (size_t i = 0; i < n; i++)
             for (size_t l = 0; l < s->lanes; l++)
                 piece[i].whole =

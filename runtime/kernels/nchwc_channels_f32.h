@@ -49,8 +49,9 @@ struct bnr_nchwc_channels {
     size_t *first;                    // [blocks + 1]
 };
 
-// Fills c->piece, which has room for as many pieces as the output has channels, and c->first, from
-// the list of the output's channels.
+// How many pieces a list of the output's channels comes to, at most one a channel.
+size_t bnr__nchwc_channels_pieces(const struct bnr_nchwc *shape, const struct bnr_channel *list);
+// Fills c->piece, which has room for them, and c->first.
 void bnr__nchwc_channels_plan(struct bnr_nchwc_channels *c, const struct bnr_channel *list);
 void bnr__nchwc_channels_run(const struct bnr_nchwc_channels *c, float *dst,
                              const float *const *src, struct bnr_pool *pool);

@@ -99,6 +99,7 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
                               const struct bnr_nchwc_options *o) {
     *c = (struct bnr_nchwc_conv_f32){.s = *s, .kernels = select_kernels(o->cpu), .plain = o->plain};
     c->eltwise = bnr__eltwise_f32_select(o->cpu);
+    c->weight_kernels = bnr__weights_f32_select(o->cpu);
     c->lanes = c->kernels->lanes;
     c->taps = volume(s->kernel);
     if (s->groups * s->cin == 0 || s->batch * s->cout == 0 || volume(s->in) == 0 ||
@@ -130,22 +131,23 @@ static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
     return c->lanes * c->s.cin * (c->algorithm == BNR_NCHWC_DIRECT ? c->taps : c->form.points);
 }
 
-// The weights of nb output blocks: [input block][tap][channel of it][nb][c]. Row by row of the
-// model's, as much at a time as the packed form of stays in L1.
+// The weights of nb output blocks: [input block][tap][channel of it][nb][c].
 static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
                         size_t block, size_t nb) {
     const size_t cin = c->s.cin, step = c->plain ? 1 : c->lanes, width = nb * c->lanes;
-    const size_t used = min_size(width, c->s.cout - block * c->lanes);
-    for (size_t base = 0, channels; base < cin; base += channels) {
-        channels = min_size(step, cin - base);
-        for (size_t i = 0; i < width; i++) {
-            const float *src = w + (i * cin + base) * c->taps;
-            for (size_t tap = 0; tap < c->taps; tap++) {
-                for (size_t ci = 0; ci < channels; ci++)
-                    dst[(tap * channels + ci) * width + i] = i < used ? src[ci * c->taps + tap] : 0;
-            }
-        }
-        dst += channels * c->taps * width;
+    struct bnr_weights_turn t = {
+        .dst = dst,
+        .rows = min_size(width, c->s.cout - block * c->lanes),
+        .src_step = cin * c->taps,
+        .taps = c->taps,
+        .width = width,
+        .dst_step = width,
+    };
+    for (size_t base = 0; base < cin; base += step) {
+        t.src = (const bnr_any_float *)(w + base * c->taps);
+        t.cols = min_size(step, cin - base) * c->taps;
+        c->weight_kernels->turn(&t);
+        t.dst += t.cols * width;
     }
 }
 

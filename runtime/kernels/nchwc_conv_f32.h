@@ -15,6 +15,7 @@
 #define BNR_KERNELS_NCHWC_CONV_F32_H
 
 #include "runtime/kernels/conv_f32.h"
+#include "runtime/kernels/weights_f32.h"
 
 // ---- one instruction set's kernels
 // ---------------------------------------------------------------------------
@@ -139,6 +140,7 @@ struct bnr_nchwc_conv_f32 {
     size_t packed_bytes, scratch_bytes;
     uint64_t variant; // of the packed layout: equal variants of equal weights have equal bytes
     // Derived
+    const struct bnr_weights_f32 *weight_kernels;
     enum bnr_nchwc_algorithm algorithm; // never AUTO
     const struct bnr_nchwc_conv_f32_kernels *kernels;
     const struct bnr_eltwise_f32 *eltwise;

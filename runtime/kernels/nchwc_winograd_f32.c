@@ -99,19 +99,29 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
            bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
 }
 
-// [point][channel][nb][c]
+// [point][channel][nb][c]. A few channels at a time: their points are stored far apart, at addresses that
+// share few sets of a cache.
 void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
                               size_t block, size_t nb) {
+    enum { CHUNK_FLOATS = 8192 };
     const struct bnr_conv_shape *s = &c->s;
-    struct bnr_winograd_weights t = {.src_lane = s->cin * c->taps};
-    t.dst_point = s->cin * nb * c->lanes;
-    for (size_t i = 0; i < nb; i++) {
-        t.lanes = (int)min_size(c->lanes, s->cout - (block + i) * c->lanes);
-        for (size_t ci = 0; ci < s->cin; ci++) {
-            t.src = weights + (i * c->lanes * s->cin + ci) * c->taps;
-            t.dst = dst + (ci * nb + i) * c->lanes;
+    const size_t width = nb * c->lanes, most = CHUNK_FLOATS / (c->form.points * width);
+    float chunk[CHUNK_FLOATS];
+    for (size_t first = 0, n; first < s->cin; first += n) {
+        n = min_size(most, s->cin - first);
+        struct bnr_winograd_weights t = {.channels = n,
+                                         .src_lane = s->cin * c->taps,
+                                         .dst_point = n * width,
+                                         .dst_channel = width};
+        for (size_t i = 0; i < nb; i++) {
+            t.lanes = (int)min_size(c->lanes, s->cout - (block + i) * c->lanes);
+            t.src = weights + (i * c->lanes * s->cin + first) * c->taps;
+            t.dst = chunk + i * c->lanes;
             c->winograd->weights(&t);
         }
+        for (size_t point = 0; point < c->form.points; point++)
+            memcpy(dst + (point * s->cin + first) * width, chunk + point * n * width,
+                   n * width * sizeof *dst);
     }
 }
 

@@ -41,12 +41,14 @@ struct bnr_winograd_output {
     float lo, hi;
 };
 
-// One input channel's kernels for a block of output channels to points.
+// Some input channels' kernels for a block of output channels to points.
 struct bnr_winograd_weights {
-    const float *src; // of the first output channel
+    const float *src; // of the first input and the first output channel
     float *dst;
-    size_t src_lane, dst_point; // src_lane: to the next output channel's
-    int lanes;                  // that exist; the others become 0
+    size_t channels;              // of input, dst_channel apart
+    size_t src_lane;              // to the next output channel's
+    size_t dst_point, dst_channel;
+    int lanes; // output channels that exist; the others become 0
 };
 
 struct bnr_winograd_transforms {

@@ -81,7 +81,8 @@ static void run_channels(const struct channels_case *c, const struct bnr_nchwc *
     struct bnr_nchwc_channels plan = {.kernels = bnr__nchwc_channels_f32_select(c->cpu),
                                       .shape = *out,
                                       .in_blocks = in_blocks,
-                                      .piece = calloc(out->channels, sizeof *plan.piece),
+                                      .piece = calloc(bnr__nchwc_channels_pieces(out, c->list),
+                                                      sizeof *plan.piece),
                                       .first = calloc(out->blocks + 1, sizeof *plan.first)};
     assert_non_null(plan.piece);
     assert_non_null(plan.first);

@@ -7,15 +7,14 @@
 
 // VW pixels at a time: rows of VW floats on either side.
 BNR_INLINE void turn(const float *src, size_t src_step, float *dst, size_t dst_step) {
-    float lanes[VW][VW];
-    for (int i = 0; i < VW; i++)
-        v_store(lanes[i], v_load(src + (size_t)i * src_step));
-    for (int i = 0; i < VW; i++) {
-        float row[VW];
-        for (int k = 0; k < VW; k++)
-            row[k] = lanes[k][i];
-        v_store(dst + (size_t)i * dst_step, v_load(row));
-    }
+    vf r[VW];
+    BNR_UNROLL
+    for (size_t i = 0; i < VW; i++)
+        r[i] = v_load(src + i * src_step);
+    v_turn(r);
+    BNR_UNROLL
+    for (size_t i = 0; i < VW; i++)
+        v_store(dst + i * dst_step, r[i]);
 }
 
 static void to_blocked(const struct bnr_nchwc_move *m) {

@@ -9,6 +9,7 @@
 #include "runtime/kernels/nchwc_winograd_f32.h"
 
 #include "runtime/base/compiler.h"
+#include "runtime/kernels/tmpl/turn.h"
 
 // m = 2: 0, +-1
 BNR_INLINE void input_line_2(const vf *d, vf *r) {
@@ -219,26 +220,58 @@ static void weights_row(const double *points, int n, int i, double *row, int tap
     }
 }
 
-static void weights(const struct bnr_winograd_weights *t, const double *points, int n) {
-    double g[9][VW] = {{0}}, half[3][VW], rows[8][7];
-    for (int l = 0; l < t->lanes; l++) {
-        for (int k = 0; k < 9; k++)
-            g[k][l] = (double)t->src[(size_t)l * t->src_lane + (size_t)k];
+enum { CHANNELS = 4 }; // whose kernels are turned at a time
+
+// The next of t's channels, at most CHANNELS, from `first` on: [channel][tap][lane].
+BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, float *dst,
+                               const size_t taps) {
+    const size_t n = min_size(CHANNELS, t->channels - first);
+    const struct bnr_weights_turn turned = {
+        .dst = dst,
+        .src = (const bnr_any_float *)(t->src + first * taps),
+        .rows = (size_t)t->lanes,
+        .cols = n * taps,
+        .src_step = t->src_lane,
+        .taps = 1,
+        .width = VW,
+        .dst_step = VW,
+    };
+    turn(&turned);
+    return n;
+}
+
+// One channel's: rows[i] x kernel x rows[j].
+BNR_INLINE void weights_of_channel(const float *kernel, float *dst, size_t dst_point,
+                                   double (*rows)[7], const int n) {
+    double g[9][VW], half[3][VW];
+    for (int k = 0; k < 9; k++) {
+        for (int l = 0; l < VW; l++)
+            g[k][l] = (double)kernel[k * VW + l];
     }
-    for (int i = 0; i < n; i++)
-        weights_row(points, n, i, rows[i], 3);
     for (int i = 0; i < n; i++) {
         for (int k = 0; k < 3; k++) {
             for (int l = 0; l < VW; l++)
                 half[k][l] =
                     rows[i][0] * g[k][l] + rows[i][1] * g[3 + k][l] + rows[i][2] * g[6 + k][l];
         }
-        for (int j = 0; j < n; j++) {
-            float *dst = t->dst + (size_t)(i * n + j) * t->dst_point;
+        for (int j = 0; j < n; j++, dst += dst_point) {
             for (int l = 0; l < VW; l++)
                 dst[l] = (float)(rows[j][0] * half[0][l] + rows[j][1] * half[1][l] +
                                  rows[j][2] * half[2][l]);
         }
+    }
+}
+
+BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *points, const int n) {
+    float kernels[CHANNELS * 9 * VW];
+    double rows[8][7];
+    for (int i = 0; i < n; i++)
+        weights_row(points, n, i, rows[i], 3);
+    for (size_t first = 0, count; first < t->channels; first += count) {
+        count = load_kernels(t, first, kernels, 9);
+        for (size_t c = 0; c < count; c++)
+            weights_of_channel(kernels + c * 9 * VW, t->dst + (first + c) * t->dst_channel,
+                               t->dst_point, rows, n);
     }
 }
 
@@ -291,15 +324,22 @@ BNR_INLINE void output_of_line(const struct bnr_winograd_output *t, const double
 
 BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const double *points,
                                 const int n, const int taps) {
-    for (int i = 0; i < n; i++) {
-        double row[7];
-        float *dst = t->dst + (size_t)i * t->dst_point;
-        weights_row(points, n, i, row, taps);
-        for (int l = 0; l < VW; l++) {
-            double sum = 0;
-            for (int k = 0; k < taps && l < t->lanes; k++)
-                sum += row[k] * (double)t->src[(size_t)l * t->src_lane + (size_t)k];
-            dst[l] = (float)sum;
+    float kernels[CHANNELS * 7 * VW];
+    double rows[10][7];
+    for (int i = 0; i < n; i++)
+        weights_row(points, n, i, rows[i], taps);
+    for (size_t first = 0, count; first < t->channels; first += count) {
+        count = load_kernels(t, first, kernels, (size_t)taps);
+        for (size_t at = 0; at < count * (size_t)n; at++) {
+            const size_t c = at / (size_t)n, i = at % (size_t)n;
+            const float *kernel = kernels + c * (size_t)taps * VW;
+            float *dst = t->dst + (first + c) * t->dst_channel + i * t->dst_point;
+            for (int l = 0; l < VW; l++) {
+                double sum = 0;
+                for (int k = 0; k < taps; k++)
+                    sum += rows[i][k] * (double)kernel[k * VW + l];
+                dst[l] = (float)sum;
+            }
         }
     }
 }

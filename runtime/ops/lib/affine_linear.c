@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "graph/op.h"
+#include "runtime/kernels/weights_f32.h"
 #include "runtime/ops/lib/affine_rules.h"
 
 enum { CHUNK = 512, LAZY_BYTES = 1 << 16 };
@@ -138,57 +139,40 @@ static bool scale_any(enum bnr_dtype dtype, void *dst, const void *src, size_t n
     return finite;
 }
 
-typedef float any_float BNR_ANY_ADDRESS; // weights in a mapped file
-
-// The loops over float32 are simple enough for the compiler's vectors: folding takes as long as they do.
-static void scale_f32(float *dst, const any_float *src, size_t n, double f) {
-    for (size_t i = 0; i < n; i++) {
-        const float y = (float)((double)src[i] * f);
-        dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
-    }
-}
-
-static void scale_each_f32(float *dst, const any_float *src, size_t n, const double *f) {
+// Folding takes as long as the loops over float32 weights do.
+static void scale_each_f32(float *dst, const bnr_any_float *src, size_t n, const double *f) {
     for (size_t i = 0; i < n; i++) {
         const float y = (float)((double)src[i] * f[i]);
         dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
     }
 }
 
-// The largest magnitude; NaN or infinity where there is one. Magnitudes order like their bits.
-static double largest_f32(const any_float *src, size_t n) {
-    int32_t most = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t bits;
-        memcpy(&bits, &src[i], sizeof bits);
-        bits &= INT32_MAX;
-        most = bits > most ? bits : most;
-    }
-    float f;
-    memcpy(&f, &most, sizeof f);
-    return (double)f;
-}
-
-static bool fits_f32(const any_float *src, size_t n, const double *f, size_t step) {
+static bool fits_f32(const struct bnr_weights_f32 *kernels, const bnr_any_float *src, size_t n,
+                     const double *f, size_t step) {
     if (step == 0)
-        return fabs((double)(float)(largest_f32(src, n) * f[0])) <= (double)FLT_MAX;
+        return fabs((double)(float)((double)kernels->largest(src, n) * f[0])) <= (double)FLT_MAX;
     int bad = 0;
     for (size_t i = 0; i < n; i++)
         bad |= !(fabsf((float)((double)src[i] * f[i])) <= FLT_MAX);
     return !bad;
 }
 
-static bool scale_run(enum bnr_dtype dtype, void *dst, const void *src, size_t n, const double *f,
-                      size_t step) {
+static bool scale_run(const struct bnr_weights_f32 *kernels, enum bnr_dtype dtype, void *dst,
+                      const void *src, size_t n, const double *f, size_t step) {
     if (dtype != BNR_FLOAT)
         return scale_any(dtype, dst, src, n, f, step);
     if (!dst)
-        return fits_f32(src, n, f, step);
+        return fits_f32(kernels, src, n, f, step);
     if (step == 0)
-        scale_f32(dst, src, n, f[0]);
+        kernels->scale(dst, src, n, f[0]);
     else
         scale_each_f32(dst, src, n, f);
     return true;
+}
+
+static const struct bnr_weights_f32 *kernels_of(const struct bnr_linear *l) {
+    const struct bnr_weights_f32 *kernels = l->site->node->graph->model->weight_kernels;
+    return kernels ? kernels : bnr__weights_f32_select(0);
 }
 
 // All of W by its factors, row after row of [b, k].
@@ -196,19 +180,20 @@ static bool scale_all(const struct bnr_linear *l, const struct bnr_tensor *w, vo
                       const double *f, bool on_a) {
     const size_t size = bnr__dtype_size(w->dtype), a = (size_t)l->a, b = (size_t)l->b,
                  k = (size_t)l->k;
+    const struct bnr_weights_f32 *kernels = kernels_of(l);
     bool finite = true;
     for (size_t row = 0; row < (size_t)l->g * a; row++) {
         const uint8_t *from = (const uint8_t *)w->data + row * b * k * size;
         uint8_t *to = dst ? (uint8_t *)dst + row * b * k * size : NULL;
         const double *fb = f + row / a * b;
         if (on_a)
-            finite &= scale_run(w->dtype, to, from, b * k, &f[row], 0);
+            finite &= scale_run(kernels, w->dtype, to, from, b * k, &f[row], 0);
         else if (k == 1)
-            finite &= scale_run(w->dtype, to, from, b, fb, 1);
+            finite &= scale_run(kernels, w->dtype, to, from, b, fb, 1);
         else
             for (size_t i = 0; i < b; i++)
-                finite &= scale_run(w->dtype, to ? to + i * k * size : NULL, from + i * k * size, k,
-                                    fb + i, 0);
+                finite &= scale_run(kernels, w->dtype, to ? to + i * k * size : NULL,
+                                    from + i * k * size, k, fb + i, 0);
         if (to && w->dtype == BNR_FLOAT16)
             flush_f16((uint16_t *)(void *)to, b * k);
     }
@@ -238,17 +223,18 @@ static bool all_one(const double *f, int64_t n) {
 // Rows of a weight in a mapped file, each by its factor.
 struct scaled_rows {
     struct bnr_lazy z;
+    const struct bnr_weights_f32 *kernels;
     size_t row; // elements
     double f[];
 };
 
 static void fill_scaled(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
     const struct scaled_rows *s = (const struct scaled_rows *)(const void *)z;
-    const any_float *from = (const any_float *)(const void *)z->base->u8;
+    const bnr_any_float *from = (const bnr_any_float *)(const void *)z->base->u8;
     float *to = dst;
     while (n > 0) {
         const size_t row = begin / s->row, left = (row + 1) * s->row - begin, m = n < left ? n : left;
-        scale_f32(to, from + begin, m, s->f[row]);
+        s->kernels->scale(to, from + begin, m, s->f[row]);
         begin += m;
         to += m;
         n -= m;
@@ -269,6 +255,7 @@ static enum bnr_status scale_lazily(const struct bnr_linear *l, struct bnr_tenso
     if (!s)
         return bnr__no_memory(err);
     s->z = (struct bnr_lazy){.base = bnr__tensor_ref(w), .fill = fill_scaled, .size = size};
+    s->kernels = kernels_of(l);
     s->row = (size_t)(l->b * l->k);
     memcpy(s->f, f, rows * sizeof *f);
     return bnr__tensor_lazy(out, a, w->rank, w->dims, &s->z, err);

@@ -45,7 +45,8 @@ static bool plan_output(struct bnr_prepare *cx, struct bnr_nchwc_channels *c,
     bnr__blocked_shape(out->type, cx->lanes, &c->shape);
     c->kernels = bnr__nchwc_channels_f32_select(cx->cpu);
     c->in_blocks = in_blocks;
-    c->piece = BNR_NEW_ARRAY(cx->arena, c->shape.channels, struct bnr_channels_piece);
+    const size_t pieces = bnr__nchwc_channels_pieces(&c->shape, out->list);
+    c->piece = BNR_NEW_ARRAY(cx->arena, pieces, struct bnr_channels_piece);
     c->first = BNR_NEW_ARRAY(cx->arena, c->shape.blocks + 1, size_t);
     if (!c->piece || !c->first)
         return false;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Template: rows of weights to columns, see bnr_weights_turn, on the vectors of the file that includes it.
+#include "runtime/kernels/pieces.h"
+#include "runtime/kernels/weights_f32.h"
+
+BNR_INLINE vf few(const bnr_any_float *src, size_t n) {
+    float floats[VW] = {0};
+    for (size_t i = 0; i < n; i++)
+        floats[i] = src[i];
+    return v_load(floats);
+}
+
+// Rows i .. i + VW - 1, of which n exist, columns k .. k + m - 1 (m at most VW).
+BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n, size_t k, size_t m) {
+    vf r[VW];
+    const size_t channels = t->cols / t->taps;
+    size_t tap = k % t->taps, channel = k / t->taps;
+    BNR_UNROLL
+    for (size_t j = 0; j < VW; j++) {
+        const bnr_any_float *src = t->src + (i + j) * t->src_step + k;
+        r[j] = j >= n ? v_set1(0) : m == VW ? v_load((const float *)(const void *)src) : few(src, m);
+    }
+    v_turn(r);
+    for (size_t j = 0; j < m; j++) {
+        v_store(t->dst + (tap * channels + channel) * t->dst_step + i, r[j]);
+        if (++tap == t->taps) {
+            tap = 0;
+            channel++;
+        }
+    }
+}
+
+// Behind the last whole vector of a row of dst.
+BNR_INLINE void turn_rest(const struct bnr_weights_turn *t, size_t i) {
+    const size_t channels = t->cols / t->taps;
+    for (; i < t->width; i++) {
+        for (size_t k = 0; k < t->cols; k++)
+            t->dst[(k % t->taps * channels + k / t->taps) * t->dst_step + i] =
+                i < t->rows ? t->src[i * t->src_step + k] : 0;
+    }
+}
+
+static void turn(const struct bnr_weights_turn *t) {
+    const size_t whole = t->width / VW * VW;
+    for (size_t k = 0; k < t->cols; k += VW) {
+        const size_t m = min_size(VW, t->cols - k);
+        for (size_t i = 0; i < whole; i += VW) {
+            const size_t n = t->rows > i ? min_size(VW, t->rows - i) : 0;
+            if (n == VW && m == VW)
+                turn_square(t, i, VW, k, VW);
+            else
+                turn_square(t, i, n, k, m);
+        }
+    }
+    turn_rest(t, whole);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// weights_f32 at every level of this CPU, against one element at a time: bit for bit, at any address, with
+// special values, and nothing touched beside what is asked for.
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/compiler.h"
+#include "runtime/kernels/weights_f32.h"
+#include "tests/lib/kernel_test.h"
+
+static const char *const levels[] = {"generic", "avx2", "avx512", "neon"};
+
+static const struct bnr_weights_f32 *kernels_at(size_t level) {
+    unsigned cpu;
+    return bnr__cpu_level(levels[level], bnr__cpu_detect(), &cpu) ? bnr__weights_f32_select(cpu) : NULL;
+}
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+// A copy that ends at an address that is `shift` less than a multiple of 4 bytes.
+static bnr_any_float *shifted(const float *x, size_t n, size_t shift, unsigned char **memory) {
+    *memory = malloc(n * sizeof *x + 4);
+    assert_non_null(*memory);
+    memcpy(*memory + shift, x, n * sizeof *x);
+    return (bnr_any_float *)(void *)(*memory + shift);
+}
+
+static void check_turn(const struct bnr_weights_f32 *k, uint64_t seed) {
+    struct rng r = {seed};
+    struct bnr_weights_turn t = {.rows = rng_size(&r, 1, 40), .taps = rng_size(&r, 1, 9)};
+    const size_t channels = rng_size(&r, 1, 20);
+    t.cols = t.taps * channels;
+    t.src_step = t.cols + rng_size(&r, 0, 5);
+    t.width = t.rows + rng_size(&r, 0, 20);
+    t.dst_step = t.width + rng_size(&r, 0, 3);
+    const size_t n_src = (t.rows - 1) * t.src_step + t.cols, n_dst = t.cols * t.dst_step;
+    float *x = guard_floats(n_src), *y = guard_floats(n_dst);
+    unsigned char *memory;
+    fill_values(&r, (enum values)(seed % VALUES_KINDS), x, n_src);
+    memset(y, 0xa5, n_dst * sizeof *y);
+    t.src = seed % 2 ? shifted(x, n_src, seed / 2 % 4, &memory) : (bnr_any_float *)x;
+    t.dst = y;
+    k->turn(&t);
+    for (size_t i = 0; i < n_dst; i++) {
+        const size_t place = i / t.dst_step, at = i % t.dst_step;
+        const size_t col = place % channels * t.taps + place / channels;
+        const uint32_t want = at >= t.width  ? 0xa5a5a5a5
+                              : at < t.rows ? bits_of(x[at * t.src_step + col])
+                                            : 0;
+        if (bits_of(y[i]) != want)
+            fail_msg("%s seed %llu: turned [%zu][%zu] differs", k->isa, (unsigned long long)seed,
+                     place, at);
+    }
+    if (seed % 2)
+        free(memory);
+    guard_free(x, n_src);
+    guard_free(y, n_dst);
+}
+
+static void check_scale(const struct bnr_weights_f32 *k, uint64_t seed) {
+    struct rng r = {seed};
+    const size_t n = rng_size(&r, 1, 100);
+    static const double factors[] = {1, -3.7e-3, 1e30, 1.3e-36, 0, 0x1.fffffffp0};
+    const double f = factors[seed % BNR_COUNT(factors)];
+    float *x = guard_floats(n), *y = guard_floats(n);
+    unsigned char *memory;
+    fill_values(&r, (enum values)(seed / 7 % VALUES_KINDS), x, n);
+    bnr_any_float *any = shifted(x, n, seed % 4, &memory);
+    k->scale(y, any, n, f);
+    bool finite = true;
+    float most = 0;
+    for (size_t i = 0; i < n; i++) {
+        float want = (float)((double)x[i] * f);
+        want = fabsf(want) < FLT_MIN ? 0 : want;
+        if (bits_of(y[i]) != bits_of(want) && !(isnan(y[i]) && isnan(want)))
+            fail_msg("%s seed %llu: %a * %a is %a, expected %a", k->isa, (unsigned long long)seed,
+                     (double)x[i], f, (double)y[i], (double)want);
+        finite = finite && isfinite(x[i]);
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    }
+    const float largest = k->largest(any, n);
+    assert_true(finite ? largest == most : !isfinite(largest));
+    free(memory);
+    guard_free(x, n);
+    guard_free(y, n);
+}
+
+static void turned(void **state) {
+    (void)state;
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        const struct bnr_weights_f32 *k = kernels_at(level);
+        for (uint64_t seed = 0; k && seed < 2000; seed++)
+            check_turn(k, seed);
+    }
+}
+
+static void scaled(void **state) {
+    (void)state;
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        const struct bnr_weights_f32 *k = kernels_at(level);
+        for (uint64_t seed = 0; k && seed < 2000; seed++)
+            check_scale(k, seed);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(turned), cmocka_unit_test(scaled)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
