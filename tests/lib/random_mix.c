@@ -28,6 +28,8 @@ static int some_dims(struct random_net *r, const struct random_item *x, int64_t 
 void random_step_broadcast(struct random_net *r, struct random_item *x) {
     static const char *const ops[] = {"Add", "Mul", "Sub", "Div", "Max", "Min", "Sum"};
     int64_t dims[RANDOM_NET_RANK];
+    if (random_opset(r) < 8)
+        return;
     const int op = random_pick(r, 7), rank = some_dims(r, x, dims);
     struct bnr_value *k = random_factors(r, rank, dims, op == 3);
     struct bnr_value *in[3] = {x->v, k, random_any(r)->v};

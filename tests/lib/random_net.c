@@ -288,6 +288,8 @@ void random_step_arithmetic(struct random_net *r, struct random_item *x) {
     const int rank = operand_dims(r, x, dims);
     struct bnr_value *k = random_factors(r, rank, dims, op == 3);
     const bool old = random_opset(r) < 7;
+    if (op == 4 && random_opset(r) < 8 && (rank != x->rank || memcmp(dims, x->dims, (size_t)rank * sizeof *dims) != 0))
+        return; // no broadcasting yet
     if (op != 3 && !old && random_chance(r, 2))
         net_op(&r->t, ops[op], NULL, NET_IN(k, x->v));
     else
@@ -450,8 +452,10 @@ void random_step_join(struct random_net *r, struct random_item *x) {
         struct bnr_value *in[3] = {x->v, y->v, random_chance(r, 2) ? x->v : y->v};
         net_op(&r->t, "Concat", NULL, 2 + random_chance(r, 4), in);
         net_attr_int(&r->t, "axis", random_chance(r, 4) ? random_pick(r, x->rank) : 1);
-    } else {
+    } else if (random_opset(r) >= 8 || (x->rank == y->rank && memcmp(x->dims, y->dims, sizeof x->dims) == 0)) {
         net_op(&r->t, ops[random_pick(r, 6)], NULL, NET_IN(x->v, y->v));
+    } else {
+        return;
     }
     random_made(r);
 }
