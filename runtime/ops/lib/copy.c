@@ -117,10 +117,44 @@ static void move_row(char *d, int64_t ds, const char *s, int64_t ss, int64_t n, 
 #undef ROW
 }
 
+typedef uint32_t quad __attribute__((vector_size(16)));
+
+// d[i][j] = s[j][i] for 4 x 4 elements of 4 bytes.
+static void move_quads(char *d, int64_t ds, const char *s, int64_t ss) {
+    quad r[4], pair[4], out[4];
+    for (int j = 0; j < 4; j++)
+        memcpy(&r[j], s + j * ss, sizeof r[j]);
+    for (int j = 0; j < 2; j++) {
+        pair[j] = __builtin_shufflevector(r[j], r[j + 2], 0, 4, 1, 5);
+        pair[j + 2] = __builtin_shufflevector(r[j], r[j + 2], 2, 6, 3, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        out[2 * i] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 0, 4, 1, 5);
+        out[2 * i + 1] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 2, 6, 3, 7);
+    }
+    for (int i = 0; i < 4; i++)
+        memcpy(d + i * ds, &out[i], sizeof out[i]);
+}
+
+// A tile of elements of 4 bytes, by far the most frequent.
+static void move_tile_4(char *d, int64_t ds, const char *s, int64_t ss, int64_t ni, int64_t nj) {
+    const int64_t i4 = ni / 4 * 4, j4 = nj / 4 * 4;
+    for (int64_t j = 0; j < j4; j += 4)
+        for (int64_t i = 0; i < i4; i += 4)
+            move_quads(d + i * ds + j * 4, ds, s + i * 4 + j * ss, ss);
+    for (int64_t i = 0; i < ni; i++)
+        for (int64_t j = i < i4 ? j4 : 0; j < nj; j++)
+            memcpy(d + i * ds + j * 4, s + i * 4 + j * ss, 4);
+}
+
 // d[i * ds + j] = s[i + j * ss] in elements of one size: rows of TILE elements are read in full, so
 // that each cache line of either side is touched once per tile.
 static void move_tile(const struct plan *p, char *d, const char *s, int64_t ni, int64_t nj) {
     const int64_t ds = p->ds[p->across], ss = p->ss[p->rank - 1];
+    if (p->size == 4) {
+        move_tile_4(d, ds, s, ss, ni, nj);
+        return;
+    }
 #define CELL(T)                                                                                    \
     if (ni == TILE && nj == TILE) {                                                                \
         T tile[TILE][TILE];                                                                        \
