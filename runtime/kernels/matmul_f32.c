@@ -18,24 +18,35 @@ static size_t columns_packed(const struct bnr_matmul_f32 *c) {
     return ceil_div(c->s.n, c->gemm->nr) * c->gemm->nr;
 }
 
+// As many rows go together as fit into L2. Each thread has blocks of its own where there are rows
+// enough: what it reads of A, and of C later, lies in its caches then, and not in those of others.
+static size_t count_row_blocks(const struct bnr_matmul_f32 *c) {
+    const size_t slots = (size_t)c->slots, few = 3 * c->gemm->mr;
+    const size_t blocks = ceil_div(c->s.m, ROWS), more = ceil_div(blocks, slots) * slots;
+    return c->s.count % slots != 0 && c->s.m / more >= few ? more : blocks;
+}
+
 bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads) {
     *c = (struct bnr_matmul_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
     c->eltwise = bnr__eltwise_f32_select(cpu);
     c->slots = bnr__slots_count(threads);
-    c->panel_rows = bnr__gemm_f32_panel_rows(c->gemm, s->m);
+    c->row_blocks = count_row_blocks(c);
+    c->mc = ceil_div(s->m, max_size(c->row_blocks, 1));
+    c->panel_rows = bnr__gemm_f32_panel_rows(c->gemm, c->mc);
     c->kc = even_piece(s->k, BNR_GEMM_KC, 1);
-    c->mc = even_piece(s->m, ROWS, c->panel_rows);
     c->nc = even_piece(s->n, TASK_COLUMNS, c->gemm->nr);
     // Few blocks: smaller ones, so that all threads have work.
-    const size_t tasks = s->count * ceil_div(s->m, c->mc) * ceil_div(s->n, c->nc);
+    const size_t tasks = s->count * c->row_blocks * ceil_div(s->n, c->nc);
     const size_t wanted = 4 * (size_t)c->slots;
     if (c->slots > 1 && tasks < wanted)
         c->nc = even_piece(s->n, max_size(c->nc * tasks / wanted, c->gemm->nr), c->gemm->nr);
+    const size_t panels = ceil_div(c->mc, c->panel_rows);
     const size_t b_floats = s->constant_b ? 0 : c->kc * min_size(c->nc, COLUMNS);
     return bnr__size_mul(columns_packed(c), s->k, &c->packed_bytes) &&
            bnr__size_mul(c->packed_bytes, sizeof(float), &c->packed_bytes) &&
-           bnr__slots_bytes(c->slots, c->mc * c->kc, b_floats, &c->slot_bytes, &c->scratch_bytes);
+           bnr__slots_bytes(c->slots, panels * c->panel_rows * c->kc, b_floats, &c->slot_bytes,
+                            &c->scratch_bytes);
 }
 
 // ---- packing
@@ -145,7 +156,7 @@ struct job {
     struct bnr_gemm_finish finish;
     struct bnr_eltwise rest;
     struct bnr_slots slots;
-    size_t row_blocks, col_blocks;
+    size_t col_blocks;
 };
 
 struct task {
@@ -199,16 +210,17 @@ static void run_slice(const struct job *j, const struct task *t, struct bnr_gemm
 static void run_task(const struct job *j, size_t index, float *scratch) {
     const struct bnr_matmul_f32 *c = j->r->c;
     const struct bnr_product_shape *s = &c->s;
-    const size_t product = index / j->col_blocks / j->row_blocks;
+    const size_t product = index / j->col_blocks / c->row_blocks;
     struct task t = {
         .a = j->r->a + (s->a_at ? s->a_at[product] : 0),
         .b = j->r->b + (s->b_at ? s->b_at[product] : 0),
-        .row = index / j->col_blocks % j->row_blocks * c->mc,
         .col = index % j->col_blocks * c->nc,
         .a_scratch = scratch,
-        .b_scratch = scratch + c->mc * c->kc,
+        .b_scratch = scratch + ceil_div(c->mc, c->panel_rows) * c->panel_rows * c->kc,
     };
-    t.rows = min_size(c->mc, s->m - t.row);
+    const size_t block = index / j->col_blocks % c->row_blocks;
+    t.row = part_start(s->m, c->row_blocks, 1, block);
+    t.rows = part_start(s->m, c->row_blocks, 1, block + 1) - t.row;
     t.cols = min_size(c->nc, s->n - t.col);
     struct bnr_gemm_finish finish = j->finish;
     finish.row0 = product * s->m;
@@ -242,11 +254,10 @@ static void run_tasks(void *cx, size_t begin, size_t end) {
 void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *pool) {
     const struct bnr_matmul_f32 *c = r->c;
     struct job j = {.r = r};
-    j.row_blocks = ceil_div(c->s.m, c->mc);
     j.col_blocks = ceil_div(c->s.n, c->nc);
     j.finish =
         (struct bnr_gemm_finish){.eltwise = c->eltwise, .operands = r->operands, .c0 = r->dst};
     bnr__gemm_f32_finish_steps(&j.finish, &c->e, &j.rest);
     bnr__slots_init(&j.slots, r->scratch, c->slot_bytes, c->slots);
-    bnr__parallel_for(pool, c->s.count * j.row_blocks * j.col_blocks, 1, run_tasks, &j);
+    bnr__parallel_for(pool, c->s.count * c->row_blocks * j.col_blocks, 1, run_tasks, &j);
 }

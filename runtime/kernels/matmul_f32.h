@@ -24,7 +24,7 @@ struct bnr_matmul_f32 {
     const float *packed_b; // constant_b
     struct bnr_eltwise e;  // rows: of all products
     // Derived
-    size_t panel_rows, kc, mc, nc;
+    size_t panel_rows, kc, mc, nc, row_blocks;
     size_t packed_bytes;
     size_t slot_bytes, scratch_bytes;
     int slots;
