@@ -5,9 +5,9 @@
 //
 // Accuracy against the exact value, for the nearest-even mode, subnormals not flushed: arithmetic
 // kinds as IEEE says (Affine: one fused multiply-add where the CPU has it); Exp 1 ulp, Tanh and
-// Erf 1.5 ulp, Sigmoid 2.5 ulp, Silu 3.5 ulp (or |x| * 2^-149); Gelu, GeluTanh 2^-22 * |x|
-// absolute. NaN gives NaN, and infinities give what the formulas below give (Gelu of -Inf: -Inf * 0
-// = NaN).
+// Erf 1.5 ulp, Elu, Celu, Softplus, Sin, Cos, Asin, Acos and Atan 2.5 ulp, Sigmoid 2.5 ulp,
+// Silu 3.5 and Mish 4 ulp (or |x| * 2^-149); Gelu, GeluTanh 2^-22 * |x| absolute. NaN gives NaN,
+// and infinities give what the formulas below give (Gelu of -Inf: -Inf * 0 = NaN).
 #ifndef BNR_KERNELS_ELTWISE_F32_H
 #define BNR_KERNELS_ELTWISE_F32_H
 
@@ -40,6 +40,18 @@ enum bnr_eltwise_kind {
     BNR_ELTWISE_ERF,
     BNR_ELTWISE_GELU,      // x / 2 * (1 + erf(x / sqrt 2))
     BNR_ELTWISE_GELU_TANH, // x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
+    BNR_ELTWISE_FLOOR,
+    BNR_ELTWISE_CEIL,
+    BNR_ELTWISE_ROUND,    // to the nearest, ties to even
+    BNR_ELTWISE_ELU,      // x < 0 ? p * (e^x - 1) : q * x
+    BNR_ELTWISE_CELU,     // x < 0 ? p * (e^(x / p) - 1) : x
+    BNR_ELTWISE_SOFTPLUS, // log(1 + e^x)
+    BNR_ELTWISE_MISH,     // x * tanh(log(1 + e^x))
+    BNR_ELTWISE_SIN,
+    BNR_ELTWISE_COS,
+    BNR_ELTWISE_ASIN,
+    BNR_ELTWISE_ACOS,
+    BNR_ELTWISE_ATAN,
     BNR_ELTWISE_KINDS
 };
 

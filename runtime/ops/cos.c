@@ -2,6 +2,8 @@
 // Cos.
 #include <tgmath.h>
 
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(cos, cos(a))
@@ -13,8 +15,14 @@ static const struct bnr_each each = {
 };
 BNR_EACH_FUNCTIONS(each)
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_unary(s, BNR_ELTWISE_COS, 0, 0);
+}
+
 BNR_DEFINE_OP(cos) = {
     .name = "Cos",
     .since = {7, 22},
     BNR_EACH_UNARY,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -2,6 +2,8 @@
 // Floor: the largest integer that is not larger.
 #include <tgmath.h>
 
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(floor, floor(a))
@@ -12,8 +14,14 @@ static const struct bnr_each each = {
 };
 BNR_EACH_FUNCTIONS(each)
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_unary(s, BNR_ELTWISE_FLOOR, 0, 0);
+}
+
 BNR_DEFINE_OP(floor) = {
     .name = "Floor",
     .since = {1, 6, 13},
     BNR_EACH_UNARY,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

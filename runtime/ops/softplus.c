@@ -2,6 +2,8 @@
 // Softplus: y = ln(exp(x) + 1), written so that exp() cannot overflow.
 #include <tgmath.h>
 
+#include "runtime/ops/lib/prepare.h"
+#include "runtime/ops/lib/steps.h"
 #include "runtime/ops/lib/typed.h"
 
 BNR_FLOAT_LOOP1(softplus, a > 0 ? a + log1p(exp(-a)) : log1p(exp(a)))
@@ -13,8 +15,14 @@ static const struct bnr_each each = {
 };
 BNR_EACH_FUNCTIONS(each)
 
+static bool step(struct bnr_steps *s, const struct bnr_node *n) {
+    return bnr__steps_unary(s, BNR_ELTWISE_SOFTPLUS, 0, 0);
+}
+
 BNR_DEFINE_OP(softplus) = {
     .name = "Softplus",
     .since = {1, 22},
     BNR_EACH_UNARY,
+    .step = step,
+    .prepare = bnr__prepare_steps,
 };

@@ -151,6 +151,25 @@ def padded():
             case('Pad', [x, pads], [np.pad(x, list(zip(before, after)), mode=name)], opset=19, mode=mode)
 
 
+def functions():
+    def expm1_below(x, alpha, gamma):
+        return np.where(x < 0, gamma * alpha * np.expm1(np.minimum(x, 0)), gamma * x)
+
+    def softplus(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    for op, function, attributes in (
+            ('Floor', np.floor, {}), ('Ceil', np.ceil, {}), ('Round', np.rint, {}), ('Sin', np.sin, {}),
+            ('Cos', np.cos, {}), ('Asin', np.arcsin, {}), ('Acos', np.arccos, {}), ('Atan', np.arctan, {}),
+            ('Elu', lambda x: expm1_below(x, 1.5, 1), {'alpha': 1.5}),
+            ('Selu', lambda x: expm1_below(x, np.float32(1.67326319), np.float32(1.05070102)), {}),
+            ('Celu', lambda x: np.where(x < 0, 2 * np.expm1(np.minimum(x, 0) / 2), x), {'alpha': 2.0}),
+            ('Softplus', softplus, {}), ('Mish', lambda x: x * np.tanh(softplus(x)), {})):
+        for scale in (1, 40):
+            x = special(61, 1033) * np.float32(scale)
+            y = function(x.astype(np.float64))
+            case(op, [x], [(y.astype(np.float32), np.abs(y) * 4e-7 + 1e-42)], opset=18, **attributes)
+
+
 SHAPES = (((5, 7, 11, 301), [3]), ((5, 7, 11, 301), [0]), ((5, 7, 1201, 11), [2]), ((3, 40, 13, 17), [0, 2, 3]),
           ((3, 5, 701, 7), [1, 3]), ((17000,), [0]), ((70001, 3), [0]), ((2, 130000), [0, 1]), ((1 << 18, 1), [0]))
 
@@ -266,7 +285,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     lib = libbnrun.Library(sys.argv[1])
-    for make in (elements, tuples, ordered, picked, running, padded, reductions, scaled):
+    for make in (functions, elements, tuples, ordered, picked, running, padded, reductions, scaled):
         make()
     passed = failed = 0
     for op, inputs, want, opset, tolerance, domain, attributes in CASES:

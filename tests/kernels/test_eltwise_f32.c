@@ -78,9 +78,37 @@ static double formula(enum bnr_eltwise_kind kind, const struct point *v) {
         return erf(x);
     case BNR_ELTWISE_GELU:
         return x / 2 * (1 + erf(x / sqrt(2)));
+    case BNR_ELTWISE_FLOOR:
+        return floor(x);
+    case BNR_ELTWISE_CEIL:
+        return ceil(x);
+    case BNR_ELTWISE_ROUND:
+        return rint(x);
+    case BNR_ELTWISE_ELU:
+        return x < 0 ? p * expm1(x) : q * x;
+    case BNR_ELTWISE_CELU:
+        return x < 0 ? p * expm1(x / p) : x;
+    case BNR_ELTWISE_SOFTPLUS:
+        return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
+    case BNR_ELTWISE_MISH:
+        return x * tanh((x < 0 ? 0 : x) + log1p(exp(-fabs(x))));
+    case BNR_ELTWISE_SIN:
+        return sin(x);
+    case BNR_ELTWISE_COS:
+        return cos(x);
+    case BNR_ELTWISE_ASIN:
+        return asin(x);
+    case BNR_ELTWISE_ACOS:
+        return acos(x);
+    case BNR_ELTWISE_ATAN:
+        return atan(x);
     default:
         return x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     }
+}
+
+static bool has_operand(enum bnr_eltwise_kind kind) {
+    return kind >= BNR_ELTWISE_ADD && kind <= BNR_ELTWISE_RDIV;
 }
 
 // What a result may be off by: the header's figures.
@@ -97,21 +125,23 @@ static double bound(enum bnr_eltwise_kind kind, const struct point *v, double wa
     case BNR_ELTWISE_GELU:
     case BNR_ELTWISE_GELU_TANH:
         return ulp + fabs(v->x) * 0x1p-22;
+    case BNR_ELTWISE_FLOOR:
+    case BNR_ELTWISE_CEIL:
+    case BNR_ELTWISE_ROUND:
+        return 0;
+    case BNR_ELTWISE_MISH:
+        return 4 * ulp + fabs(v->x) * 0x1p-149; // e^x is subnormal below -87
     case BNR_ELTWISE_SILU:
         return 3.5 * ulp + fabs(v->x) * 0x1p-149; // sigmoid(x) is subnormal below -87
     case BNR_ELTWISE_SIGMOID:
         return 2.5 * ulp;
     default:
-        return 2 * ulp;
+        return has_operand(kind) ? 2 * ulp : 2.5 * ulp;
     }
 }
 
 static bool has_arrays(enum bnr_eltwise_kind kind) {
     return kind == BNR_ELTWISE_AFFINE || kind == BNR_ELTWISE_PRELU;
-}
-
-static bool has_operand(enum bnr_eltwise_kind kind) {
-    return kind >= BNR_ELTWISE_ADD && kind <= BNR_ELTWISE_RDIV;
 }
 
 // A tensor of 2 * channels rows, or of any number of rows with channels = 1.
@@ -232,17 +262,18 @@ static void functions_in_ulp(void **state) {
     static const struct {
         enum bnr_eltwise_kind kind;
         double ulp;
-    } functions[] = {{BNR_ELTWISE_EXP, 1},
-                     {BNR_ELTWISE_SIGMOID, 2.5},
-                     {BNR_ELTWISE_TANH, 1.5},
-                     {BNR_ELTWISE_ERF, 1.5},
-                     {BNR_ELTWISE_SILU, 3.5}};
+    } functions[] = {{BNR_ELTWISE_EXP, 1},    {BNR_ELTWISE_SIGMOID, 2.5},  {BNR_ELTWISE_TANH, 1.5},
+                     {BNR_ELTWISE_ERF, 1.5},  {BNR_ELTWISE_SILU, 3.5},     {BNR_ELTWISE_FLOOR, 0},
+                     {BNR_ELTWISE_CEIL, 0},   {BNR_ELTWISE_ROUND, 0},      {BNR_ELTWISE_ELU, 2.5},
+                     {BNR_ELTWISE_CELU, 2.5}, {BNR_ELTWISE_SOFTPLUS, 2.5}, {BNR_ELTWISE_MISH, 4},
+                     {BNR_ELTWISE_SIN, 2.5},  {BNR_ELTWISE_COS, 2.5},      {BNR_ELTWISE_ASIN, 2.5},
+                     {BNR_ELTWISE_ACOS, 2.5}, {BNR_ELTWISE_ATAN, 2.5}};
     enum { BLOCK = 1024 };
     float x[BLOCK], y[BLOCK];
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
         for (size_t f = 0; f < BNR_COUNT(functions) && runs_here(level); f++) {
             struct bnr_eltwise e = {.n = 1, .channels = 1};
-            e.step[0] = (struct bnr_eltwise_step){.kind = functions[f].kind, .p = 1};
+            e.step[0] = (struct bnr_eltwise_step){.kind = functions[f].kind, .p = 1, .q = 1};
             const struct bnr_eltwise_tile t = {
                 .dst = y, .src = x, .ld = BLOCK, .rows = 1, .cols = BLOCK};
             double worst = 0;
@@ -254,10 +285,12 @@ static void functions_in_ulp(void **state) {
                 }
                 levels[level].kernels->tile(&e, NULL, &t);
                 for (size_t i = 0; i < BLOCK; i++) {
-                    const struct point v = {.x = (double)x[i], .p = 1};
+                    const struct point v = {.x = (double)x[i], .p = 1, .q = 1};
                     const double want = formula(functions[f].kind, &v);
                     const double d = ulp_distance(y[i], want);
-                    if (functions[f].kind == BNR_ELTWISE_SILU && fabs(want) < 0x1p-120)
+                    if ((functions[f].kind == BNR_ELTWISE_SILU ||
+                         functions[f].kind == BNR_ELTWISE_MISH) &&
+                        fabs(want) < 0x1p-120)
                         continue; // kinds_and_forms has the absolute bound
                     if (d > worst) {
                         worst = d;

@@ -92,6 +92,12 @@ static inline vf v_div(vf a, vf b) {
     return a / b;
 }
 
+static inline vf v_sqrt(vf a) {
+    for (int i = 0; i < VW; i++)
+        a[i] = sqrtf(a[i]);
+    return a;
+}
+
 // a * b + c and c - a * b; rounded once where the instruction set can.
 static inline vf v_fma(vf a, vf b, vf c) {
     return a * b + c;

@@ -128,6 +128,18 @@ UNARY(exp_of, v_exp(x))
 UNARY(erf_of, v_erf(x))
 UNARY(gelu, v_gelu(x))
 UNARY(gelu_tanh, v_gelu_tanh(x))
+UNARY(floor_of, v_floor(x))
+UNARY(ceil_of, v_ceil(x))
+UNARY(round_of, v_nearest(x))
+UNARY(elu, v_select(v_lt(x, ZERO), v_mul(p, v_expm1(x)), v_mul(q, x)))
+UNARY(celu, v_select(v_lt(x, ZERO), v_mul(p, v_expm1(v_div(x, p))), x))
+UNARY(softplus, v_softplus(x))
+UNARY(mish, v_mish(x))
+UNARY(sin_of, v_sin_or_cos(x, false))
+UNARY(cos_of, v_sin_or_cos(x, true))
+UNARY(asin_of, v_asin(x))
+UNARY(acos_of, v_acos(x))
+UNARY(atan_of, v_atan(x))
 
 static void all_steps(const struct bnr_eltwise *e, const float *const *operands,
                       const struct bnr_eltwise_tile *t) {
@@ -151,6 +163,18 @@ static void all_steps(const struct bnr_eltwise *e, const float *const *operands,
         [BNR_ELTWISE_ERF] = erf_of,
         [BNR_ELTWISE_GELU] = gelu,
         [BNR_ELTWISE_GELU_TANH] = gelu_tanh,
+        [BNR_ELTWISE_FLOOR] = floor_of,
+        [BNR_ELTWISE_CEIL] = ceil_of,
+        [BNR_ELTWISE_ROUND] = round_of,
+        [BNR_ELTWISE_ELU] = elu,
+        [BNR_ELTWISE_CELU] = celu,
+        [BNR_ELTWISE_SOFTPLUS] = softplus,
+        [BNR_ELTWISE_MISH] = mish,
+        [BNR_ELTWISE_SIN] = sin_of,
+        [BNR_ELTWISE_COS] = cos_of,
+        [BNR_ELTWISE_ASIN] = asin_of,
+        [BNR_ELTWISE_ACOS] = acos_of,
+        [BNR_ELTWISE_ATAN] = atan_of,
     };
     struct work w = {.tile = t, .operands = operands, .channels = e->channels, .src = t->src};
     for (int i = 0; i < e->n; i++) {

@@ -107,6 +107,10 @@ static inline vf v_div(vf a, vf b) {
     return _mm512_div_ps(a, b);
 }
 
+static inline vf v_sqrt(vf a) {
+    return _mm512_sqrt_ps(a);
+}
+
 static inline vf v_fma(vf a, vf b, vf c) {
     return _mm512_fmadd_ps(a, b, c);
 }
