@@ -188,8 +188,8 @@ static void copy_channel(const struct source *f, float *dst, size_t at, size_t n
     const size_t lanes = c->plain ? 1 : c->lanes, plane = volume(c->s.in) * lanes;
     const size_t step = c->s.stride[2] * lanes, dst_step = pixel_step(c);
     const float *src = f->image + channel / lanes * plane + channel % lanes + at * lanes;
-    if (step == 1 && dst_step == 1 && !c->prologue.s && !c->prologue.clamp) {
-        memcpy(dst, src, n * sizeof *dst);
+    if (dst_step == 1 && !c->prologue.s && !c->prologue.clamp) {
+        c->kernels->copy_plain(dst, src, n, step);
         return;
     }
     if (!c->prologue.s && !c->prologue.clamp) {

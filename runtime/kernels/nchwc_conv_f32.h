@@ -65,6 +65,7 @@ struct bnr_nchwc_conv_f32_kernels {
     // Lane l of the output sees only lane l of the input: nb = channels = 1.
     void (*tile_lanes)(const struct bnr_nchwc_tile *t, int nb, int rows, int cols);
     void (*copy)(const struct bnr_nchwc_copy *c);
+    void (*copy_plain)(float *dst, const float *src, size_t n, size_t step); // every step-th float
 };
 
 #define BNR_KERNEL(isa, needs)                                                                     \

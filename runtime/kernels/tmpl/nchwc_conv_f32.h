@@ -3,6 +3,8 @@
 // ISA(name), ISA_NAME, PIXELS (nchwc_tile_f32.h).
 #include "runtime/kernels/tmpl/nchwc_tile_f32.h"
 
+#include <string.h>
+
 // What the channels of the next block or tile and the places of the output are fetched by, a pixel
 // with every channel of block b, counted from the last.
 struct fetch {
@@ -55,15 +57,19 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
     finish_tile(t, acc, nb, rows, cols, VW);
 }
 
-// Blocks of one channel, neighbouring pixels next to each other.
+// Blocks of one channel, neighbouring pixels next to each other. As there are few, the places of
+// the output are fetched from the first tap on.
 BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const int rows,
                            const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
-    const float *w = t->weights, *block = t->src;
+    const float *w = t->weights, *block = t->src, *dst = t->dst;
     for (size_t b = t->blocks; b > 0; b--, block += t->src_block) {
-        for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW)
+        for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW, dst += VW) {
+            __builtin_prefetch(dst, 1);
+            __builtin_prefetch(dst + (nb - 1) * t->dst_block, 1);
             add_channel(acc, block + t->offset[tap], w, t->src_row, nb, rows, cols, 1);
+        }
     }
     finish_tile(t, acc, nb, rows, cols, VW);
 }
@@ -157,6 +163,17 @@ static void copy(const struct bnr_nchwc_copy *c) {
     }
 }
 
+static void copy_plain(float *dst, const float *src, size_t n, size_t step) {
+    size_t i = 0;
+    if (step == 1)
+        memcpy(dst, src, n * sizeof *dst);
+    else if (step == 2)
+        for (; i + VW <= n; i += VW)
+            v_store(dst + i, v_load2_range(src + 2 * i, 0, VW, v_set1(0)));
+    for (; step != 1 && i < n; i++)
+        dst[i] = src[i * step];
+}
+
 const struct bnr_nchwc_conv_f32_kernels ISA(bnr__nchwc_conv_f32) = {
     .isa = ISA_NAME,
     .lanes = VW,
@@ -165,4 +182,5 @@ const struct bnr_nchwc_conv_f32_kernels ISA(bnr__nchwc_conv_f32) = {
     .tile_plain = any_plain,
     .tile_lanes = any_lanes,
     .copy = copy,
+    .copy_plain = copy_plain,
 };
