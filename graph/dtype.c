@@ -431,6 +431,11 @@ void bnr__store_i64(enum bnr_dtype d, void *dst, const int64_t *src, size_t n) {
 
 double bnr__get_f64(enum bnr_dtype d, const void *src, size_t i) {
     double v;
+    float f;
+    if (d == BNR_FLOAT) { // the most frequent one
+        memcpy(&f, (const char *)src + i * sizeof f, sizeof f);
+        return (double)f;
+    }
     bnr__load_f64(&v, d, (const char *)src + i * bnr__dtype_size(d), 1);
     return v;
 }

@@ -128,8 +128,25 @@ static enum bnr_status run_pass(struct bnr_pass_cx *cx, const struct bnr_pass *p
 
 struct pass_list {
     const struct bnr_pass *passes[2 * BNR_COUNT(table) + 64];
+    // How many rewrites there were when the pass found nothing to do; it looks again after others only.
+    int idle_at[2 * BNR_COUNT(table) + 64];
     size_t n;
 };
+
+static void add_pass(struct pass_list *list, const struct bnr_pass *pass) {
+    list->idle_at[list->n] = -1;
+    list->passes[list->n++] = pass;
+}
+
+// As above, but the pass does not look again at what it saw in `before`: folds do not ask whether folding is
+// over.
+static void add_again(struct pass_list *list, const struct bnr_pass *pass,
+                      const struct pass_list *before) {
+    add_pass(list, pass);
+    for (size_t i = 0; i < before->n; i++)
+        if (before->passes[i] == pass && (pass->group & BNR_PASS_FOLD))
+            list->idle_at[list->n - 1] = before->idle_at[i];
+}
 
 static enum bnr_status unknown_pass(const char *name, size_t len, struct bnr_error *err) {
     char known[600] = "";
@@ -154,18 +171,24 @@ static enum bnr_status parse_list(const char *names, struct pass_list *list,
         if (found && list->n == BNR_COUNT(list->passes))
             return bnr__fail(err, BNR_INVALID, "more than %zu passes", list->n);
         if (found)
-            list->passes[list->n++] = found;
+            add_pass(list, found);
         names = comma ? comma + 1 : NULL;
     }
     return BNR_OK;
 }
 
-static enum bnr_status run_to_fixed_point(struct bnr_pass_cx *cx, const struct pass_list *list) {
+static enum bnr_status run_to_fixed_point(struct bnr_pass_cx *cx, struct pass_list *list) {
     bool changed = true;
     for (int round = 0; changed && round < MAX_ROUNDS; round++) {
         changed = false;
-        for (size_t i = 0; i < list->n; i++)
-            BNR_TRY(run_pass(cx, list->passes[i], &changed));
+        for (size_t i = 0; i < list->n; i++) {
+            bool rewrote = false;
+            if (list->idle_at[i] == cx->rewrites)
+                continue;
+            BNR_TRY(run_pass(cx, list->passes[i], &rewrote));
+            list->idle_at[i] = rewrote ? -1 : cx->rewrites;
+            changed |= rewrote;
+        }
     }
     if (changed)
         log_line(cx, BNR_LOG_WARNING, "passes still rewrite after %d rounds", MAX_ROUNDS);
@@ -175,6 +198,7 @@ static enum bnr_status run_to_fixed_point(struct bnr_pass_cx *cx, const struct p
 static enum bnr_status run_groups(struct bnr_pass_cx *cx) {
     static const unsigned stages[] = {BNR_PASS_CLEAN | BNR_PASS_GATHER | BNR_PASS_FOLD,
                                       BNR_PASS_CLEAN | BNR_PASS_FUSE | BNR_PASS_RAISE};
+    struct pass_list before = {.n = 0};
     for (size_t s = 0; s < BNR_COUNT(stages); s++) {
         struct pass_list list = {.n = 0};
         const unsigned only = stages[s] & ~(unsigned)BNR_PASS_CLEAN;
@@ -182,10 +206,11 @@ static enum bnr_status run_groups(struct bnr_pass_cx *cx) {
         const unsigned again = s > 0 && (cx->groups & BNR_PASS_FUSE) ? BNR_PASS_FOLD : 0;
         for (size_t i = 0; i < BNR_COUNT(table); i++)
             if (table[i]->group & (stages[s] | again) & cx->groups)
-                list.passes[list.n++] = table[i];
+                add_again(&list, table[i], &before);
         cx->settled = s > 0 || !(cx->groups & BNR_PASS_FOLD);
         if (s == 0 || (cx->groups & only))
             BNR_TRY(run_to_fixed_point(cx, &list));
+        before = list;
     }
     return BNR_OK;
 }

@@ -54,13 +54,15 @@ static bool take(struct bnr_affine_site *site, struct bnr_affine *out, const str
     for (int i = axis + 1; i < a->rank; i++)
         inner *= (size_t)dims[i];
     const int64_t have = a->dims[axis];
-    for (size_t row = 0; row < out->n / inner; row++, s += inner, t += inner) {
-        const int64_t j = from + (int64_t)(row % (size_t)count) * step;
-        const bool inside = j >= 0 && j < have;
-        const size_t at = (row / (size_t)count * (size_t)have + (size_t)(inside ? j : 0)) * inner;
-        for (size_t i = 0; i < inner; i++) {
-            s[i] = inside ? a->s[at + i] : 1;
-            t[i] = inside ? a->t[at + i] : 0;
+    for (size_t outer = 0; outer < out->n / inner / (size_t)count; outer++) {
+        for (int64_t k = 0; k < count; k++, s += inner, t += inner) {
+            const int64_t j = from + k * step;
+            const bool inside = j >= 0 && j < have;
+            const size_t at = (outer * (size_t)have + (size_t)(inside ? j : 0)) * inner;
+            for (size_t i = 0; i < inner; i++) {
+                s[i] = inside ? a->s[at + i] : 1;
+                t[i] = inside ? a->t[at + i] : 0;
+            }
         }
     }
     return true;
@@ -188,16 +190,18 @@ static bool sizes_unknown(struct bnr_affine_site *site) {
 static bool distribute(struct bnr_affine_site *site, struct bnr_value *const *parts, int n,
                        int axis, struct bnr_affine *out) {
     const struct bnr_affine *a = &site->affine;
-    for (int i = 0; i < n; i++) {
-        int64_t from, len, total;
+    const bool varies = bnr__affine_varies(a, axis);
+    int64_t from = 0, len = 0, total = 0;
+    if (varies && (!part_of(parts, n, axis, 0, &from, &len, &total) || total != a->dims[axis]))
+        return sizes_unknown(site);
+    for (int i = 0; i < n; i++, from += len) {
         if (!parts[i])
             continue;
-        if (!bnr__affine_varies(a, axis)) {
+        if (!varies) {
             out[i] = *a;
             continue;
         }
-        if (!part_of(parts, n, axis, i, &from, &len, &total) || total != a->dims[axis])
-            return sizes_unknown(site);
+        len = bnr__affine_dim(parts[i], axis);
         if (len > 0 && !take(site, &out[i], a, axis, len, from, 1))
             return false;
     }
