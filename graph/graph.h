@@ -225,7 +225,6 @@ struct bnr_model {
     bool freeze_initializers;      // initializers that are graph inputs count as constants
     // For passes that scale weights; NULL: portable ones.
     const struct bnr_weights_f32 *weight_kernels;
-    bool lazy_weights;             // passes may leave scaled weights lazy: they will be packed
     struct bnr_bn **bns;
     size_t n_bns, bns_capacity;
     int next_value_id, next_node_id; // = sizes of tables indexed by id

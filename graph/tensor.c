@@ -229,17 +229,22 @@ enum bnr_status bnr__tensor_clone(struct bnr_tensor **out, const struct bnr_allo
     return st;
 }
 
+enum { CAST_CHUNK = 256 };
+
 // Through the narrowest of double and int64_t that holds the source exactly.
 static void cast_chunk(const struct bnr_tensor *dst, const struct bnr_tensor *src, size_t begin,
                        size_t n) {
-    const char *from = (const char *)src->data + begin * bnr__dtype_size(src->dtype);
-    char *to = (char *)dst->data + begin * bnr__dtype_size(dst->dtype);
+    uint64_t made[2 * CAST_CHUNK];
+    const void *from = src->lazy ? (const void *)made : src->u8 + begin * bnr__dtype_size(src->dtype);
+    void *to = dst->u8 + begin * bnr__dtype_size(dst->dtype);
+    if (src->lazy)
+        bnr__tensor_copy(src, made, begin, n);
     if (bnr__dtype_is_float(src->dtype)) {
-        double buf[256];
+        double buf[CAST_CHUNK];
         bnr__load_f64(buf, src->dtype, from, n);
         bnr__store_f64(dst->dtype, to, buf, n);
     } else {
-        int64_t buf[256];
+        int64_t buf[CAST_CHUNK];
         bnr__load_i64(buf, src->dtype, from, n);
         bnr__store_i64(dst->dtype, to, buf, n);
     }
@@ -249,8 +254,8 @@ enum bnr_status bnr__tensor_cast(struct bnr_tensor **out, const struct bnr_alloc
                                  const struct bnr_tensor *t, enum bnr_dtype dtype,
                                  struct bnr_error *err) {
     BNR_TRY(bnr__tensor_new(out, a, dtype, t->rank, t->dims, err));
-    for (size_t i = 0; i < t->numel; i += 256)
-        cast_chunk(*out, t, i, t->numel - i < 256 ? t->numel - i : 256);
+    for (size_t i = 0; i < t->numel; i += CAST_CHUNK)
+        cast_chunk(*out, t, i, t->numel - i < CAST_CHUNK ? t->numel - i : CAST_CHUNK);
     return BNR_OK;
 }
 
@@ -313,16 +318,40 @@ enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
 // ---- questions --------------------------------------------------------------------------------------
 
 double bnr__tensor_f64(const struct bnr_tensor *t, size_t i) {
-    return bnr__get_f64(t->dtype, t->data, i);
+    uint64_t element[2];
+    if (!t->lazy)
+        return bnr__get_f64(t->dtype, t->data, i);
+    bnr__tensor_copy(t, element, i, 1);
+    return bnr__get_f64(t->dtype, element, 0);
 }
 
 int64_t bnr__tensor_i64(const struct bnr_tensor *t, size_t i) {
-    return bnr__get_i64(t->dtype, t->data, i);
+    uint64_t element[2];
+    if (!t->lazy)
+        return bnr__get_i64(t->dtype, t->data, i);
+    bnr__tensor_copy(t, element, i, 1);
+    return bnr__get_i64(t->dtype, element, 0);
+}
+
+static bool same_pieces(const struct bnr_tensor *a, const struct bnr_tensor *b) {
+    enum { PIECE = 4096 };
+    uint64_t x[PIECE / 8], y[PIECE / 8];
+    const size_t size = bnr__dtype_size(a->dtype), most = PIECE / size;
+    for (size_t at = 0, n; at < a->numel; at += n) {
+        n = a->numel - at < most ? a->numel - at : most;
+        bnr__tensor_copy(a, x, at, n);
+        bnr__tensor_copy(b, y, at, n);
+        if (memcmp(x, y, n * size) != 0)
+            return false;
+    }
+    return true;
 }
 
 static bool same_elements(const struct bnr_tensor *a, const struct bnr_tensor *b) {
-    if (a->nbytes > 0 && (!a->data || !b->data)) // one is lazy or hollow
+    if (bnr__tensor_is_hollow(a) || bnr__tensor_is_hollow(b))
         return false;
+    if (a->lazy || b->lazy)
+        return same_pieces(a, b);
     if (a->dtype != BNR_STRING)
         return a->nbytes == 0 || memcmp(a->data, b->data, a->nbytes) == 0;
     for (size_t i = 0; i < a->numel; i++)

@@ -142,7 +142,7 @@ static inline bool bnr__tensor_is_hollow(const struct bnr_tensor *t) {
 void bnr__tensor_set(struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const int64_t *dims,
                      void *data);
 
-// Element i as double / int64_t, any numeric dtype.
+// Element i as double / int64_t, any numeric dtype, also of a lazy tensor.
 double bnr__tensor_f64(const struct bnr_tensor *t, size_t i);
 int64_t bnr__tensor_i64(const struct bnr_tensor *t, size_t i);
 

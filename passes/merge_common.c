@@ -25,13 +25,16 @@ enum { HASHED_BYTES = 256 }; // of a tensor; the comparison reads all
 static uint64_t hash_tensor(const struct bnr_tensor *t) {
     uint64_t h = mix((uint64_t)t->dtype, (uint64_t)t->rank);
     h = bnr__hash_bytes(t->dims, (size_t)t->rank * sizeof t->dims[0], h);
-    return bnr__hash_bytes(t->data, t->nbytes < HASHED_BYTES ? t->nbytes : HASHED_BYTES, h);
+    const size_t size = bnr__dtype_size(t->dtype), n = HASHED_BYTES / size;
+    uint64_t elements[HASHED_BYTES / sizeof(uint64_t)];
+    bnr__tensor_copy(t, elements, 0, t->numel < n ? t->numel : n);
+    return bnr__hash_bytes(elements, (t->numel < n ? t->numel : n) * size, h);
 }
 
 static bool mergeable_constant(const struct bnr_value *v) {
     return bnr__value_is_constant(v) && !v->is_input && v->n_graph_outputs == 0 && v->n_uses > 0 &&
            v->tensor->kind == BNR_KIND_TENSOR && v->tensor->dtype != BNR_STRING &&
-           (v->tensor->data || v->tensor->nbytes == 0);
+           !bnr__tensor_is_hollow(v->tensor);
 }
 
 // ---- nodes

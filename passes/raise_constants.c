@@ -28,8 +28,18 @@ static bool is_candidate(const struct bnr_value *v) {
 }
 
 static bool is_uniform(const struct bnr_tensor *t) {
+    enum { PIECE = 64 };
     const size_t size = bnr__dtype_size(t->dtype);
-    return memcmp(t->u8, t->u8 + size, t->nbytes - size) == 0;
+    uint64_t first, elements[PIECE];
+    bnr__tensor_copy(t, &first, 0, 1);
+    for (size_t at = 0, n; at < t->numel; at += n) {
+        n = t->numel - at < PIECE ? t->numel - at : PIECE;
+        bnr__tensor_copy(t, elements, at, n);
+        for (size_t i = 0; i < n; i++)
+            if (memcmp((const uint8_t *)elements + i * size, &first, size) != 0)
+                return false;
+    }
+    return true;
 }
 
 static bool is_free(const struct bnr_model *m, const char *name) {
@@ -72,7 +82,7 @@ static enum bnr_status make_element(struct bnr_pass_cx *cx, struct bnr_node *n,
     const int64_t one[1] = {1};
     struct bnr_tensor *t;
     BNR_TRY(bnr__tensor_new(&t, cx->model->allocator, from->dtype, 1, one, cx->err));
-    memcpy(t->data, from->data, bnr__dtype_size(from->dtype));
+    bnr__tensor_copy(from, t->data, 0, 1);
     return bnr__node_set_attr_tensor(n, "value", t) == BNR_OK ? BNR_OK : bnr__no_memory(cx->err);
 }
 

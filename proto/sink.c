@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 1 << 16 };
-
 static void write_out(struct bnr_sink *s, const uint8_t *data, size_t size) {
     while (size && !s->error) {
         ssize_t n = write(s->fd, data, size);
@@ -35,13 +33,24 @@ void bnr__put_bytes(struct bnr_sink *s, const void *data, size_t size) {
     s->size += size;
     if (!s->buffer || !size)
         return;
-    if (size > BUFFER_SIZE - s->used)
+    if (size > BNR_SINK_ROOM - s->used)
         flush(s);
-    if (size > BUFFER_SIZE) {
+    if (size > BNR_SINK_ROOM) {
         write_out(s, data, size);
         return;
     }
     memcpy(s->buffer + s->used, data, size);
+    s->used += size;
+}
+
+uint8_t *bnr__sink_room(struct bnr_sink *s) {
+    if (s->buffer)
+        flush(s);
+    return s->buffer;
+}
+
+void bnr__sink_filled(struct bnr_sink *s, size_t size) {
+    s->size += size;
     s->used += size;
 }
 
@@ -143,7 +152,7 @@ enum bnr_status bnr__target_open(struct bnr_target *t, const char *path, const s
     t->sink.fd = -1;
     if (resolve(t, path) != BNR_OK)
         return bnr__no_memory(err);
-    t->sink.buffer = bnr__malloc(a, BUFFER_SIZE);
+    t->sink.buffer = bnr__malloc(a, BNR_SINK_ROOM);
     if (!t->sink.buffer)
         return bnr__no_memory(err);
     if (stat(t->final, &info) == 0 && !S_ISREG(info.st_mode)) {
@@ -179,6 +188,6 @@ void bnr__target_abandon(struct bnr_target *t) {
         unlink(t->temporary);
     bnr__free(t->allocator, t->temporary, t->temporary_size);
     bnr__free(t->allocator, t->final, t->final_size);
-    bnr__free(t->allocator, t->sink.buffer, BUFFER_SIZE);
+    bnr__free(t->allocator, t->sink.buffer, BNR_SINK_ROOM);
     *t = (struct bnr_target){0};
 }

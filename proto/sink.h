@@ -20,6 +20,11 @@ struct bnr_sink {
 
 void bnr__put_bytes(struct bnr_sink *s, const void *data, size_t size);
 void bnr__put_zeros(struct bnr_sink *s, uint64_t size);
+// For bytes that are made where they are put: BNR_SINK_ROOM of them may be written at what this returns, and
+// bnr__sink_filled says how many were. NULL from a sink that counts. Aligned for any type.
+enum { BNR_SINK_ROOM = 1 << 18 };
+uint8_t *bnr__sink_room(struct bnr_sink *s);
+void bnr__sink_filled(struct bnr_sink *s, size_t size);
 void bnr__put_tag(struct bnr_sink *s, uint32_t id, enum bnr_wire_type type);
 void bnr__put_varint(struct bnr_sink *s, uint64_t v);
 // Whole fields.

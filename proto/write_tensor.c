@@ -184,8 +184,26 @@ static void put_external(struct writer *w, struct bnr_sink *s, const struct data
 
 // ---- tensors ----------------------------------------------------------------------------------------
 
+// Made in the sink's own buffer: elements that are in no memory yet never are in any other.
+static void put_lazy(struct bnr_sink *s, const struct bnr_tensor *t) {
+    const size_t size = bnr__dtype_size(t->dtype), most = BNR_SINK_ROOM / size;
+    uint8_t *room = bnr__sink_room(s);
+    if (!room)
+        s->size += t->nbytes;
+    for (size_t at = 0, n; room && at < t->numel; at += n) {
+        n = t->numel - at < most ? t->numel - at : most;
+        bnr__tensor_copy(t, room, at, n);
+        bnr__sink_filled(s, n * size);
+        room = bnr__sink_room(s);
+    }
+}
+
 void bnr__put_raw(struct bnr_sink *s, const struct bnr_tensor *t) {
     uint8_t packed[1024];
+    if (t->lazy) {
+        put_lazy(s, t);
+        return;
+    }
     if (bnr__raw_is_memory(t->dtype)) {
         bnr__put_bytes(s, t->data, t->nbytes);
         return;

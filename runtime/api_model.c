@@ -9,6 +9,7 @@
 #include "runtime/bound.h"
 #include "runtime/compiled.h"
 #include "runtime/fold_file.h"
+#include "runtime/kernels/weights_f32.h"
 #include "runtime/session.h"
 #include "runtime/verdicts.h"
 
@@ -187,6 +188,7 @@ enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_m
         options = &defaults;
     BNR_TRY(bnr__options_check(options, err));
     copy->freeze_initializers = options->flags & BNR_FREEZE_INITIALIZERS;
+    copy->weight_kernels = bnr__weights_f32_select(bnr__cpu_detect());
     BNR_TRY(bnr__model_resolve(copy, NULL, err));
     if (bnr__has_gradients(copy))
         return bnr__fail(err, BNR_UNSUPPORTED,

@@ -7,7 +7,7 @@
 #include "passes/pass.h"
 #include "runtime/difference.h"
 #include "runtime/interface.h"
-#include "runtime/ops/lib/affine_rules.h"
+#include "runtime/ops/lib/affine_scaled.h"
 
 struct rounding {
     double u, eta;
@@ -28,9 +28,12 @@ static struct rounding rounding_of(enum bnr_dtype d) {
     }
 }
 
-// The numbers of input i, also where they are dequantized from constants; NULL, or a new reference.
+// The numbers of input i, lazy or not, also where they are dequantized from constants; NULL, or a new
+// reference.
 static struct bnr_tensor *numbers(const struct bnr_node *n, int i) {
-    struct bnr_tensor *t = bnr__affine_numbers(i < n->n_in ? n->in[i] : NULL);
+    const struct bnr_value *v = i < n->n_in ? n->in[i] : NULL;
+    const struct bnr_tensor *constant = bnr__affine_weights(v);
+    struct bnr_tensor *t = constant ? bnr__tensor_share(constant) : bnr__affine_numbers(v);
     if (!t || (t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype)))
         return t;
     bnr__tensor_unref(t);
@@ -77,29 +80,23 @@ static bool layout_of(const struct bnr_node *n, const struct bnr_tensor *w, int 
     return true;
 }
 
-// Magnitudes of weights [at, at + n). In several sums, so that one addition need not wait for the other:
-// a large model's folding takes hardly longer.
-static double sum_run(const struct bnr_tensor *w, size_t at, size_t n) {
-    double sums[8] = {0}, sum = 0;
-    size_t k = 0;
-    if (w->dtype == BNR_FLOAT)
-        for (const float *p = w->f32 + at; k + 8 <= n; k += 8)
-            for (size_t j = 0; j < 8; j++)
-                sums[j] += (double)fabsf(p[k + j]);
-    for (; k < n; k++)
-        sum += fabs(bnr__tensor_f64(w, at + k));
-    for (size_t j = 0; j < 8; j++)
-        sum += sums[j];
-    return sum;
-}
-
-static double sum_of(const struct bnr_tensor *w, const struct layout *l, size_t group, size_t channel) {
-    double sum = 0;
-    for (size_t i = 0; i < l->outer; i++) {
-        const size_t at = ((group * l->outer + i) * l->channels + channel) * l->inner;
-        sum += sum_run(w, at, l->inner);
+// sums[o]: magnitudes of the weights of output channel o, in the order of memory.
+static void sum_channels(const struct bnr_tensor *w, const struct layout *l, double *sums) {
+    enum { PIECE = 512 };
+    double v[PIECE];
+    for (size_t at = 0, n; at < w->numel; at += n) {
+        const size_t run = at / l->inner, channel = run % l->channels;
+        double *group = sums + run / l->channels / l->outer * l->channels;
+        n = l->inner;
+        if (n > 1) {
+            group[channel] += bnr__weights_sum(w, at, n);
+            continue;
+        }
+        n = l->channels - channel < PIECE ? l->channels - channel : PIECE;
+        bnr__weights_f64(w, v, at, n);
+        for (size_t i = 0; i < n; i++)
+            group[channel + i] += fabs(v[i]);
     }
-    return sum;
 }
 
 // |b'[o]|: that of the channel where there is one for each, else the largest.
@@ -133,15 +130,20 @@ static double bound_of(const struct bnr_node *n, const struct constants *c, int 
     const double beta = gemm ? fabs((double)bnr__attr_float(n, "beta", 1)) : 1;
     const struct rounding r = rounding_of(c->w->dtype);
     const double terms = (double)(l.outer * l.inner), times = (double)n->n_origins + 1;
-    double worst = 0;
-    for (size_t g = 0; g < l.groups; g++)
-        for (size_t k = 0; k < l.channels; k++) {
-            const size_t o = g * l.channels + k, all = l.groups * l.channels;
-            const double shift = beta * shift_of(c->b, all, o) + shift_of(c->behind, all, o);
-            const double product = alpha * (r.u * sum_of(c->w, &l, g, k) + r.eta * terms) * x_max;
-            worst = fmax(worst, product + r.u * shift + (beta + 1) * r.eta);
-        }
-    return times * worst * (1 + 0x1p-20);
+    const double w_times = bnr__affine_weights(n->in[w_index]) ? 1 : times;
+    const size_t all = l.groups * l.channels;
+    const struct bnr_allocator *a = n->graph->model->allocator;
+    double worst = 0, *sums = bnr__calloc(a, all, sizeof *sums);
+    if (!sums)
+        return (double)NAN;
+    sum_channels(c->w, &l, sums);
+    for (size_t o = 0; o < all; o++) {
+        const double shift = beta * shift_of(c->b, all, o) + shift_of(c->behind, all, o);
+        const double product = alpha * (r.u * sums[o] + r.eta * terms) * x_max;
+        worst = fmax(worst, w_times * product + times * (r.u * shift + (beta + 1) * r.eta));
+    }
+    bnr__free(a, sums, all * sizeof *sums);
+    return worst * (1 + 0x1p-20);
 }
 
 // Which input the weights are.

@@ -12,15 +12,16 @@
 // a factor 1 + 2^-20. Output channel o, evaluated without further rounding on inputs |x[k]| <= X, is then
 // off by
 //
-//     |delta y[o]| <= R ((u sum_k |W'[o,k]| + eta K) X + u |b'[o]| + eta)       K: number of k
+//     |delta y[o]| <= (u sum_k |W'[o,k]| + eta K) X + R (u |b'[o]| + eta)       K: number of k
 //
-// R counts roundings: one for each BN that the operator carries, and one more for arithmetic with
-// constants beside them (a bias Add, a Mul) that was folded by itself. That the same |W'|, |b'| hold for
-// each of them assumes that a constant rounded in between was not larger than what became of it, which is
-// exact for R = 1 and for scales; shifts of opposite sign may break it.
+// Weights are rounded once, however many scales go into them (ops/lib/affine_scaled.h). R counts roundings
+// of the bias: one for each BN that the operator carries, and one more for arithmetic with constants beside
+// them (a bias Add, a Mul) that was folded by itself. That the same |b'| holds for each of them assumes
+// that a constant rounded in between was not larger than what became of it, which is exact for R = 1;
+// shifts of opposite sign may break it.
 //
-// Weights that are dequantized from integers keep these; their scale k' = fl(k |s|) is rounded once, and
-// with it each weight (q - z) k' by the same u: the bound is that of the weights themselves.
+// Weights that are dequantized from integers keep these; their scale k' = fl(k |s|) is rounded R times, and
+// with it each weight (q - z) k' by the same u: the bound is R times that of the weights themselves.
 //
 // The bound is about the fold alone: the sums of the evaluation round as well, folded or not.
 #ifndef BNR_BOUND_H

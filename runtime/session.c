@@ -16,7 +16,8 @@
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
                 BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS |
-                BNR_SPIN
+                BNR_SPIN,
+    WORTH_LAZINESS = 1 << 16 // bytes
 };
 
 // ---- options ------------------------------------------------------------------------------------
@@ -97,6 +98,20 @@ static size_t count_nodes(struct bnr_model *m) {
     return n;
 }
 
+// Large weights in a file stay lazy until a kernel packs them. Others are made now, once, instead of by
+// every plan.
+static enum bnr_status make_elements(struct bnr_graph *g, void *cx) {
+    for (size_t i = 0; i < g->n_values; i++) {
+        struct bnr_tensor *t = g->values[i]->tensor, *full;
+        if (!t || !t->lazy || (t->lazy->base->drop && t->nbytes >= WORTH_LAZINESS))
+            continue;
+        BNR_TRY(bnr__tensor_align(&full, t, cx));
+        g->values[i]->tensor = g->values[i]->info.tensor = full;
+        bnr__tensor_unref(t);
+    }
+    return BNR_OK;
+}
+
 static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m,
                                 const struct bnr_options *o, struct bnr_error *err) {
     if (s->flags & BNR_REFERENCE)
@@ -104,9 +119,9 @@ static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m
     unsigned groups = BNR_PASS_CLEAN | BNR_PASS_FUSE;
     if (!(s->flags & BNR_NO_FOLD))
         groups |= BNR_PASS_FOLD;
-    m->lazy_weights = true;
     m->weight_kernels = bnr__weights_f32_select(s->cpu);
-    return bnr__passes_run(m, o, groups, err);
+    BNR_TRY(bnr__passes_run(m, o, groups, err));
+    return bnr__model_each_graph(m, make_elements, err);
 }
 
 // A copy of the model with what the flags ask for; not yet optimized.

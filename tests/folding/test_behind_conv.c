@@ -194,7 +194,7 @@ static void default_epsilon(void **state) {
             net_attr_float(&t, "epsilon", 0.25);
         net_fold(&t, FOLD);
         net_expect(&t, "Conv");
-        const double s = t.folded->graph->first->in[1]->tensor->f64[0];
+        const double s = bnr__tensor_f64(t.folded->graph->first->in[1]->tensor, 0);
         const double want = given ? 2 : 316.22776601683796; // 1 / sqrt(1e-5)
         assert_true(s > want * (1 - 1e-6) && s < want * (1 + 1e-6));
         net_end(&t);

@@ -8,9 +8,11 @@
 // costs no more than the affine did; all dims must be known.
 #include "runtime/ops/lib/affine_border.h"
 
+#include "runtime/ops/lib/affine_scaled.h"
 #include "runtime/ops/lib/conv.h"
 
 enum { MAX_PRODUCTS = 1 << 27 }; // of computing a map
+enum { CHUNK = 512 };
 
 bool bnr__affine_by_channel(const struct bnr_affine *a) {
     return a->n == 1 || bnr__affine_axis(a) == 1;
@@ -67,10 +69,13 @@ static bool map_of_channels(const struct bnr_linear *l, struct bnr_conv c, const
         return bnr__affine_no(l->site, "out of memory");
     for (size_t i = 0; i < plane; i++)
         ones[i] = 1;
+    double v[CHUNK];
     for (size_t i = 0; i < w->numel; i++) {
+        if (i % CHUNK == 0)
+            bnr__weights_f64(w, v, i, w->numel - i < CHUNK ? w->numel - i : CHUNK);
         const size_t row = i / k / b, column = row / a * b + i / k % b;
         const size_t o = l->out_is_a ? row : column, in = l->out_is_a ? column : row;
-        sum[o * k + i % k] += bnr__tensor_f64(w, i) * t[in * plane];
+        sum[o * k + i % k] += v[i % CHUNK] * t[in * plane];
     }
     c.group = c.group_in = c.in_channels = 1;
     c.group_out = c.out_channels;
@@ -84,7 +89,7 @@ static bool map_of_all(const struct bnr_linear *l, const struct bnr_conv *c, con
     double *wide = BNR_NEW_ARRAY(l->site->temp, w->numel, double);
     if (!wide)
         return bnr__affine_no(l->site, "out of memory");
-    bnr__load_f64(wide, w->dtype, w->data, w->numel);
+    bnr__weights_f64(w, wide, 0, w->numel);
     bnr__conv_f64(c, t, wide, NULL, map, NULL);
     return true;
 }

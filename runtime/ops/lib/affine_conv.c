@@ -16,7 +16,7 @@ enum { X, W, B };
 static bool describe(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
     *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
-    const struct bnr_tensor *w = bnr__affine_constant(l->w);
+    const struct bnr_tensor *w = bnr__affine_weights(l->w);
     if (!w)
         return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
     const int64_t groups = bnr__attr_int(n, "group", 1);

@@ -13,7 +13,7 @@ static bool describe(struct bnr_affine_site *site, int w_index, bool transposed,
                      struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
     *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, w_index), .w_index = w_index};
-    const struct bnr_tensor *w = bnr__affine_constant(l->w);
+    const struct bnr_tensor *w = bnr__affine_weights(l->w);
     if (!w)
         return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
     if (!bnr__dtype_is_float(w->dtype) || w->rank < 2 || w->numel == 0)
@@ -219,7 +219,7 @@ static bool matmul_after(struct bnr_affine_site *site, bool apply, struct bnr_er
     struct bnr_linear l;
     const double *s, *t;
     int x_axis, axis;
-    const int x_index = bnr__affine_constant(site->node->in[1]) ? 0 : 1;
+    const int x_index = bnr__affine_weights(site->node->in[1]) ? 0 : 1;
     if (!bnr__affine_has_scale(&site->affine))
         return bnr__affine_no(site, "'%s' has no bias that could take the shift",
                               site->node->label);

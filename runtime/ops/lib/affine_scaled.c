@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/ops/lib/affine_scaled.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "runtime/kernels/weights_f32.h"
+
+enum { CHUNK = 512 };
+
+struct scaled {
+    struct bnr_lazy z;
+    const struct bnr_weights_f32 *kernels;
+    size_t a, b, k; // rows of [b, k], a of them in a group
+    bool by_row;    // all columns are 1
+    double *rows, *columns; // [g * a], [g * b]: in f
+    double f[];
+};
+
+// ---- rounding -----------------------------------------------------------------------------------
+
+double bnr__smallest_normal(enum bnr_dtype d) {
+    switch (d) {
+    case BNR_FLOAT16:
+        return 0;
+    case BNR_DOUBLE:
+        return DBL_MIN;
+    default: // float32, bfloat16
+        return (double)FLT_MIN;
+    }
+}
+
+// Float16's subnormals reach up to 6e-5, where weights still mean something: zeros in place of them are an
+// error of 2 % where weights are around 5e-4. No sum can tell from rounding what is below half a unit in
+// the last place of its largest term.
+void bnr__flush_f16(uint16_t *v, size_t n, double largest) {
+    enum { MAGNITUDE = 0x7fff, SMALLEST_NORMAL = 0x0400 };
+    double x;
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t bits = v[i] & MAGNITUDE;
+        if (bits == 0 || bits >= SMALLEST_NORMAL)
+            continue;
+        bnr__load_f64(&x, BNR_FLOAT16, &bits, 1);
+        if (x < largest * 0x1p-11)
+            v[i] = 0;
+    }
+}
+
+// ---- elements -----------------------------------------------------------------------------------
+
+static const struct scaled *scaled_of(const struct bnr_lazy *z) {
+    return (const struct scaled *)(const void *)z;
+}
+
+// Elements [at, at + n) of a row, n <= CHUNK, not rounded.
+static void load_run(const struct scaled *s, size_t row, size_t at, size_t n, double *v) {
+    const struct bnr_tensor *base = s->z.base;
+    const double r = s->rows[row], *columns = s->columns + row / s->a * s->b;
+    const size_t first = row * s->b * s->k + at;
+    bnr__load_f64(v, base->dtype, base->u8 + first * bnr__dtype_size(base->dtype), n);
+    if (s->by_row)
+        for (size_t i = 0; i < n; i++)
+            v[i] *= r;
+    else if (s->k == 1)
+        for (size_t i = 0; i < n; i++)
+            v[i] *= r * columns[at + i];
+    else
+        for (size_t i = 0; i < n; i++)
+            v[i] *= r * columns[(at + i) / s->k];
+}
+
+static void round_run(enum bnr_dtype d, void *dst, double *v, size_t n) {
+    const double tiny = bnr__smallest_normal(d);
+    for (size_t i = 0; i < n; i++)
+        v[i] = fabs(v[i]) < tiny ? 0 : v[i];
+    bnr__store_f64(d, dst, v, n);
+}
+
+static void fill_run(const struct scaled *s, size_t row, size_t at, size_t n, void *dst) {
+    const enum bnr_dtype d = s->z.base->dtype;
+    const size_t size = bnr__dtype_size(d);
+    double v[CHUNK];
+    for (size_t i = 0; i < n; i += CHUNK) {
+        const size_t m = n - i < CHUNK ? n - i : CHUNK;
+        load_run(s, row, at + i, m, v);
+        round_run(d, (uint8_t *)dst + i * size, v, m);
+    }
+}
+
+// The largest magnitude of a row, not rounded; NaN where there is one.
+static double largest_of(const struct scaled *s, size_t row) {
+    const size_t length = s->b * s->k;
+    double v[CHUNK], most = 0;
+    for (size_t i = 0; i < length; i += CHUNK) {
+        const size_t m = length - i < CHUNK ? length - i : CHUNK;
+        load_run(s, row, i, m, v);
+        for (size_t j = 0; j < m; j++)
+            most = fabs(v[j]) <= most ? most : fabs(v[j]);
+        if (isnan(most))
+            return most;
+    }
+    return most;
+}
+
+// Most weights are float32 with a factor for each row: folding takes as long as the loops over them do.
+static bool is_fast(const struct scaled *s) {
+    return s->by_row && s->z.base->dtype == BNR_FLOAT;
+}
+
+// In several sums, so that one addition need not wait for the other.
+static double sum_f32(const bnr_any_float *src, size_t n) {
+    double sums[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            sums[j] += (double)fabsf(src[i + j]);
+    for (; i < n; i++)
+        sum += (double)fabsf(src[i]);
+    for (size_t j = 0; j < 8; j++)
+        sum += sums[j];
+    return sum;
+}
+
+static const bnr_any_float *row_f32(const struct scaled *s, size_t row) {
+    return (const bnr_any_float *)(const void *)s->z.base->u8 + row * s->b * s->k;
+}
+
+static double rounded(enum bnr_dtype d, double x) {
+    uint64_t element;
+    bnr__store_f64(d, &element, &x, 1);
+    bnr__load_f64(&x, d, &element, 1);
+    return x;
+}
+
+static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
+    const struct scaled *s = scaled_of(z);
+    const enum bnr_dtype d = z->base->dtype;
+    const size_t length = s->b * s->k, size = bnr__dtype_size(d);
+    for (uint8_t *to = dst; n > 0;) {
+        const size_t row = begin / length, at = begin % length;
+        const size_t m = n < length - at ? n : length - at;
+        if (is_fast(s))
+            s->kernels->scale((float *)(void *)to, row_f32(s, row) + at, m, s->rows[row]);
+        else
+            fill_run(s, row, at, m, to);
+        if (d == BNR_FLOAT16)
+            bnr__flush_f16((uint16_t *)(void *)to, m, rounded(d, largest_of(s, row)));
+        begin += m;
+        to += m * size;
+        n -= m;
+    }
+}
+
+void bnr__weights_f64(const struct bnr_tensor *w, double *dst, size_t begin, size_t n) {
+    if (!w->lazy) {
+        bnr__load_f64(dst, w->dtype, w->u8 + begin * bnr__dtype_size(w->dtype), n);
+        return;
+    }
+    const struct scaled *s = scaled_of(w->lazy);
+    const size_t length = s->b * s->k;
+    while (n > 0) {
+        const size_t row = begin / length, at = begin % length, left = length - at;
+        size_t m = n < left ? n : left;
+        m = m < CHUNK ? m : CHUNK;
+        load_run(s, row, at, m, dst);
+        begin += m;
+        dst += m;
+        n -= m;
+    }
+}
+
+double bnr__weights_sum(const struct bnr_tensor *w, size_t begin, size_t n) {
+    const struct scaled *s = w->lazy ? scaled_of(w->lazy) : NULL;
+    const size_t length = s ? s->b * s->k : w->numel;
+    double v[CHUNK], sum = 0;
+    for (size_t m; n > 0; begin += m, n -= m) {
+        const size_t row = begin / length, left = length - begin % length;
+        m = n < left ? n : left;
+        if (s ? is_fast(s) : w->dtype == BNR_FLOAT) {
+            const struct bnr_tensor *base = s ? s->z.base : w;
+            sum += (s ? fabs(s->rows[row]) : 1) *
+                   sum_f32((const bnr_any_float *)(const void *)base->u8 + begin, m);
+            continue;
+        }
+        m = m < CHUNK ? m : CHUNK;
+        bnr__weights_f64(w, v, begin, m);
+        for (size_t i = 0; i < m; i++)
+            sum += fabs(v[i]);
+    }
+    return sum;
+}
+
+// ---- making them --------------------------------------------------------------------------------
+
+bool bnr__scaled_matches(const struct bnr_linear *l, const struct bnr_tensor *w) {
+    if (!w->lazy)
+        return true;
+    const struct scaled *s = scaled_of(w->lazy);
+    return w->lazy->fill == fill && s->a == (size_t)l->a && s->b == (size_t)l->b && s->k == (size_t)l->k;
+}
+
+static size_t size_of(const struct bnr_linear *l) {
+    return sizeof(struct scaled) + (size_t)(l->g * (l->a + l->b)) * sizeof(double);
+}
+
+// In `s`, of that size: w by f. The base is w's own where w is scaled itself.
+static void compose(struct scaled *s, const struct bnr_linear *l, const struct bnr_tensor *w,
+                    const double *f, bool on_a) {
+    const struct scaled *old = w->lazy ? scaled_of(w->lazy) : NULL;
+    const size_t n_rows = (size_t)(l->g * l->a), n_columns = (size_t)(l->g * l->b);
+    const struct bnr_weights_f32 *kernels = l->site->node->graph->model->weight_kernels;
+    s->kernels = kernels ? kernels : bnr__weights_f32_select(0);
+    s->z = (struct bnr_lazy){
+        .base = old ? old->z.base : bnr__tensor_unconst(w), .fill = fill, .size = size_of(l)};
+    s->a = (size_t)l->a;
+    s->b = (size_t)l->b;
+    s->k = (size_t)l->k;
+    s->by_row = on_a && (!old || old->by_row);
+    s->rows = s->f;
+    s->columns = s->f + n_rows;
+    for (size_t i = 0; i < n_rows; i++)
+        s->rows[i] = (old ? old->rows[i] : 1) * (on_a ? f[i] : 1);
+    for (size_t i = 0; i < n_columns; i++)
+        s->columns[i] = (old ? old->columns[i] : 1) * (on_a ? 1 : f[i]);
+}
+
+bool bnr__scaled_fits(const struct bnr_linear *l, const struct bnr_tensor *w, const double *f, bool on_a) {
+    struct scaled *s = bnr__arena_alloc(l->site->temp, size_of(l));
+    if (!s)
+        return false;
+    compose(s, l, w, f, on_a);
+    for (size_t row = 0; row < (size_t)(l->g * l->a); row++) {
+        const double most =
+            is_fast(s) ? (double)s->kernels->largest(row_f32(s, row), s->b * s->k) * s->rows[row]
+                       : largest_of(s, row);
+        if (!isfinite(rounded(w->dtype, most)))
+            return false;
+    }
+    return true;
+}
+
+enum bnr_status bnr__scaled_new(struct bnr_tensor **out, const struct bnr_linear *l, struct bnr_tensor *w,
+                                const double *f, bool on_a, struct bnr_error *err) {
+    const struct bnr_allocator *a = l->site->node->graph->model->allocator;
+    struct scaled *s = bnr__malloc(a, size_of(l));
+    if (!s)
+        return bnr__no_memory(err);
+    compose(s, l, w, f, on_a);
+    bnr__tensor_ref(s->z.base);
+    return bnr__tensor_lazy(out, a, w->rank, w->dims, &s->z, err);
+}
