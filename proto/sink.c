@@ -145,6 +145,16 @@ static enum bnr_status open_temporary(struct bnr_target *t, struct bnr_error *er
     return io_failed(t, "write", error, err);
 }
 
+enum bnr_status bnr__target_reserve(struct bnr_target *t, uint64_t size, struct bnr_error *err) {
+#if defined(__linux__)
+    // Other errors: a file system that cannot, which costs nothing but time.
+    if (t->temporary && size > 0 && size <= INT64_MAX &&
+        fallocate(t->sink.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 && errno == ENOSPC)
+        return io_failed(t, "write", errno, err);
+#endif
+    return BNR_OK;
+}
+
 enum bnr_status bnr__target_open(struct bnr_target *t, const char *path, const struct bnr_allocator *a,
                                  struct bnr_error *err) {
     struct stat info;

@@ -48,6 +48,9 @@ struct bnr_target {
 // Errors name `path`. Must be followed by bnr__target_abandon or bnr__target_close + bnr__target_commit.
 enum bnr_status bnr__target_open(struct bnr_target *t, const char *path, const struct bnr_allocator *a,
                                  struct bnr_error *err);
+// Has the file system find room for that many bytes in one go, which fails before any is written and is
+// faster than room for every page of them.
+enum bnr_status bnr__target_reserve(struct bnr_target *t, uint64_t size, struct bnr_error *err);
 enum bnr_status bnr__target_close(struct bnr_target *t, struct bnr_error *err);  // all bytes are written
 enum bnr_status bnr__target_commit(struct bnr_target *t, struct bnr_error *err); // and have their name
 // Removes what is not committed, frees everything. Fine after commit, and on a zeroed target.

@@ -135,6 +135,7 @@ static enum bnr_status count_model(struct model_cx *c, uint64_t *size) {
 
 static enum bnr_status write_data(struct writer *w, const char *path, struct bnr_target *t) {
     BNR_TRY(bnr__target_open(t, path, w->m->allocator, w->err));
+    BNR_TRY(bnr__target_reserve(t, w->data_size, w->err));
     for (const struct data_place *p = w->first_place; p; p = p->next) {
         bnr__put_zeros(&t->sink, p->offset - t->sink.size);
         bnr__put_raw(&t->sink, p->tensor);
@@ -142,14 +143,16 @@ static enum bnr_status write_data(struct writer *w, const char *path, struct bnr
     return bnr__target_close(t, w->err);
 }
 
-static enum bnr_status write_model(struct model_cx *c, const char *path, struct bnr_target *t) {
+static enum bnr_status write_model(struct model_cx *c, const char *path, uint64_t size,
+                                   struct bnr_target *t) {
     BNR_TRY(bnr__target_open(t, path, c->w->m->allocator, c->w->err));
+    BNR_TRY(bnr__target_reserve(t, size, c->w->err));
     emit_model(&t->sink, c);
     BNR_TRY(bnr__target_close(t, c->w->err));
     return c->w->status;
 }
 
-static enum bnr_status write_files(struct model_cx *c, const char *path) {
+static enum bnr_status write_files(struct model_cx *c, const char *path, uint64_t size) {
     struct bnr_target model = {0}, data = {0};
     struct bnr_error *err = c->w->err;
     const char *data_path = bnr__arena_printf(&c->w->temp, "%s.data", path);
@@ -157,7 +160,7 @@ static enum bnr_status write_files(struct model_cx *c, const char *path) {
     if (st == BNR_OK && c->w->location)
         st = write_data(c->w, data_path, &data);
     if (st == BNR_OK)
-        st = write_model(c, path, &model);
+        st = write_model(c, path, size, &model);
     if (st == BNR_OK && c->w->location)
         st = bnr__target_commit(&data, err);
     if (st == BNR_OK)
@@ -189,7 +192,7 @@ static enum bnr_status write_with(struct model_cx *c, const char *path, uint64_t
         return bnr__fail(c->w->err, BNR_UNSUPPORTED,
                          "%s: the model takes %llu bytes without its tensors, protobuf allows %llu", path,
                          (unsigned long long)size, (unsigned long long)max_message);
-    return write_files(c, path);
+    return write_files(c, path, size);
 }
 
 enum bnr_status bnr__model_write_limited(const struct bnr_model *m, const struct bnr_model *origin,
