@@ -11,12 +11,14 @@ static bool is_end(const struct bnr_way_step *s) {
            s->kind != BNR_WAY_LEAVE;
 }
 
-// The node that an end is part of: dequantized weights belong to the one that reads them.
+// The node that an end is part of: dequantized weights belong to the linear operator that reads them.
 static struct bnr_node *home(const struct bnr_way_step *s) {
     struct bnr_node *n = s->node;
-    const bool weights = s->kind == BNR_WAY_AFTER && bnr__node_is(n, "", "DequantizeLinear") &&
-                         bnr__value_is_constant(n->in[0]) && n->out[0]->n_uses == 1;
-    return weights ? n->out[0]->uses[0].node : n;
+    if (s->kind != BNR_WAY_AFTER || !bnr__node_is(n, "", "DequantizeLinear") ||
+        !bnr__value_is_constant(n->in[0]) || n->out[0]->n_uses != 1)
+        return n;
+    struct bnr_node *reader = n->out[0]->uses[0].node;
+    return reader->op && reader->op->affine && reader->op->affine->absorb_after ? reader : n;
 }
 
 // A part of the way: where one of the affines on it went.
