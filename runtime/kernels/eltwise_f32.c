@@ -22,7 +22,7 @@ const struct bnr_eltwise_f32 *bnr__eltwise_f32_select(unsigned cpu) {
 }
 
 // A tile stays in L1 with its operands; a task is worth waking a thread for.
-enum { TILE = 2048, TASK = 16 * TILE };
+enum { TILE = 2048, TASK = 16 * TILE, LINE = 16 }; // LINE: floats of a cache line
 
 // Rows of up to TILE elements go together; longer ones are cut.
 static void run_tiles(const struct bnr_eltwise_run *r, struct bnr_eltwise_tile t, size_t last_row,
@@ -55,8 +55,13 @@ void bnr__eltwise_f32_run(const struct bnr_eltwise_run *r, struct bnr_pool *pool
     struct bnr_eltwise_run run = *r;
     if (r->rows == 0 || r->cols == 0)
         return;
-    if (r->cols >= TASK && r->rows < 64)
-        bnr__parallel_for(pool, r->cols, TASK, run_columns, &run);
-    else
-        bnr__parallel_for(pool, r->rows, (TASK + r->cols - 1) / r->cols, run_rows, &run);
+    const size_t threads = (size_t)bnr__pool_threads(pool);
+    if (r->cols >= TASK && r->rows < 64) {
+        const size_t least = max_size(TASK / LINE / r->rows, 1);
+        bnr__parallel_for(pool, r->cols, LINE * even_grain(ceil_div(r->cols, LINE), least, threads),
+                          run_columns, &run);
+    } else {
+        bnr__parallel_for(pool, r->rows, even_grain(r->rows, ceil_div(TASK, r->cols), threads),
+                          run_rows, &run);
+    }
 }

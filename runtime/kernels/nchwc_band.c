@@ -80,12 +80,29 @@ static size_t count_tasks(const struct bnr_nchwc_conv_f32 *c) {
            ceil_div(s->out[2], c->band_cols) * c->groups * ceil_div(c->out_blocks, c->band_blocks);
 }
 
-// Cuts bands until there are some for every thread: first images, then output blocks as long as
-// many are left to share a copy, then pixels, then output blocks again.
+// Pixels of its own for each thread, where there are enough of them: most of what it reads it has
+// written itself then, and need not come from another's cache.
+static void part_pixels(struct bnr_nchwc_conv_f32 *c) {
+    enum { ROWS = 4, TILES = 4 };
+    const struct bnr_conv_shape *s = &c->s;
+    const size_t slots = (size_t)c->slots;
+    if (ceil_div(s->batch, c->band_images) * s->out[0] >= slots)
+        return;
+    if (s->out[1] >= ROWS * slots)
+        c->band_rows = min_size(c->band_rows, ceil_div(s->out[1], slots));
+    else if (s->out[1] == 1 && s->out[2] >= TILES * c->pixels * slots)
+        c->band_cols =
+            min_size(c->band_cols, even_piece(s->out[2], ceil_div(s->out[2], slots), c->pixels));
+}
+
+// Cuts bands until there are some for every thread: first images, then a part of the pixels for
+// each thread, output blocks as long as many are left to share a copy, pixels, and output blocks
+// again.
 static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
     const size_t pixels = c->pixels;
     while (count_tasks(c) < wanted && c->band_images > 1)
         c->band_images = ceil_div(c->band_images, 2);
+    part_pixels(c);
     while (count_tasks(c) < wanted && c->band_blocks > 8)
         c->band_blocks = even_piece(c->out_blocks, c->band_blocks / 2, BNR_NCHWC_NB);
     while (count_tasks(c) < wanted && c->band_rows > 4)
@@ -129,7 +146,7 @@ bool bnr__nchwc_band_init(struct bnr_nchwc_conv_f32 *c, bool prologue, int threa
     c->band_blocks = ceil_div(c->out_blocks, BNR_NCHWC_NB) * BNR_NCHWC_NB;
     choose_band(c);
     if (c->slots > 1)
-        share(c, 4 * (size_t)c->slots);
+        share(c, (c->plain ? 16 : 4) * (size_t)c->slots); // plain: first, when threads are woken
     set_parts(c);
     if (!copy_size(c, c->band_rows, c->band_cols, &c->copy_rows, &c->copy_cols, &c->copy_floats))
         return false;

@@ -2,6 +2,8 @@
 // nchwc_channels_f32: a task is some pixels of some blocks.
 #include "runtime/kernels/nchwc_channels_f32.h"
 
+#include "runtime/kernels/pieces.h"
+
 const struct bnr_nchwc_channels_kernels *bnr__nchwc_channels_f32_select(unsigned cpu) {
     static const struct {
         unsigned needs;
@@ -72,28 +74,37 @@ struct job {
     const struct bnr_nchwc_channels *c;
     float *dst;
     const float *const *src;
+    size_t parts; // of the pixels
 };
 
 static void run_blocks(void *cx, size_t begin, size_t end) {
     const struct job *j = cx;
     const struct bnr_nchwc_channels *c = j->c;
-    const size_t block_floats = c->shape.pixels * c->shape.lanes;
+    const size_t lanes = c->shape.lanes, block_floats = c->shape.pixels * lanes;
     for (size_t i = begin; i < end; i++) {
-        const size_t image = i / c->shape.blocks, block = i % c->shape.blocks;
+        const size_t block = i % c->shape.blocks, part = i / c->shape.blocks % j->parts;
+        const size_t image = i / c->shape.blocks / j->parts;
+        const size_t first = part_start(c->shape.pixels, j->parts, 1, part);
+        const size_t last = part_start(c->shape.pixels, j->parts, 1, part + 1);
         const struct bnr_channels_piece *piece = c->piece + c->first[block];
         const int n = (int)(c->first[block + 1] - c->first[block]);
         const float *src[BNR_LANES_MAX];
         for (int k = 0; k < n; k++)
-            src[k] = j->src[piece[k].in] +
+            src[k] = j->src[piece[k].in] + first * lanes +
                      (image * c->in_blocks[piece[k].in] + piece[k].block) * block_floats;
-        c->kernels->gather(j->dst + i * block_floats, piece, src, n, c->shape.pixels);
+        float *dst = j->dst + (image * c->shape.blocks + block) * block_floats + first * lanes;
+        c->kernels->gather(dst, piece, src, n, last - first);
     }
 }
 
+// Each thread has pixels of its own in all blocks, as in the steps around.
 void bnr__nchwc_channels_run(const struct bnr_nchwc_channels *c, float *dst,
                              const float *const *src, struct bnr_pool *pool) {
+    enum { PIXELS = 64 };
+    const size_t threads = (size_t)bnr__pool_threads(pool), pixels = c->shape.pixels;
     struct job j = {.c = c, .dst = dst, .src = src};
-    const size_t block_floats = c->shape.pixels * c->shape.lanes;
-    bnr__parallel_for(pool, c->shape.batch * c->shape.blocks, 1 + FLOATS_A_TASK / block_floats,
-                      run_blocks, &j);
+    j.parts = pixels >= PIXELS * threads ? threads : 1;
+    const size_t n = c->shape.batch * j.parts * c->shape.blocks;
+    const size_t least = 1 + FLOATS_A_TASK / (ceil_div(pixels, j.parts) * c->shape.lanes);
+    bnr__parallel_for(pool, n, even_grain(n, least, threads), run_blocks, &j);
 }

@@ -3,6 +3,7 @@
 #include "runtime/kernels/nchwc_window_f32.h"
 
 #include "runtime/base/checked.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
 enum { BAND_FLOATS = 1 << 13, PRODUCTS_A_TASK = 1 << 16 };
@@ -24,6 +25,15 @@ const struct bnr_nchwc_window_kernels *bnr__nchwc_window_f32_select(unsigned cpu
     return best;
 }
 
+// Each thread has rows of its own in all blocks, where there are enough: other steps are shared out
+// in the same way, so that it reads what it has written itself.
+static void set_bands(struct bnr_nchwc_window *w, size_t most) {
+    enum { ROWS = 4 };
+    const size_t rows = w->s.out[0] * w->s.out[1], slots = (size_t)w->slots;
+    w->parts = rows >= ROWS * slots ? slots : 1;
+    w->bands = ceil_div(ceil_div(rows, w->parts), most);
+}
+
 // A slot holds the places of input rows, their numbers among the kernel's, and counts of columns.
 bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kind,
                             const struct bnr_window_shape *s, unsigned cpu, int threads) {
@@ -38,7 +48,7 @@ bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kin
         !bnr__slots_bytes(w->slots, words, s->out[2], &w->slot_bytes, &w->scratch_bytes) ||
         !bnr__size_mul(s->out[2], w->kernels->lanes, &row_floats) || row_floats == 0)
         return false;
-    w->band = row_floats < BAND_FLOATS ? BAND_FLOATS / row_floats : 1;
+    set_bands(w, max_size(BAND_FLOATS / row_floats, 1));
     return true;
 }
 
@@ -71,7 +81,6 @@ static float count_taps(const struct bnr_nchwc_window *w, int axis, size_t o) {
 struct job {
     const struct bnr_nchwc_window_run *r;
     struct bnr_slots slots;
-    size_t bands;            // of a block
     struct bnr_eltwise rest; // what the kernel does not do
     bool clamp;
     float lo, hi;
@@ -138,7 +147,8 @@ static void count_row(const struct bnr_nchwc_window *w, const struct slot *slot,
 static void run_band(const struct job *j, const struct slot *slot, size_t block, size_t band) {
     const struct bnr_nchwc_window *w = j->r->w;
     const size_t all = w->s.out[0] * w->s.out[1], row_floats = w->s.out[2] * w->kernels->lanes;
-    const size_t first = band * w->band, last = first + w->band < all ? first + w->band : all;
+    const size_t first = part_start(all, w->parts * w->bands, 1, band);
+    const size_t last = part_start(all, w->parts * w->bands, 1, band + 1);
     const size_t place = (block * all + first) * row_floats;
     struct bnr_window_row r = rows_of_block(j, slot, block);
     r.dst = j->r->dst + place;
@@ -170,8 +180,11 @@ static void run_bands(void *cx, size_t begin, size_t end) {
     struct slot slot = {.at = memory};
     slot.weight_row = slot.at + rows;
     slot.count = (float *)(slot.weight_row + rows);
-    for (size_t i = begin; i < end; i++)
-        run_band(j, &slot, i / j->bands, i % j->bands);
+    for (size_t i = begin; i < end; i++) {
+        const size_t block = i / w->bands % w->blocks, part = i / w->bands / w->blocks % w->parts;
+        const size_t image = i / w->bands / w->blocks / w->parts;
+        run_band(j, &slot, image * w->blocks + block, part * w->bands + i % w->bands);
+    }
     bnr__slots_give(&j->slots, memory);
 }
 
@@ -191,12 +204,13 @@ static void split_steps(struct job *j, const struct bnr_eltwise *e) {
 void bnr__nchwc_window_run(const struct bnr_nchwc_window_run *r, struct bnr_pool *pool) {
     const struct bnr_nchwc_window *w = r->w;
     struct job j = {.r = r};
-    j.bands = (w->s.out[0] * w->s.out[1] + w->band - 1) / w->band;
     split_steps(&j, &w->e);
     bnr__slots_init(&j.slots, r->scratch, w->slot_bytes, w->slots);
-    const size_t products = w->band * w->s.out[2] * w->kernels->lanes * w->taps;
-    bnr__parallel_for(pool, w->batch * w->blocks * j.bands,
-                      1 + PRODUCTS_A_TASK / (products ? products : 1), run_bands, &j);
+    const size_t bands = w->batch * w->blocks * w->parts * w->bands;
+    const size_t rows = ceil_div(w->s.out[0] * w->s.out[1], w->parts * w->bands);
+    const size_t products = rows * w->s.out[2] * w->kernels->lanes * w->taps;
+    const size_t least = 1 + PRODUCTS_A_TASK / max_size(products, 1);
+    bnr__parallel_for(pool, bands, even_grain(bands, least, (size_t)w->slots), run_bands, &j);
 }
 
 // ---- whole planes

@@ -66,7 +66,7 @@ struct bnr_nchwc_window {
     size_t count_pad[BNR_WINDOW_AXES], count_end[BNR_WINDOW_AXES];
     struct bnr_eltwise e; // what follows
     // Derived
-    size_t taps, band; // rows of outputs that go together
+    size_t taps, parts, bands; // rows of outputs are cut into parts, each of so many bands
     size_t slot_bytes, scratch_bytes;
     int slots;
 };
