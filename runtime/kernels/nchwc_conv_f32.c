@@ -414,7 +414,7 @@ static void run_task(const struct job *j, size_t index, float *copy) {
         .taps = c->taps,
         .blocks = c->lanewise ? c->s.cin : c->in_blocks,
         .channels = c->plain ? 1 : c->lanes,
-        .far = c->taps == 1 && c->in_blocks >= 4,
+        .far = c->taps == 1,
         .dst_block = volume(c->s.out) * c->lanes,
         .dst_row = c->s.out[2] * c->lanes,
         .clamp = j->finish.clamp,

@@ -8,7 +8,7 @@
 // What the channels of the next block or tile and the places of the output are fetched by, a pixel
 // with every channel of block b, counted from the last.
 struct fetch {
-    const float *next, *dst, *residual;
+    const float *next, *dst, *more; // more: the residual, or places of the output
 };
 
 BNR_INLINE struct fetch fetch_in(const struct bnr_nchwc_tile *t, const float *block, size_t b,
@@ -16,7 +16,11 @@ BNR_INLINE struct fetch fetch_in(const struct bnr_nchwc_tile *t, const float *bl
     struct fetch f;
     f.next = block + (b > 1 ? t->src_block : cols * VW);
     f.dst = b <= nb ? t->dst + (b - 1) * t->dst_block : f.next;
-    f.residual = b <= nb && t->residual ? t->residual + (b - 1) * t->dst_block : f.dst;
+    f.more = f.dst;
+    if (b <= nb && t->residual)
+        f.more = t->residual + (b - 1) * t->dst_block;
+    else if (t->blocks == 1)
+        f.more += (nb - 1) * t->dst_block;
     return f;
 }
 
@@ -46,10 +50,10 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
                     add_channel(acc, x, w, row, nb, rows, cols, VW);
                 continue;
             }
-            for (; x < end; x++, w += nb * VW, f.next += VW, f.dst += VW, f.residual += VW) {
+            for (; x < end; x++, w += nb * VW, f.next += VW, f.dst += VW, f.more += VW) {
                 __builtin_prefetch(f.next);
                 __builtin_prefetch(f.dst, 1);
-                __builtin_prefetch(f.residual);
+                __builtin_prefetch(f.more);
                 add_channel(acc, x, w, row, nb, rows, cols, VW);
             }
         }
