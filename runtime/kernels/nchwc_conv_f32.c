@@ -331,6 +331,7 @@ static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, si
     t->weights = c->weights + (group * c->out_blocks + block) * block_floats(c);
     t->bias = j->r->bias ? j->r->bias + group * cout + block * c->lanes : NULL;
     t->last_bias = (int)min_size(c->lanes, cout - last);
+    t->half = cout - last <= c->lanes / 2;
 }
 
 // The next blocks' weights come from memory in equal shares while the tiles of these are computed,

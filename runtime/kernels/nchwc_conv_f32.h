@@ -36,6 +36,7 @@ struct bnr_nchwc_tile {
     bool far; // so may be the input and the output, which are fetched in time, too
     float *dst;
     size_t dst_block, dst_row;
+    bool half; // the last block has at most half of its channels; the others may get anything
     // Applied in this order where not NULL or false.
     const float *bias;
     int last_bias;         // how many of the last block's channels have a bias

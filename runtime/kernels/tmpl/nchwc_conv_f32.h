@@ -33,7 +33,8 @@ BNR_INLINE void fetch_weights(const float *w, size_t n, bool l2) {
     }
 }
 
-BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int rows, const int cols) {
+BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const bool half, const int rows,
+                     const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
     const float *w = t->weights, *block = t->src, *ahead = t->ahead;
@@ -47,14 +48,14 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
             ahead += channels * ahead_step;
             if (!t->far) {
                 for (; x < end; x++, w += nb * VW)
-                    add_channel(acc, x, w, row, nb, rows, cols, VW);
+                    add_channel(acc, x, w, row, nb, half, rows, cols, VW);
                 continue;
             }
             for (; x < end; x++, w += nb * VW, f.next += VW, f.dst += VW, f.more += VW) {
                 __builtin_prefetch(f.next);
                 __builtin_prefetch(f.dst, 1);
                 __builtin_prefetch(f.more);
-                add_channel(acc, x, w, row, nb, rows, cols, VW);
+                add_channel(acc, x, w, row, nb, half, rows, cols, VW);
             }
         }
     }
@@ -63,8 +64,8 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const int row
 
 // Blocks of one channel, neighbouring pixels next to each other. As there are few, the places of
 // the output are fetched from the first tap on.
-BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const int rows,
-                           const int cols) {
+BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const bool half,
+                           const int rows, const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
     const float *w = t->weights, *block = t->src, *dst = t->dst;
@@ -72,7 +73,7 @@ BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const i
         for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW, dst += VW) {
             __builtin_prefetch(dst, 1);
             __builtin_prefetch(dst + (nb - 1) * t->dst_block, 1);
-            add_channel(acc, block + t->offset[tap], w, t->src_row, nb, rows, cols, 1);
+            add_channel(acc, block + t->offset[tap], w, t->src_row, nb, half, rows, cols, 1);
         }
     }
     finish_tile(t, acc, nb, rows, cols, VW);
@@ -99,19 +100,17 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
 // ---- instances
 // ---------------------
 
+#define TILE_OF(name, nb, half, rows, cols)                                                        \
+    static void tile_##name##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                    \
+        tile(t, nb, half, rows, cols);                                                             \
+    }                                                                                              \
+    static void plain_##name##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                   \
+        tile_plain(t, nb, half, rows, cols);                                                       \
+    }
+
 #define TILE(rows, cols)                                                                           \
-    static void tile_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
-        tile(t, 1, rows, cols);                                                                    \
-    }                                                                                              \
-    static void tile_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                           \
-        tile(t, 2, rows, cols);                                                                    \
-    }                                                                                              \
-    static void plain_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
-        tile_plain(t, 1, rows, cols);                                                              \
-    }                                                                                              \
-    static void plain_2_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
-        tile_plain(t, 2, rows, cols);                                                              \
-    }                                                                                              \
+    TILE_OF(1, 1, false, rows, cols)                                                               \
+    TILE_OF(2, 2, false, rows, cols)                                                               \
     static void lanes_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
         tile_of_lanes(t, rows, cols);                                                              \
     }
@@ -126,14 +125,33 @@ typedef void tile_function(const struct bnr_nchwc_tile *);
 #define PLAIN_2(rows, cols) [rows - 1][cols - 1] = plain_2_##rows##_##cols,
 #define LANES_1(rows, cols) [rows - 1][cols - 1] = lanes_1_##rows##_##cols,
 
+// Those of a last block that is not more than half full.
+#ifdef BNR_HALF_VECTORS
+#define TILE_HALF(rows, cols)                                                                      \
+    TILE_OF(half, 1, true, rows, cols)                                                             \
+    TILE_OF(1_half, 2, true, rows, cols)
+TILES(TILE_HALF)
+#define HALF_1(rows, cols) [rows - 1][cols - 1] = tile_half_##rows##_##cols,
+#define HALF_2(rows, cols) [rows - 1][cols - 1] = tile_1_half_##rows##_##cols,
+#define PLAIN_HALF_1(rows, cols) [rows - 1][cols - 1] = plain_half_##rows##_##cols,
+#define PLAIN_HALF_2(rows, cols) [rows - 1][cols - 1] = plain_1_half_##rows##_##cols,
+#else
+#define HALF_1 TILE_1
+#define HALF_2 TILE_2
+#define PLAIN_HALF_1 PLAIN_1
+#define PLAIN_HALF_2 PLAIN_2
+#endif
+
 static void any_tile(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
-    static tile_function *const tiles[NB][2][PIXELS] = {{TILES(TILE_1)}, {TILES(TILE_2)}};
-    tiles[nb - 1][rows - 1][cols - 1](t);
+    static tile_function *const tiles[2][NB][2][PIXELS] = {{{TILES(TILE_1)}, {TILES(TILE_2)}},
+                                                           {{TILES(HALF_1)}, {TILES(HALF_2)}}};
+    tiles[t->half][nb - 1][rows - 1][cols - 1](t);
 }
 
 static void any_plain(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
-    static tile_function *const tiles[NB][2][PIXELS] = {{TILES(PLAIN_1)}, {TILES(PLAIN_2)}};
-    tiles[nb - 1][rows - 1][cols - 1](t);
+    static tile_function *const tiles[2][NB][2][PIXELS] = {
+        {{TILES(PLAIN_1)}, {TILES(PLAIN_2)}}, {{TILES(PLAIN_HALF_1)}, {TILES(PLAIN_HALF_2)}}};
+    tiles[t->half][nb - 1][rows - 1][cols - 1](t);
 }
 
 static void any_lanes(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {

@@ -11,7 +11,7 @@ BNR_INLINE void tile_narrow(const struct bnr_nchwc_tile *t, const int ratio, con
     for (size_t tap = 0; tap < t->taps; tap++) {
         const float *x = t->src + t->offset[tap];
         for (int i = 0; i < VW; i++, w += VW)
-            add_channel(acc, x + i, w, t->src_row, 1, rows, cols, ratio * VW);
+            add_channel(acc, x + i, w, t->src_row, 1, false, rows, cols, ratio * VW);
     }
     finish_tile(t, acc, 1, rows, cols, ratio * VW);
 }

@@ -48,9 +48,15 @@ BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], 
     }
 }
 
-// One input channel for all output channels of the tile.
+#ifndef BNR_HALF_VECTORS
+#define v_fma_half v_fma
+#endif
+
+// One input channel for all output channels of the tile; half: only the lower lanes of the last
+// block count.
 BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, size_t row,
-                            const int nb, const int rows, const int cols, const int step) {
+                            const int nb, const bool half, const int rows, const int cols,
+                            const int step) {
     vf wv[NB];
     BNR_UNROLL
     for (int j = 0; j < nb; j++)
@@ -60,7 +66,8 @@ BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, 
         const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
         BNR_UNROLL
         for (int j = 0; j < nb; j++)
-            acc[j][i] = v_fma(wv[j], xv, acc[j][i]);
+            acc[j][i] = half && j == nb - 1 ? v_fma_half(wv[j], xv, acc[j][i])
+                                            : v_fma(wv[j], xv, acc[j][i]);
     }
 }
 
@@ -72,8 +79,9 @@ BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, 
     X(1, 3)                                                                                        \
     X(1, 4)                                                                                        \
     X(1, 5)                                                                                        \
-    X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14) X(2, 1) X(2, 2)   \
-        X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7)
+    X(1, 6)                                                                                        \
+    X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14) X(2, 1) X(2, 2) X(2, 3)   \
+        X(2, 4) X(2, 5) X(2, 6) X(2, 7)
 #elif PIXELS == 6
 #define TILES(X) X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(2, 1) X(2, 2) X(2, 3)
 #endif

@@ -115,6 +115,14 @@ static inline vf v_fma(vf a, vf b, vf c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
+// a * b + c in the lower half of the lanes, anything in the others: half the work where vectors go
+// through the multipliers in halves.
+#define BNR_HALF_VECTORS
+static inline vf v_fma_half(vf a, vf b, vf c) {
+    return _mm512_castps256_ps512(_mm256_fmadd_ps(
+        _mm512_castps512_ps256(a), _mm512_castps512_ps256(b), _mm512_castps512_ps256(c)));
+}
+
 static inline vf v_fnma(vf a, vf b, vf c) {
     return _mm512_fnmadd_ps(a, b, c);
 }
