@@ -71,7 +71,9 @@ static void run_strips(void *cx, size_t begin, size_t end) {
     for (size_t i = begin; i < end; i++) {
         const size_t col = i % strips * STRIP, at = i / strips * r->n * r->inner + col;
         const size_t cols = r->inner - col < STRIP ? r->inner - col : STRIP;
-        r->kernels->softmax_columns(run->dst + at, run->src + at, r->n, r->inner, cols);
+        (r->kind == BNR_ROWS_SOFTMAX
+             ? r->kernels->softmax_columns
+             : r->kernels->log_softmax_columns)(run->dst + at, run->src + at, r->n, r->inner, cols);
     }
 }
 

@@ -28,6 +28,7 @@ struct bnr_rows_f32_kernels {
     void (*log_softmax)(float *dst, const float *src, size_t n);
     // Of every column: n elements, `ld` apart.
     void (*softmax_columns)(float *dst, const float *src, size_t n, size_t ld, size_t cols);
+    void (*log_softmax_columns)(float *dst, const float *src, size_t n, size_t ld, size_t cols);
     // (x - mean) * inv * scale + bias, element by element; bias may be NULL.
     void (*apply)(float *dst, const float *src, size_t n, const struct bnr_rows_moments *m,
                   const float *scale, const float *bias);
@@ -48,7 +49,7 @@ struct bnr_rows_f32 {
     enum bnr_rows_kind kind;
     const struct bnr_rows_f32_kernels *kernels;
     size_t rows, n;
-    size_t inner; // SOFTMAX: the tensor is [rows, n, inner], one softmax a column; else 1
+    size_t inner; // SOFTMAX, LOG_SOFTMAX: the tensor is [rows, n, inner], one lane a column; else 1
     // NORMALIZE: by 1 / sqrt(mean of squares + epsilon), after taking the mean off unless
     // `uncentered`. Scale and bias are [n]; or, with channels > 0, a row is that many channels with
     // a scale and a bias each, and the parameters are [groups * channels] for `groups` rows in

@@ -20,6 +20,19 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
+struct work {
+    struct bnr_tensor *y;
+    const struct bnr_tensor *x, *scale, *zero;
+};
+
+static void dequantize_run(void *cx, const struct bnr_quant_run *run) {
+    const struct work *w = cx;
+    const size_t z = w->zero && w->zero->numel > 1 ? run->parameter : 0;
+    bnr__dequantize_f32(w->y->f32 + run->at, w->x->dtype, w->x->u8 + run->at,
+                        w->scale->f32[run->parameter],
+                        w->zero ? (int)bnr__tensor_i64(w->zero, z) : 0, run->n);
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0], *s = a->in[1], *z = bnr__in(a, 2);
     struct bnr_tensor *y;
@@ -28,6 +41,12 @@ static enum bnr_status ref(const struct bnr_args *a) {
     if (!y || y->numel == 0)
         return BNR_OK;
     const struct bnr_quant_layout l = bnr__quant_layout(a->node, x, s);
+    if ((x->dtype == BNR_INT8 || x->dtype == BNR_UINT8) && s->dtype == BNR_FLOAT &&
+        y->dtype == BNR_FLOAT && !l.block) {
+        struct work w = {.y = y, .x = x, .scale = s, .zero = z};
+        bnr__quant_runs(&l, a->pool, dequantize_run, &w);
+        return BNR_OK;
+    }
     const double *scale = bnr__all_f64(a, s), *zero = bnr__all_f64(a, z);
     double *v = bnr__temp_f64(a, x->numel);
     if (!scale || (z && !zero) || !v)

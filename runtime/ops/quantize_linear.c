@@ -40,6 +40,19 @@ static enum bnr_dtype division_type(const struct bnr_node *n, enum bnr_dtype x,
     return BNR_TYPES_FLOAT >> x & 1 ? x : BNR_FLOAT;
 }
 
+struct work {
+    struct bnr_tensor *y;
+    const struct bnr_tensor *x, *scale, *zero;
+};
+
+static void quantize_run(void *cx, const struct bnr_quant_run *run) {
+    const struct work *w = cx;
+    const size_t z = w->zero && w->zero->numel > 1 ? run->parameter : 0;
+    bnr__quantize_f32(w->y->dtype, w->y->u8 + run->at, w->x->f32 + run->at,
+                      w->scale->f32[run->parameter], w->zero ? (int)bnr__tensor_i64(w->zero, z) : 0,
+                      run->n);
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0], *s = a->in[1], *z = bnr__in(a, 2);
     struct bnr_tensor *y;
@@ -50,6 +63,12 @@ static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_quant_layout l = bnr__quant_layout(a->node, x, s);
     const enum bnr_dtype type = division_type(a->node, x->dtype, s->dtype);
     const bool saturate = bnr__attr_int(a->node, "saturate", 1) != 0;
+    if (x->dtype == BNR_FLOAT && s->dtype == BNR_FLOAT && type == BNR_FLOAT && !l.block &&
+        (y->dtype == BNR_INT8 || y->dtype == BNR_UINT8)) {
+        struct work w = {.y = y, .x = x, .scale = s, .zero = z};
+        bnr__quant_runs(&l, a->pool, quantize_run, &w);
+        return BNR_OK;
+    }
     const double *scale = bnr__all_f64(a, s), *zero = bnr__all_f64(a, z);
     double *v = bnr__temp_f64(a, x->numel), *shift = bnr__temp_f64(a, x->numel);
     if (!scale || (z && !zero) || !v || !shift)

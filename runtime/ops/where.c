@@ -4,20 +4,23 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/typed.h"
 
-#define SELECT(name, type)                                                                         \
+#define SELECT(name, type, pick)                                                                   \
     static void name(void *y_, const void *const *x, size_t n, const struct bnr_params *p) {       \
         const uint8_t *c = x[0];                                                                   \
         const type *a = x[1], *b = x[2];                                                           \
         type *y = y_;                                                                              \
         BNR_INDEPENDENT                                                                            \
         for (size_t i = 0; i < n; i++)                                                             \
-            y[i] = c[i] ? a[i] : b[i];                                                             \
+            y[i] = pick(type, c[i], a[i], b[i]);                                                   \
     }
-SELECT(select_1, uint8_t)
-SELECT(select_2, uint16_t)
-SELECT(select_4, uint32_t)
-SELECT(select_8, uint64_t)
-SELECT(select_16, struct bnr_str)
+// Without a branch that is taken at random.
+#define BY_MASK(type, c, a, b) (type)(((a) & (type) - ((c) != 0)) | ((b) & (type)(((c) != 0) - 1)))
+#define BY_BRANCH(type, c, a, b) ((c) ? (a) : (b))
+SELECT(select_1, uint8_t, BY_MASK)
+SELECT(select_2, uint16_t, BY_MASK)
+SELECT(select_4, uint32_t, BY_MASK)
+SELECT(select_8, uint64_t, BY_MASK)
+SELECT(select_16, struct bnr_str, BY_BRANCH)
 
 static struct bnr_dim symbolic(const struct bnr_dim *x, int n) {
     if (bnr__elem_is_number(x[0]))

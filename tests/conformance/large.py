@@ -170,6 +170,66 @@ def functions():
             case(op, [x], [(y.astype(np.float32), np.abs(y) * 4e-7 + 1e-42)], opset=18, **attributes)
 
 
+def chosen():
+    for shape, axis in (((31, 1025), 1), ((1025, 31), 0), ((3, 77, 301), 1), ((15000,), 0)):
+        for x in (f(*shape), np.round(f(*shape)).astype(np.float32), special(*shape), indices(30, *shape)):
+            for op, function in (('ArgMax', np.argmax), ('ArgMin', np.argmin)):
+                y = np.expand_dims(function(x, axis), axis)
+                case(op, [x], [y], axis=axis)
+                last = shape[axis] - 1 - np.expand_dims(function(np.flip(x, axis), axis), axis)
+                case(op, [x], [last], axis=axis, select_last_index=1)
+            if x.dtype == np.float32:
+                y = np.zeros_like(x)
+                np.put_along_axis(y, np.expand_dims(np.argmax(x, axis), axis), 1, axis)
+                case('Hardmax', [x], [y], axis=axis)
+        x = f(*shape)
+        wide = x.astype(np.float64) - np.max(x, axis, keepdims=True)
+        y = np.exp(wide) / np.sum(np.exp(wide), axis, keepdims=True)
+        case('Softmax', [x], [y.astype(np.float32)], tolerance=2e-6, axis=axis)
+        case('LogSoftmax', [x], [np.log(y).astype(np.float32)], tolerance=1e-6, axis=axis)
+    x, y, c = f(301, 77), f(301, 77), f(301, 77) > 0
+    for kind in (np.float32, np.float64, np.int8, np.float16):
+        case('Where', [c, x.astype(kind), y.astype(kind)], [np.where(c, x.astype(kind), y.astype(kind))])
+    column = f(301, 1)
+    case('Expand', [column, np.array([301, 77])], [np.repeat(column, 77, 1)])
+
+
+def quantized():
+    for kind, number in ((np.uint8, TensorProto.UINT8), (np.int8, TensorProto.INT8)):
+        limits = np.iinfo(kind)
+        for shape, axis, scale, zero in (((40000,), 0, np.float32(0.03), kind(7)),
+                                         ((5, 17, 301), 1, np.abs(f(17)) / 9 + np.float32(.01), None),
+                                         ((5, 300, 7), 2, np.abs(f(7)) / 9 + np.float32(.01),
+                                          indices(60, 7).astype(kind))):
+            x = special(*shape) * 4
+            lined = [1] * len(shape)
+            if np.ndim(scale):
+                lined[axis] = -1
+            s, z = np.reshape(scale, lined), np.reshape(0 if zero is None else zero, lined if np.ndim(zero) else ())
+            with np.errstate(all='ignore'):
+                q = np.nan_to_num(np.rint((x / s).astype(np.float64)), nan=0.0) + z.astype(np.float64)
+            q = np.clip(q, limits.min, limits.max).astype(kind)
+            zeros = np.zeros(np.shape(scale), kind) if zero is None else zero
+            case('QuantizeLinear', [x, scale, zeros], [q], axis=axis)
+            y = (q.astype(np.float32) - z.astype(np.float32)) * s
+            case('DequantizeLinear', [q, scale, zeros], [y.astype(np.float32)], axis=axis)
+    x = f(40001) * 3 + 1
+    low, high = min(x.min(), 0), max(x.max(), 0)
+    scale = np.float32(np.float32(high - low) / np.float32(255))
+    zero = np.uint8(np.rint(-low / scale))
+    y = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.uint8)
+    case('DynamicQuantizeLinear', [x], [y, scale, zero])
+    x = special(301, 101) * 300
+    for kind, number in ((np.float16, TensorProto.FLOAT16), (np.int32, TensorProto.INT32),
+                         (np.uint8, TensorProto.UINT8), (np.int16, TensorProto.INT16)):
+        with np.errstate(all='ignore'):
+            y = x.astype(np.float64)
+            if kind != np.float16:
+                limits = np.iinfo(kind)
+                y = np.clip(np.trunc(np.nan_to_num(y, nan=0)), limits.min, limits.max)
+            case('Cast', [x], [y.astype(kind)], to=number)
+
+
 SHAPES = (((5, 7, 11, 301), [3]), ((5, 7, 11, 301), [0]), ((5, 7, 1201, 11), [2]), ((3, 40, 13, 17), [0, 2, 3]),
           ((3, 5, 701, 7), [1, 3]), ((17000,), [0]), ((70001, 3), [0]), ((2, 130000), [0, 1]), ((1 << 18, 1), [0]))
 
@@ -285,7 +345,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     lib = libbnrun.Library(sys.argv[1])
-    for make in (functions, elements, tuples, ordered, picked, running, padded, reductions, scaled):
+    for make in (functions, chosen, quantized, elements, tuples, ordered, picked, running, padded, reductions, scaled):
         make()
     passed = failed = 0
     for op, inputs, want, opset, tolerance, domain, attributes in CASES:

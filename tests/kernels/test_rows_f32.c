@@ -46,17 +46,18 @@ static void want_softmax(const float *x, size_t n, size_t ld, double *y) {
 
 static void check_log_softmax(const struct rows_case *c, const char *what, const float *x,
                               const float *y) {
-    const size_t n = c->r.n;
-    for (size_t row = 0; row < c->r.rows; row++, x += n, y += n) {
+    const size_t n = c->r.n, inner = c->r.inner;
+    for (size_t lane = 0; lane < c->r.rows * inner; lane++) {
+        const size_t start = lane / inner * n * inner + lane % inner;
         double max = -HUGE_VAL, sum = 0;
         for (size_t i = 0; i < n; i++)
-            max = fmax(max, (double)x[i]);
+            max = fmax(max, (double)x[start + i * inner]);
         for (size_t i = 0; i < n; i++)
-            sum += exp((double)x[i] - max);
+            sum += exp((double)x[start + i * inner] - max);
         for (size_t i = 0; i < n; i++) {
-            const double want = (double)x[i] - max - log(sum);
-            const double size = fabs((double)x[i] - max) + log(sum);
-            check_value(what, row * n + i, y[i], want, size * 0x1p-22 + 0x1p-20);
+            const double v = (double)x[start + i * inner], size = fabs(v - max) + log(sum);
+            check_value(what, start + i * inner, y[start + i * inner], v - max - log(sum),
+                        size * 0x1p-22 + 0x1p-20);
         }
     }
 }
@@ -140,18 +141,20 @@ static void lengths_and_values(void **state) {
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
         if ((levels[level].needs & bnr__cpu_detect()) != levels[level].needs)
             continue;
-        enum { COLUMNS = BNR_ROWS_LOG_SOFTMAX + 1, KINDS };
+        enum { COLUMNS = BNR_ROWS_LOG_SOFTMAX + 1, KINDS = COLUMNS + 2 };
         for (size_t i = 0; i < BNR_COUNT(lengths) * VALUES_KINDS * KINDS; i++) {
             c.values = (enum values)(i / KINDS % VALUES_KINDS);
-            const bool columns = i % KINDS == COLUMNS;
-            c.r = (struct bnr_rows_f32){
-                .kind = columns ? BNR_ROWS_SOFTMAX : (enum bnr_rows_kind)(i % KINDS),
-                .kernels = levels[level].kernels,
-                .rows = 3,
-                .n = lengths[i / KINDS / VALUES_KINDS],
-                .inner = columns ? 1 + rng_size(&(struct rng){i}, 1, 70) : 1,
-                .epsilon = 1e-5,
-                .uncentered = i % 7 == 0};
+            const bool columns = i % KINDS >= COLUMNS;
+            c.r =
+                (struct bnr_rows_f32){.kind = !columns ? (enum bnr_rows_kind)(i % KINDS)
+                                              : i % KINDS == COLUMNS ? BNR_ROWS_SOFTMAX
+                                                                     : BNR_ROWS_LOG_SOFTMAX,
+                                      .kernels = levels[level].kernels,
+                                      .rows = 3,
+                                      .n = lengths[i / KINDS / VALUES_KINDS],
+                                      .inner = columns ? 1 + rng_size(&(struct rng){i}, 1, 70) : 1,
+                                      .epsilon = 1e-5,
+                                      .uncentered = i % 7 == 0};
             if (i % 2 && c.r.n % 3 == 0) { // three channels, with parameters for two rows in turn
                 c.r.channels = 3;
                 c.r.groups = c.r.n >= 6 ? 2 : 1;
@@ -176,11 +179,12 @@ static void threads_do_not_matter(void **state) {
     struct bnr_pool *pool = test_pool(2);
     fill_values(&rng, VALUES_RANDOM, x, ROWS * N);
     fill_values(&rng, VALUES_RANDOM, scale, N);
-    enum { COLUMNS = BNR_ROWS_LOG_SOFTMAX + 1, KINDS };
+    enum { COLUMNS = BNR_ROWS_LOG_SOFTMAX + 1, KINDS = COLUMNS + 2 };
     for (int kind = 0; kind < KINDS; kind++) {
-        const bool columns = kind == COLUMNS;
-        const struct bnr_rows_f32 r = {.kind =
-                                           columns ? BNR_ROWS_SOFTMAX : (enum bnr_rows_kind)kind,
+        const bool columns = kind >= COLUMNS;
+        const struct bnr_rows_f32 r = {.kind = !columns          ? (enum bnr_rows_kind)kind
+                                               : kind == COLUMNS ? BNR_ROWS_SOFTMAX
+                                                                 : BNR_ROWS_LOG_SOFTMAX,
                                        .kernels = bnr__rows_f32_select(bnr__cpu_detect()),
                                        .rows = columns ? 5 : ROWS,
                                        .n = columns ? 10 : N,

@@ -105,6 +105,33 @@ static void softmax_columns(float *dst, const float *src, size_t n, size_t ld, s
         softmax_strip(dst + c, src + c, n, ld, cols - c < VW ? (int)(cols - c) : VW);
 }
 
+static void log_softmax_strip(float *dst, const float *src, size_t n, size_t ld, int lanes) {
+    float sums[VW];
+    double total[VW] = {0};
+    vf max = v_set1(-INFINITY);
+    for (size_t i = 0; i < n; i++)
+        max = v_max(v_load_n(src + i * ld, lanes), max);
+    for (size_t first = 0; first < n; first += COLUMN_BLOCK) {
+        const size_t last = n - first < COLUMN_BLOCK ? n : first + COLUMN_BLOCK;
+        vf part = v_set1(0);
+        for (size_t i = first; i < last; i++)
+            part = v_add(part, v_exp(v_sub(v_load_n(src + i * ld, lanes), max)));
+        v_store(sums, part);
+        for (int k = 0; k < lanes; k++)
+            total[k] += (double)sums[k];
+    }
+    for (int k = 0; k < lanes; k++)
+        sums[k] = (float)log(total[k]);
+    const vf rest = v_load_n(sums, lanes);
+    for (size_t i = 0; i < n; i++)
+        v_store_n(dst + i * ld, v_sub(v_sub(v_load_n(src + i * ld, lanes), max), rest), lanes);
+}
+
+static void log_softmax_columns(float *dst, const float *src, size_t n, size_t ld, size_t cols) {
+    for (size_t c = 0; c < cols; c += VW)
+        log_softmax_strip(dst + c, src + c, n, ld, cols - c < VW ? (int)(cols - c) : VW);
+}
+
 static void log_softmax(float *dst, const float *src, size_t n) {
     const float max = row_max(src, n);
     double total = 0;
@@ -153,5 +180,6 @@ const struct bnr_rows_f32_kernels ISA(bnr__rows_f32) = {.isa = ISA_NAME,
                                                         .softmax = softmax,
                                                         .log_softmax = log_softmax,
                                                         .softmax_columns = softmax_columns,
+                                                        .log_softmax_columns = log_softmax_columns,
                                                         .apply = apply,
                                                         .apply_uniform = apply_uniform};

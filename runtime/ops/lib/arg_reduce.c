@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/ops/lib/arg_reduce.h"
 
+#include "runtime/kernels/pieces.h"
 #include "runtime/ops/lib/lanes.h"
 #include "runtime/ops/lib/order.h"
 
@@ -32,6 +33,65 @@ struct search {
 };
 
 enum { STRIP = 256 };
+
+// ---- float32
+// ------------------------------------------------------------------------------------
+// Elements times -1 where the smallest is asked for, so that larger is better; a NaN is best of
+// all.
+
+static bool is_better(float v, float best, bool last) {
+    return v > best || (v != v && best == best) || (last && (v == best || v != v));
+}
+
+// Whether there is something at least as good as `best` among n elements.
+static bool has_better(const float *x, size_t n, float sign, float best) {
+    int found = 0;
+    for (size_t i = 0; i < n; i++)
+        found |= !(x[i] * sign < best);
+    return found != 0;
+}
+
+static int64_t search_floats(const struct search *s, size_t offset) {
+    const float *x = s->x->f32 + offset, sign = s->largest ? 1 : -1;
+    float best = x[0] * sign;
+    int64_t index = 0;
+    for (size_t at = 0; at < s->lanes.n; at += STRIP) {
+        const size_t end = min_size(s->lanes.n, at + STRIP);
+        if (!has_better(x + at, end - at, sign, best))
+            continue;
+        for (size_t i = at; i < end; i++)
+            if (is_better(x[i] * sign, best, s->last)) {
+                best = x[i] * sign;
+                index = (int64_t)i;
+            }
+    }
+    return index;
+}
+
+static void search_float_strip(const struct search *s, size_t offset, size_t width,
+                               int64_t *index) {
+    const float sign = s->largest ? 1 : -1;
+    const int last = s->last;
+    float best[STRIP];
+    int32_t where[STRIP] = {0};
+    for (size_t i = 0; i < width; i++)
+        best[i] = s->x->f32[offset + i] * sign;
+    for (size_t k = 1; k < s->lanes.n; k++) {
+        const float *x = s->x->f32 + offset + k * s->lanes.inner;
+        for (size_t i = 0; i < width; i++) {
+            const float v = x[i] * sign, old = best[i];
+            const int nan = v != v, equal = last & ((v == old) | nan);
+            const int take = (v > old) | (nan & (old == old)) | equal;
+            best[i] = take ? v : old;
+            where[i] = take ? (int32_t)k : where[i];
+        }
+    }
+    for (size_t i = 0; i < width; i++)
+        index[i] = where[i];
+}
+
+// ---- any dtype
+// ----------------------------------------------------------------------------------
 
 // Larger is better, whichever was asked for.
 static void load_keys(const struct search *s, uint64_t *keys, size_t offset, size_t n) {
@@ -79,11 +139,23 @@ static void search_rows(void *cx, size_t begin, size_t end) {
         const size_t outer = piece / strips, column = piece % strips * STRIP;
         const size_t width = inner - column < STRIP ? inner - column : STRIP;
         const size_t offset = outer * s->lanes.n * inner + column;
+        int64_t *y = s->y + outer * inner + column;
+        const bool floats = s->x->dtype == BNR_FLOAT && s->lanes.n <= INT32_MAX;
         if (inner == 1)
-            s->y[outer] = search_lane(s, offset);
+            *y = floats ? search_floats(s, offset) : search_lane(s, offset);
+        else if (floats)
+            search_float_strip(s, offset, width, y);
         else
-            search_strip(s, offset, width, s->y + outer * inner + column);
+            search_strip(s, offset, width, y);
     }
+}
+
+void bnr__arg_search(const struct bnr_tensor *x, const struct bnr_lanes *lanes, bool largest,
+                     bool last, int64_t *y, struct bnr_pool *pool) {
+    struct search s = {.x = x, .y = y, .lanes = *lanes, .largest = largest, .last = last};
+    const size_t work = lanes->n * min_size(lanes->inner, STRIP);
+    bnr__parallel_for(pool, lanes->outer * ceil_div(lanes->inner, STRIP), 1 + 16384 / work,
+                      search_rows, &s);
 }
 
 enum bnr_status bnr__arg_run(const struct bnr_args *a, bool largest) {
@@ -101,14 +173,11 @@ enum bnr_status bnr__arg_run(const struct bnr_args *a, bool largest) {
     BNR_TRY(bnr__out_alloc(a, 0, BNR_INT64, rank, dims));
     if (a->out[0]->numel == 0)
         return BNR_OK;
-    struct search s = {.x = x, .y = a->out[0]->i64, .largest = largest};
-    s.lanes = bnr__lanes_of(x, (int)axis);
-    s.last = bnr__attr_int(a->node, "select_last_index", 0) != 0;
-    if (s.lanes.n == 0)
+    const struct bnr_lanes lanes = bnr__lanes_of(x, (int)axis);
+    if (lanes.n == 0)
         return bnr__op_fail(a->node, a->err, BNR_SHAPE, "axis %d of input 0 has no elements",
                             (int)axis);
-    const size_t work = s.lanes.n * (s.lanes.inner < STRIP ? s.lanes.inner : STRIP);
-    bnr__parallel_for(a->pool, s.lanes.outer * ((s.lanes.inner + STRIP - 1) / STRIP),
-                      1 + 16384 / work, search_rows, &s);
+    const bool last = bnr__attr_int(a->node, "select_last_index", 0) != 0;
+    bnr__arg_search(x, &lanes, largest, last, a->out[0]->i64, a->pool);
     return BNR_OK;
 }

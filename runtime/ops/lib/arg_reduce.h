@@ -7,6 +7,11 @@
 #include "graph/op.h"
 
 enum bnr_status bnr__arg_infer(struct bnr_infer *cx);
+// y[lane]: where in each lane the largest (smallest) element is, the first or last of equal ones.
+// Lanes have elements.
+struct bnr_lanes;
+void bnr__arg_search(const struct bnr_tensor *x, const struct bnr_lanes *lanes, bool largest,
+                     bool last, int64_t *y, struct bnr_pool *pool);
 enum bnr_status bnr__arg_run(const struct bnr_args *a, bool largest);
 
 #define BNR_ARG_OP                                                                                 \

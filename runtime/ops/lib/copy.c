@@ -111,6 +111,13 @@ static void move_row(char *d, int64_t ds, const char *s, int64_t ss, int64_t n, 
         return;
     }
 #define ROW(T)                                                                                     \
+    if (ss == 0 && ds == (int64_t)sizeof(T)) {                                                     \
+        T element;                                                                                 \
+        memcpy(&element, s, sizeof(T));                                                            \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            memcpy(d + i * (int64_t)sizeof(T), &element, sizeof(T));                               \
+        break;                                                                                     \
+    }                                                                                              \
     for (int64_t i = 0; i < n; i++)                                                                \
         memcpy(d + i * ds, s + i * ss, sizeof(T));
     FOR_SIZE(size, ROW)

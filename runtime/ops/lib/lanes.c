@@ -46,7 +46,7 @@ enum bnr_status bnr__softmax_infer(struct bnr_infer *cx) {
     return bnr__infer_same(cx);
 }
 
-enum bnr_status bnr__softmax_map(const struct bnr_args *a, bnr_lane_fn *fn) {
+struct bnr_lanes bnr__softmax_lanes(const struct bnr_args *a) {
     const struct bnr_tensor *x = a->in[0];
     int64_t axis = softmax_axis(a->node);
     axis = axis < 0 ? axis + x->rank : axis;
@@ -55,5 +55,9 @@ enum bnr_status bnr__softmax_map(const struct bnr_args *a, bnr_lane_fn *fn) {
         lanes.n *= lanes.inner;
         lanes.inner = 1;
     }
-    return bnr__lanes_map(a, lanes, fn, 0);
+    return lanes;
+}
+
+enum bnr_status bnr__softmax_map(const struct bnr_args *a, bnr_lane_fn *fn) {
+    return bnr__lanes_map(a, bnr__softmax_lanes(a), fn, 0);
 }

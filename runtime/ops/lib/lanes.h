@@ -30,6 +30,7 @@ enum bnr_status bnr__lanes_map(const struct bnr_args *a, struct bnr_lanes lanes,
 // Softmax, LogSoftmax and Hardmax: before opset 13 the input counts as a matrix whose rows begin at
 // `axis` (default 1); from 13 on lanes are along `axis` (default -1).
 enum bnr_status bnr__softmax_infer(struct bnr_infer *cx);
+struct bnr_lanes bnr__softmax_lanes(const struct bnr_args *a);
 enum bnr_status bnr__softmax_map(const struct bnr_args *a, bnr_lane_fn *fn);
 
 #endif

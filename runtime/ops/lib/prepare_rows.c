@@ -52,8 +52,6 @@ static enum bnr_status prepare_softmax(struct bnr_prepare *cx, bool logarithm) {
                              .rows = product(x, 0, axis),
                              .n = product(x, axis, end),
                              .inner = product(x, end, x->rank)};
-    if (logarithm && r.inner != 1)
-        return BNR_OK;
     if (logarithm)
         r.kind = BNR_ROWS_LOG_SOFTMAX;
     return take(cx, r, logarithm ? "log_softmax" : "softmax");

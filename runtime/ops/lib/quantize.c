@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/pool.h"
+#include "runtime/kernels/pieces.h"
 #include "runtime/ops/lib/conv.h"
 #include "runtime/ops/lib/matmul.h"
 
@@ -102,6 +104,70 @@ void bnr__round_to(enum bnr_dtype dtype, double *v, size_t n) {
     }
 }
 
+#define QUANTIZE(name, T)                                                                          \
+    static void name(T *y, const float *v, float scale, float low, float high, int zero,           \
+                     size_t n) {                                                                   \
+        const float magic = 12582912.0f; /* 1.5 * 2^23: the sum has no fraction bits left */       \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            float q = v[i] / scale;                                                                \
+            q = q == q ? q : 0;                                                                    \
+            q = q < low ? low : q;                                                                 \
+            q = q > high ? high : q;                                                               \
+            y[i] = (T)((int)((q + magic) - magic) + zero);                                         \
+        }                                                                                          \
+    }
+QUANTIZE(quantize_i8, int8_t)
+QUANTIZE(quantize_u8, uint8_t)
+
+void bnr__quantize_f32(enum bnr_dtype dtype, void *dst, const float *v, float scale, int zero,
+                       size_t n) {
+    if (dtype == BNR_INT8)
+        quantize_i8(dst, v, scale, (float)(INT8_MIN - zero), (float)(INT8_MAX - zero), zero, n);
+    else
+        quantize_u8(dst, v, scale, (float)-zero, (float)(UINT8_MAX - zero), zero, n);
+}
+
+void bnr__dequantize_f32(float *dst, enum bnr_dtype dtype, const void *x, float scale, int zero,
+                         size_t n) {
+    const int8_t *i8 = x;
+    const uint8_t *u8 = x;
+    for (size_t i = 0; i < n && dtype == BNR_INT8; i++)
+        dst[i] = (float)(i8[i] - zero) * scale;
+    for (size_t i = 0; i < n && dtype != BNR_INT8; i++)
+        dst[i] = (float)(u8[i] - zero) * scale;
+}
+
+struct quant_runs {
+    const struct bnr_quant_layout *l;
+    size_t length, chunks; // of a run, and into how many it is cut
+    void (*fn)(void *cx, const struct bnr_quant_run *run);
+    void *cx;
+};
+
+enum { RUN = 16 * 1024 };
+
+static void visit_runs(void *cx, size_t begin, size_t end) {
+    const struct quant_runs *r = cx;
+    for (size_t item = begin; item < end; item++) {
+        const size_t run = item / r->chunks, skip = item % r->chunks * RUN;
+        const struct bnr_quant_run part = {.at = run * r->length + skip,
+                                           .n = min_size(RUN, r->length - skip),
+                                           .parameter = r->l->per_axis ? run % r->l->n : 0};
+        r->fn(r->cx, &part);
+    }
+}
+
+void bnr__quant_runs(const struct bnr_quant_layout *l, struct bnr_pool *pool,
+                     void (*fn)(void *cx, const struct bnr_quant_run *run), void *cx) {
+    const size_t numel = l->outer * l->n * l->inner;
+    struct quant_runs r = {.l = l, .length = l->per_axis ? l->inner : numel, .fn = fn, .cx = cx};
+    if (numel == 0)
+        return;
+    r.chunks = ceil_div(r.length, RUN);
+    bnr__parallel_for(pool, numel / r.length * r.chunks, RUN / min_size(r.length, RUN), visit_runs,
+                      &r);
+}
+
 static double saturate_int(enum bnr_dtype dtype, double v) {
     const int bits = bnr__dtype_bits(dtype);
     const bool is_signed = bnr__dtype_class(dtype) == BNR_CLASS_INT;
@@ -114,6 +180,16 @@ void bnr__quant_store(enum bnr_dtype dtype, void *dst, const double *v, const do
     const enum bnr_class class = bnr__dtype_class(dtype);
     const bool whole = class == BNR_CLASS_INT || class == BNR_CLASS_UINT;
     char *out = dst;
+    if (whole && bnr__dtype_bits(dtype) == 8) {
+        double part[64];
+        for (size_t i = 0; i < n; i += BNR_COUNT(part)) {
+            const size_t count = min_size(n - i, BNR_COUNT(part));
+            for (size_t k = 0; k < count; k++) // storing saturates
+                part[k] = (isnan(v[i + k]) ? 0 : rint(v[i + k])) + (zero ? zero[i + k] : 0);
+            bnr__store_f64(dtype, out + i, part, count);
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         const double z = zero ? zero[i] : 0;
         double y = (whole ? (isnan(v[i]) ? 0 : rint(v[i])) : v[i]) + z;

@@ -38,6 +38,20 @@ void bnr__round_to(enum bnr_dtype dtype, double *v, size_t n);
 void bnr__quant_store(enum bnr_dtype dtype, void *dst, const double *v, const double *zero,
                       size_t n, bool saturate);
 
+// The same from float32: v / scale in steps of one scale, rounded to float32 first; dtype is int8
+// or uint8.
+void bnr__quantize_f32(enum bnr_dtype dtype, void *dst, const float *v, float scale, int zero,
+                       size_t n);
+// dst = (x - zero) * scale for int8 or uint8.
+void bnr__dequantize_f32(float *dst, enum bnr_dtype dtype, const void *x, float scale, int zero,
+                         size_t n);
+// Calls fn for runs of elements that have one parameter, number `parameter`, on several threads.
+struct bnr_quant_run {
+    size_t at, n, parameter;
+};
+void bnr__quant_runs(const struct bnr_quant_layout *l, struct bnr_pool *pool,
+                     void (*fn)(void *cx, const struct bnr_quant_run *run), void *cx);
+
 // ---- products
 // ---------------------------------------------------------------------------------------
 
