@@ -149,9 +149,33 @@ static void build_padded(struct net *t, const struct fold_variant *v, struct fol
     net_output(t, fold_matrix_conv(t, v, "conv", x, c));
 }
 
+// With one the border is another than the middle: a map stays behind, small enough here.
+static void build_border(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+    struct bnr_value *x = net_bn(t, "bn", fold_matrix_x_of(t, v, "x", C, 3), C);
+    net_output(t, fold_matrix_conv(t, v, "conv", fold_matrix_between(t, v, x), padded));
+}
+
+static void build_transposed_border(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+    struct bnr_value *x = net_bn(t, "bn", fold_matrix_x_of(t, v, "x", C, 3), C);
+    struct net_conv c = padded;
+    c.transposed = true;
+    net_output(t, fold_matrix_conv(t, v, "conv", fold_matrix_between(t, v, x), c));
+}
+
+static void build_large_border(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+    struct bnr_value *x = net_bn(t, "bn", fold_matrix_x_of(t, v, "x", C, 13), C);
+    net_output(t, fold_matrix_conv(t, v, "conv", fold_matrix_between(t, v, x), padded));
+    e->skip = v->spatial == 3;
+    e->kept = 1;
+    e->part = "a border that the shift would have to change";
+}
+
 static void in_front_of_convolutions(void **state) {
     fold_matrix("BN -> Conv", build_in_front);
     fold_matrix("BN without shift -> Conv with padding", build_padded);
+    fold_matrix("BN -> Conv with padding", build_border);
+    fold_matrix("BN -> ConvTranspose", build_transposed_border);
+    fold_matrix("BN -> Conv with padding, large images", build_large_border);
 }
 
 // ---- 11: in front of products, through Flatten and Reshape

@@ -244,6 +244,32 @@ static void past(const char *title, const struct way *first, size_t n) {
     }
 }
 
+// ---- 16 with a shift: the padding of each channel would be another number
+// ------------------------------------------------------
+
+static void build_pad_behind(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+    struct bnr_value *x = fold_matrix_conv(t, v, "conv", fold_matrix_x(t, v, "x", C), padded);
+    net_output(t, net_bn(t, "bn", fold_matrix_between(t, v, pad(t, v, x)), C));
+    e->kept = 1;
+    e->part = "'Pad#";
+}
+
+// In front of a convolution that becomes its border.
+static void build_pad_in_front(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+    struct bnr_value *x = net_bn(t, "bn", fold_matrix_x_of(t, v, "x", C, 3), C);
+    int64_t pads[10] = {0};
+    const int rank = rank_of(v);
+    for (int i = 2; i < rank; i++)
+        pads[i] = pads[rank + i] = 1;
+    x = net_op(t, "Pad", "pad", NET_IN(x, net_ints(t, "pads", pads, 2 * (size_t)rank)));
+    net_output(t, fold_matrix_conv(t, v, "conv", fold_matrix_between(t, v, x), (struct net_conv){.k = 3}));
+}
+
+static void padding_with_a_shift(void **state) {
+    fold_matrix("Conv -> Pad -> BN", build_pad_behind);
+    fold_matrix("BN -> Pad -> Conv", build_pad_in_front);
+}
+
 static void layout(void **state) {
     past("layout", ways, 8);
 }
@@ -301,7 +327,7 @@ static void branches(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         fold_matrix_test(layout),      fold_matrix_test(pooling_and_padding), fold_matrix_test(mixing),
-        fold_matrix_test(activations), fold_matrix_test(branches),
+        fold_matrix_test(activations), fold_matrix_test(branches),            fold_matrix_test(padding_with_a_shift),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

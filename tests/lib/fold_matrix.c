@@ -81,7 +81,7 @@ static void one(const char *pattern, fold_build_fn *build, const struct fold_var
     describe(pattern, v);
     build(&t, v, &e);
     if (!e.skip) {
-        net_fold(&t, FOLD);
+        net_fold(&t, e.groups ? e.groups : FOLD);
         check_verdicts(&t, &e);
     }
     net_end(&t);
@@ -105,10 +105,19 @@ void fold_matrix(const char *pattern, fold_build_fn *build) {
 
 struct bnr_value *fold_matrix_x(struct net *t, const struct fold_variant *v, const char *name,
                                 int64_t channels) {
+    return fold_matrix_x_of(t, v, name, channels, v->spatial == 3 ? 5 : 6);
+}
+
+struct bnr_value *fold_matrix_x_of(struct net *t, const struct fold_variant *v, const char *name,
+                                   int64_t channels, int64_t extent) {
     int64_t dims[5] = {2, channels};
     for (int i = 0; i < v->spatial; i++)
-        dims[2 + i] = v->spatial == 3 ? 5 : 6;
+        dims[2 + i] = extent;
     return net_input(t, name, 2 + v->spatial, dims);
+}
+
+int64_t fold_matrix_groups(const struct fold_variant *v) {
+    return v->groups == FOLD_ONE_GROUP ? 1 : v->groups == FOLD_TWO_GROUPS ? 2 : FOLD_C;
 }
 
 struct bnr_value *fold_matrix_conv(struct net *t, const struct fold_variant *v, const char *name,
@@ -117,7 +126,7 @@ struct bnr_value *fold_matrix_conv(struct net *t, const struct fold_variant *v, 
     c.spatial = v->spatial;
     c.in = c.out = FOLD_C;
     c.bias = v->bias;
-    c.group = v->groups == FOLD_ONE_GROUP ? 1 : v->groups == FOLD_TWO_GROUPS ? 2 : FOLD_C;
+    c.group = fold_matrix_groups(v);
     struct bnr_value *y = net_conv(t, name, x, c);
     if (!v->shared)
         return y;

@@ -23,6 +23,7 @@ struct fold_expectation {
     int kept;         // BatchNormalizations that stay, for a reason that contains `part`
     const char *part; // NULL: any
     int left;         // BatchNormalization nodes in the folded graph; -1: as many as are kept
+    unsigned groups;  // of passes; 0: those that clean and fold
     bool skip;        // there is no such variant
 };
 
@@ -40,6 +41,10 @@ int fold_matrix_teardown(void **state);
 // [2, channels, ...] with as many axes as the variant says, each of 6 (5 where there are three).
 struct bnr_value *fold_matrix_x(struct net *t, const struct fold_variant *v, const char *name,
                                 int64_t channels);
+// The same with axes of `extent`.
+struct bnr_value *fold_matrix_x_of(struct net *t, const struct fold_variant *v, const char *name,
+                                   int64_t channels, int64_t extent);
+int64_t fold_matrix_groups(const struct fold_variant *v); // 1, 2 or FOLD_C
 // A Conv or ConvTranspose of x's FOLD_C channels to FOLD_C channels by the variant; with shared weights a
 // second one on an input of its own reads them, too. c.k and c.pad count; 0 for the rest.
 struct bnr_value *fold_matrix_conv(struct net *t, const struct fold_variant *v, const char *name,
