@@ -13,7 +13,7 @@ static const enum bnr_dtype constant_types[] = {BNR_DOUBLE, BNR_UNDEFINED};
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_shape *x = &cx->in[0]->type.shape;
-    int axis;
+    int axis = 0;
     BNR_TRY(bnr__infer_dtype(cx, 0, x_types));
     for (int i = 1; i < 3; i++) {
         BNR_TRY(bnr__infer_dtype(cx, i, constant_types));
@@ -30,7 +30,11 @@ static enum bnr_status infer(struct bnr_infer *cx) {
                                     (long long)c->dims[0].n, axis, (long long)x->dims[axis].n);
         }
     }
-    return bnr__infer_same(cx);
+    BNR_TRY(bnr__infer_same(cx));
+    // As Mul by these numbers in a file says.
+    if (x->rank >= 0 && x->dims[axis].n < 0 && cx->in[1]->type.shape.rank == 1)
+        cx->out[0]->type.shape.dims[axis] = cx->in[1]->type.shape.dims[0];
+    return BNR_OK;
 }
 
 struct work {

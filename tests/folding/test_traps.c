@@ -154,6 +154,23 @@ static void parts_of_other_sizes(void **state) {
     net_end(&t);
 }
 
+// Two that become one Mul say how many channels there are: nothing may be left for a second look.
+static void channels_from_an_affine(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    t.no_shift = true;
+    t.gamma = NET_GAMMA_NEGATIVE;
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3));
+    x->declared.shape.dims[1] = bnr__dim_unknown();
+    x = net_bn(&t, "b", net_bn(&t, "a", net_op(&t, "Sigmoid", NULL, NET_IN(x)), C), C);
+    x = net_op(&t, "Div", NULL, NET_IN(net_op(&t, "Relu", NULL, NET_IN(x)), net_weight(&t, "k", NET_DIMS(C, 1))));
+    net_output(&t, net_bn(&t, "c", x, C));
+    same_in_all(&t);
+    net_fold(&t, FILES);
+    net_expect(&t, "Sigmoid Relu Mul");
+    net_end(&t);
+}
+
 // ---- broadcasting by an attribute (below opset 7)
 
 // The vector belongs to axis 1. That the channels of x are open makes this no affine of its own.
@@ -243,6 +260,7 @@ int main(void) {
         cmocka_unit_test(uniform_of_smaller_rank),
         cmocka_unit_test(constant_of_smaller_rank),
         cmocka_unit_test(parts_of_other_sizes),
+        cmocka_unit_test(channels_from_an_affine),
         cmocka_unit_test(old_broadcast_of_constant),
         cmocka_unit_test(overridable_range),
         cmocka_unit_test(overridable_pads),
