@@ -195,8 +195,16 @@ BNR_INLINE vf v_erf(vf x) {
 }
 
 BNR_INLINE vf v_gelu(vf x) {
-    const vf half = v_mul(x, v_set1(0.5f));
-    return v_fma(half, v_erf(v_mul(x, v_set1(0.707106781f))), half);
+    // (P(x) - 1/2) / x, P the normal distribution's function, in 2 (x / 5.1)^2 - 1 for |x| <= 5.1;
+    // 2^-24.4 / |x|, absolute. Beyond, P is 0 or 1 within 2^-22.4, and what the formula gives is
+    // past it.
+    static const float c[] = {0.138605326f,    -0.0690034479f,  0.0507788286f,  -0.0402103886f,
+                              0.0317765139f,   -0.0241107196f,  0.0171490144f,  -0.0115898894f,
+                              0.00759382034f,  -0.00416353438f, 0.00163257297f, -0.00102217507f,
+                              0.000954517222f, -0.000351265073f};
+    const vf half = v_set1(0.5f), square = v_min(v_set1(26.01f), v_mul(x, x));
+    const vf p = v_mul(x, v_poly(v_fma(square, v_set1(0.0768935f), v_set1(-1)), c, 14));
+    return v_mul(x, v_add(v_min(half, v_max(v_set1(-0.5f), p)), half));
 }
 
 BNR_INLINE vf v_gelu_tanh(vf x) {
