@@ -240,6 +240,7 @@ struct bnr_model {
     const struct bnr_interface *interface; // runtime/interface.h, in `arena`; NULL until the API made it
     void *source; // the loader's own object (parsed message, mapping), for the saver
     void (*release_source)(void *source);
+    void (*rest_source)(void *source); // what is mapped will not be read for a while: its pages go. May be NULL
 };
 
 // ---- making -----------------------------------------------------------------------------------------

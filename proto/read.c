@@ -14,6 +14,12 @@ static void release_source(void *source) {
     bnr__free(s->allocator, s, sizeof *s);
 }
 
+static void rest_source(void *source) {
+    const struct bnr_source *s = source;
+    if (s->mapping)
+        bnr__mapping_drop(s->mapping, s->mapping->bytes);
+}
+
 static struct bnr_model *new_model(const struct bnr_allocator *a, const char *path) {
     struct bnr_model *m = bnr__model_new(a);
     struct bnr_source *s = bnr__calloc(a, 1, sizeof *s);
@@ -28,6 +34,7 @@ static struct bnr_model *new_model(const struct bnr_allocator *a, const char *pa
     m->path = copy;
     m->source = s;
     m->release_source = release_source;
+    m->rest_source = rest_source;
     return m;
 }
 

@@ -237,9 +237,15 @@ static const struct bnr_tensor *restore(void *user, const struct bnr_tensor *t) 
     return same ? full : NULL;
 }
 
+static void rest(const struct bnr_model *m) {
+    if (m && m->rest_source)
+        m->rest_source(m->source);
+}
+
 void bnr__session_planned(struct bnr_session *s) {
     bnr__model_free(s->again);
     s->again = NULL;
+    rest(s->origin);
 }
 
 // ---- plans --------------------------------------------------------------------------------------
@@ -325,6 +331,8 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
     if (s->compiled)
         BNR_TRY(keep_origin(s, model, o, err));
     BNR_TRY(plan_ahead(s, err));
+    if (s->fixed)
+        rest(model);
     return s->fixed || s->compiled ? BNR_OK : keep_origin(s, model, o, err);
 }
 

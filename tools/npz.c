@@ -7,27 +7,44 @@
 #include <string.h>
 #include <zip.h>
 
+#include "runtime/base/library.h"
+
+#define FUNCTIONS(X)                                                                                         \
+    X(zip_open)                                                                                              \
+    X(zip_discard)                                                                                           \
+    X(zip_get_num_entries)                                                                                   \
+    X(zip_get_name)                                                                                          \
+    X(zip_stat_index)                                                                                        \
+    X(zip_fopen_index)                                                                                       \
+    X(zip_fread)                                                                                             \
+    X(zip_fclose)
+
+struct functions {
+    FUNCTIONS(BNR_LIBRARY_POINTER)
+};
+
 // An archive can claim any size: bound what one member may unpack to.
 static const zip_uint64_t largest_member = (zip_uint64_t)8 << 30;
 
-static int read_member(bnr_tensor **out, zip_t *archive, zip_uint64_t index, const char *path) {
+static int read_member(const struct functions *lib, bnr_tensor **out, zip_t *archive, zip_uint64_t index,
+                       const char *path) {
     zip_stat_t st;
     *out = NULL;
-    if (zip_stat_index(archive, index, 0, &st) != 0 || !(st.valid & ZIP_STAT_SIZE))
+    if (lib->zip_stat_index(archive, index, 0, &st) != 0 || !(st.valid & ZIP_STAT_SIZE))
         return fail(EXIT_BAD, "%s: member %llu cannot be read", path, (unsigned long long)index);
     if (st.size > largest_member)
         return fail(EXIT_BAD, "%s: member '%s' has %llu bytes, at most %llu are read", path, st.name,
                     (unsigned long long)st.size, (unsigned long long)largest_member);
     char *where = xprintf("%s(%s)", path, st.name);
     unsigned char *data = malloc(st.size ? (size_t)st.size : 1);
-    zip_file_t *f = data ? zip_fopen_index(archive, index, 0) : NULL;
+    zip_file_t *f = data ? lib->zip_fopen_index(archive, index, 0) : NULL;
     int code;
-    if (f && zip_fread(f, data, st.size) == (zip_int64_t)st.size)
+    if (f && lib->zip_fread(f, data, st.size) == (zip_int64_t)st.size)
         code = npy_parse(out, where, data, (size_t)st.size);
     else
         code = fail(EXIT_BAD, "%s: cannot be unpacked", where);
     if (f)
-        zip_fclose(f);
+        lib->zip_fclose(f);
     free(data);
     free(where);
     return code;
@@ -36,25 +53,29 @@ static int read_member(bnr_tensor **out, zip_t *archive, zip_uint64_t index, con
 int npz_read(bnr_tensor ***tensors, struct strings *names, const char *path) {
     *tensors = NULL;
     *names = (struct strings){0};
+    static const char *const functions[] = {FUNCTIONS(BNR_LIBRARY_NAME)};
+    struct functions lib;
+    if (!bnr__library_open(BNR_LIBZIP_FILE, functions, BNR_COUNT(functions), &lib))
+        return fail(EXIT_BAD, "%s: %s, which reads .npz files, is not there", path, BNR_LIBZIP_FILE);
     int error = 0;
-    zip_t *archive = zip_open(path, ZIP_RDONLY, &error);
+    zip_t *archive = lib.zip_open(path, ZIP_RDONLY, &error);
     if (!archive)
         return fail(EXIT_BAD, "%s: is not a readable .npz archive (libzip error %d)", path, error);
     int code = EXIT_DONE;
-    zip_int64_t count = zip_get_num_entries(archive, 0);
+    zip_int64_t count = lib.zip_get_num_entries(archive, 0);
     for (zip_int64_t i = 0; code == EXIT_DONE && i < count; i++) {
-        const char *stored = zip_get_name(archive, (zip_uint64_t)i, 0);
+        const char *stored = lib.zip_get_name(archive, (zip_uint64_t)i, 0);
         char *name = xstrdup(stored ? stored : "");
         size_t n = strlen(name);
         if (n > 4 && strcmp(name + n - 4, ".npy") == 0)
             name[n - 4] = 0;
         *tensors = xrealloc(*tensors, (names->count + 1) * sizeof **tensors);
-        code = read_member(&(*tensors)[names->count], archive, (zip_uint64_t)i, path);
+        code = read_member(&lib, &(*tensors)[names->count], archive, (zip_uint64_t)i, path);
         if (code == EXIT_DONE)
             strings_add(names, name);
         free(name);
     }
-    zip_discard(archive);
+    lib.zip_discard(archive);
     return code;
 }
 #else

@@ -10,6 +10,7 @@
 #define BNR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define BNR_INLINE static inline __attribute__((always_inline))
 #define BNR_ANY_ADDRESS __attribute__((aligned(1))) // on a typedef: for what may lie anywhere in memory
+#define BNR_TYPEOF(x) __typeof__(x)
 #else
 #define BNR_PRINTF(fmt, first)
 #define BNR_NODISCARD

@@ -5,7 +5,28 @@
 
 #include <tiffio.h>
 
+#include "runtime/base/library.h"
 #include "runtime/ops/lib/image_codec.h"
+
+#define FUNCTIONS(X)                                                                               \
+    X(TIFFOpenOptionsAlloc)                                                                        \
+    X(TIFFOpenOptionsSetMaxSingleMemAlloc)                                                         \
+    X(TIFFOpenOptionsSetErrorHandlerExtR)                                                          \
+    X(TIFFOpenOptionsSetWarningHandlerExtR)                                                        \
+    X(TIFFOpenOptionsFree)                                                                         \
+    X(TIFFClientOpenExt)                                                                           \
+    X(TIFFGetField)                                                                                \
+    X(TIFFReadRGBAImageOriented)                                                                   \
+    X(TIFFClose)
+
+struct functions {
+    FUNCTIONS(BNR_LIBRARY_POINTER)
+};
+
+static bool load(struct functions *lib) {
+    static const char *const names[] = {FUNCTIONS(BNR_LIBRARY_NAME)};
+    return bnr__library_open(BNR_LIBTIFF_FILE, names, BNR_COUNT(names), lib);
+}
 
 enum { MAX_ALLOC = 1 << 29 }; // bytes that libtiff may take at once
 
@@ -55,16 +76,16 @@ static toff_t on_size(thandle_t h) {
     return ((struct file *)h)->in.size;
 }
 
-static TIFF *open_file(struct file *f) {
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+static TIFF *open_file(const struct functions *lib, struct file *f) {
+    TIFFOpenOptions *options = lib->TIFFOpenOptionsAlloc();
     if (!options)
         return NULL;
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, MAX_ALLOC);
-    TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, f);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, f);
-    TIFF *t = TIFFClientOpenExt("image", "rm", (thandle_t)f, on_read, on_write, on_seek, on_close,
-                                on_size, NULL, NULL, options);
-    TIFFOpenOptionsFree(options);
+    lib->TIFFOpenOptionsSetMaxSingleMemAlloc(options, MAX_ALLOC);
+    lib->TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, f);
+    lib->TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, f);
+    TIFF *t = lib->TIFFClientOpenExt("image", "rm", (thandle_t)f, on_read, on_write, on_seek,
+                                     on_close, on_size, NULL, NULL, options);
+    lib->TIFFOpenOptionsFree(options);
     return t;
 }
 
@@ -73,18 +94,19 @@ static enum bnr_status failed(const struct file *f, struct bnr_error *err) {
                      f->message[0] ? f->message : "the data are damaged or of an unknown kind");
 }
 
-static enum bnr_status decode(TIFF *t, struct file *f, struct bnr_image *im,
-                              struct bnr_error *err) {
+static enum bnr_status decode(const struct functions *lib, TIFF *t, struct file *f,
+                              struct bnr_image *im, struct bnr_error *err) {
     uint32_t width = 0, height = 0;
-    if (!TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &width) ||
-        !TIFFGetField(t, TIFFTAG_IMAGELENGTH, &height))
+    if (!lib->TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &width) ||
+        !lib->TIFFGetField(t, TIFFTAG_IMAGELENGTH, &height))
         return failed(f, err);
     BNR_TRY(bnr__image_begin(im, width, height, err));
     const size_t n = im->width * im->height;
     uint32_t *raster = bnr__malloc(im->allocator, n * sizeof(*raster));
     if (!raster)
         return bnr__no_memory(err);
-    const int ok = TIFFReadRGBAImageOriented(t, width, height, raster, ORIENTATION_TOPLEFT, 1);
+    const int ok =
+        lib->TIFFReadRGBAImageOriented(t, width, height, raster, ORIENTATION_TOPLEFT, 1);
     for (size_t i = 0; ok && i < n; i++) {
         im->pixels[3 * i] = TIFFGetR(raster[i]);
         im->pixels[3 * i + 1] = TIFFGetG(raster[i]);
@@ -96,10 +118,13 @@ static enum bnr_status decode(TIFF *t, struct file *f, struct bnr_image *im,
 
 enum bnr_status bnr__image_tiff(struct bnr_image *im, struct bnr_bytes in, struct bnr_error *err) {
     struct file f = {.in = in};
-    TIFF *t = open_file(&f);
+    struct functions lib;
+    if (!load(&lib))
+        return bnr__fail(err, BNR_UNSUPPORTED, "%s is not there", BNR_LIBTIFF_FILE);
+    TIFF *t = open_file(&lib, &f);
     if (!t)
         return failed(&f, err);
-    const enum bnr_status st = decode(t, &f, im, err);
-    TIFFClose(t);
+    const enum bnr_status st = decode(&lib, t, &f, im, err);
+    lib.TIFFClose(t);
     return st;
 }
