@@ -107,8 +107,14 @@ static enum bnr_status settle_all(const struct bnr_way *way) {
 // ---- steps
 // ------------------------------------------------------------------------------------------
 
-// The node goes: who read its output reads its input.
+// The node goes: who read its output reads its input. What was known of the output's dims holds for the
+// input as well: the rules said yes by it.
 static enum bnr_status unlink_affine(struct bnr_way *way, struct bnr_node *n, int data) {
+    struct bnr_shape *x = &n->in[data]->info.type.shape;
+    const struct bnr_shape *y = &n->out[0]->info.type.shape;
+    for (int i = 0; x->rank == y->rank && i < x->rank; i++)
+        if (x->dims[i].n < 0 && y->dims[i].n >= 0)
+            x->dims[i] = y->dims[i];
     if (bnr__value_replace(n->out[0], n->in[data]) != BNR_OK)
         return bnr__fail(way->cx->err, BNR_INTERNAL, "node '%s' cannot be unlinked", n->label);
     bnr__node_remove(n);

@@ -171,6 +171,18 @@ static void channels_from_an_affine(void **state) {
     net_end(&t);
 }
 
+// Their number is not forgotten when the affine goes: the border of a convolution is a map of that size.
+static void border_of_open_channels(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3, 3));
+    x->declared.shape.dims[1] = bnr__dim_unknown();
+    const struct net_conv c = {.spatial = 2, .in = C, .out = C, .k = 3, .pad = 1};
+    net_output(&t, net_conv(&t, "conv", net_bn(&t, "bn", x, C), c));
+    same_in_all(&t);
+    net_end(&t);
+}
+
 // ---- broadcasting by an attribute (below opset 7)
 
 // The vector belongs to axis 1. That the channels of x are open makes this no affine of its own.
@@ -261,6 +273,7 @@ int main(void) {
         cmocka_unit_test(constant_of_smaller_rank),
         cmocka_unit_test(parts_of_other_sizes),
         cmocka_unit_test(channels_from_an_affine),
+        cmocka_unit_test(border_of_open_channels),
         cmocka_unit_test(old_broadcast_of_constant),
         cmocka_unit_test(overridable_range),
         cmocka_unit_test(overridable_pads),
