@@ -7,24 +7,29 @@
 
 #include "runtime/base/compiler.h"
 
-// `add`: the lanes of the other pieces are in dst already.
+// `add`: the lanes of the other pieces are in dst already. What is the same for all pixels is copied
+// to where no store to dst can be thought to change it.
 BNR_INLINE void gather_few(float *dst, const struct bnr_channels_piece *piece,
                            const float *const *src, size_t pixels, const int n, const bool add) {
-    vf take[3];
+    int32_t from[3][VW];
+    const float *in[3];
+    vm take[3];
     BNR_UNROLL
     for (int k = 0; k < n; k++) {
         float sign[VW];
-        for (int l = 0; l < VW; l++)
+        for (int l = 0; l < VW; l++) {
             sign[l] = piece[k].taken[l] ? -1.0f : 0.0f;
-        take[k] = v_load(sign);
+            from[k][l] = piece[k].from[l];
+        }
+        take[k] = v_lt(v_load(sign), v_set1(0));
+        in[k] = src[k];
     }
-    for (size_t i = 0; i < pixels; i++) {
-        vf v = add ? v_load(dst + i * VW) : v_set1(0);
+    for (float *end = dst + pixels * VW; dst < end; dst += VW) {
+        vf v = add ? v_load(dst) : v_set1(0);
         BNR_UNROLL
-        for (int k = 0; k < n; k++)
-            v = v_select(v_lt(take[k], v_set1(0)), v_lookup(v_load(src[k] + i * VW), piece[k].from),
-                         v);
-        v_store(dst + i * VW, v);
+        for (int k = 0; k < n; k++, in[k - 1] += VW)
+            v = v_select(take[k], v_lookup(v_load(in[k]), from[k]), v);
+        v_store(dst, v);
     }
 }
 
