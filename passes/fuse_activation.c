@@ -58,8 +58,8 @@ static bool can_precede(const struct bnr_node *n) {
            !bnr__value_is_constant(n->in[0]) && can_join(n, 0) && other_inputs_are_constant(n, 0);
 }
 
-// What stands in front of head: none where an operator in front of it all, which needs a pass anyway, takes
-// it along.
+// What stands in front of head: none where an operator in front of it all, which needs a pass
+// anyway, takes it along.
 static void mark_front(struct bnr_node *head) {
     struct bnr_node *front[MAX_MEMBERS], *n = head;
     int count = 0;
@@ -91,12 +91,25 @@ static bool mark_chain(struct bnr_pass_cx *cx, struct bnr_node *head) {
     return n != head;
 }
 
+// The operator of that type that is the only one to read n's elements; others may ask for the
+// shape.
 static struct bnr_node *only_reader(const struct bnr_node *n, const char *op_type) {
     const struct bnr_value *v = n->n_out > 0 ? n->out[0] : NULL;
-    if (!v || !bnr__value_single_use(v) || v->uses[0].index != 0 || v->uses[0].node->fused_into ||
-        v->uses[0].node->graph != n->graph)
+    struct bnr_node *reader = NULL;
+    if (!v || v->n_graph_outputs > 0)
         return NULL;
-    return strcmp(v->uses[0].node->op_type, op_type) == 0 ? v->uses[0].node : NULL;
+    for (size_t i = 0; i < v->n_uses; i++) {
+        const struct bnr_use *use = &v->uses[i];
+        if (use->node->graph != n->graph)
+            return NULL;
+        if (strcmp(use->node->op_type, "Shape") == 0)
+            continue;
+        if (reader || use->index != 0 || use->node->fused_into ||
+            strcmp(use->node->op_type, op_type) != 0)
+            return NULL;
+        reader = use->node;
+    }
+    return reader;
 }
 
 // Channel shuffle, as exporters spell it out: Reshape -> Transpose -> Reshape, perhaps behind a

@@ -35,14 +35,29 @@ static bool same_size(const struct bnr_planner *p, const struct bnr_value *a,
            bnr__type_bytes(&bnr__planner_info(p, b)->type, &y) && x == y;
 }
 
+// The node that v's only use is, apart from nodes that do not run, or NULL.
+static const struct bnr_node *only_reader(const struct bnr_planner *p, const struct bnr_value *v) {
+    const struct bnr_node *reader = NULL;
+    if (v->n_graph_outputs > 0)
+        return NULL;
+    for (size_t i = 0; i < v->n_uses; i++) {
+        const struct bnr_node *n = v->uses[i].node;
+        if (n->graph == v->graph && p->node_index[n->id] < 0)
+            continue;
+        if (reader || n->graph != v->graph)
+            return NULL;
+        reader = n;
+    }
+    return reader;
+}
+
 // The member behind n in the chain that `head` leads, or NULL.
 static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
                                           const struct bnr_node *head) {
-    if (n->n_out < 1 || !n->out[0] || !bnr__value_single_use(n->out[0]))
+    const struct bnr_node *next = n->n_out > 0 && n->out[0] ? only_reader(p, n->out[0]) : NULL;
+    if (!next)
         return NULL;
-    const struct bnr_node *next = n->out[0]->uses[0].node;
-    bool joins = next->fused_into == head && next->graph == n->graph &&
-                 p->node_index[next->id] >= 0 && !p->grouped[next->id] &&
+    bool joins = next->fused_into == head && !p->grouped[next->id] &&
                  p->candidate_of[next->id] < 0 && can_prepare(p, next) &&
                  same_size(p, n->out[0], next->out[0]);
     return joins ? next : NULL;

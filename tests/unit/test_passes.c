@@ -186,6 +186,34 @@ static void lowered(void **state) {
     net_end(&t);
 }
 
+// Channel shuffle behind a Concat, where a Reshape takes the batch from the Concat;
+// a second reader of the elements keeps them apart.
+static void shuffles(void **state) {
+    for (int read = 0; read < 2; read++) {
+        struct net t;
+        net_begin(&t, 13);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 3, 5, 5));
+        x = net_op(&t, "Concat", "concat", NET_IN(x, net_op(&t, "Relu", "relu", NET_IN(x))));
+        net_attr_int(&t, "axis", 1);
+        struct bnr_value *n = net_op(&t, "Shape", "shape", NET_IN(x));
+        n = net_op(&t, "Gather", "gather", NET_IN(n, net_ints(&t, "zero", NET_INTS(0))));
+        n = net_op(&t, "Concat", "dims", NET_IN(n, net_ints(&t, "apart", NET_INTS(2, 3, 5, 5))));
+        net_attr_int(&t, "axis", 0);
+        struct bnr_value *y = net_op(&t, "Reshape", "first", NET_IN(x, n));
+        y = net_op(&t, "Transpose", "turn", NET_IN(y));
+        net_attr_ints(&t, "perm", NET_INTS(0, 2, 1, 3, 4));
+        n = net_ints(&t, "together", NET_INTS(-1, 6, 5, 5));
+        net_output(&t, net_op(&t, "Reshape", "last", NET_IN(y, n)));
+        if (read)
+            net_output(&t, net_op(&t, "Neg", "neg", NET_IN(x)));
+        net_fold(&t, BNR_PASS_FUSE);
+        expect_fused(&t, "first", read ? NULL : "concat");
+        expect_fused(&t, "turn", read ? "first" : "concat");
+        expect_fused(&t, "last", read ? "first" : "concat");
+        net_end(&t);
+    }
+}
+
 static struct bnr_value *number(struct net *t, const char *name, double v) {
     return net_const(t, name, 0, NULL, &v);
 }
@@ -351,8 +379,8 @@ int main(void) {
         cmocka_unit_test(named_passes), cmocka_unit_test(unknown_pass),
         cmocka_unit_test(stop_after),   cmocka_unit_test(printing),
         cmocka_unit_test(epilogues),    cmocka_unit_test(two_branches),
-        cmocka_unit_test(lowered),      cmocka_unit_test(gathered),
-        cmocka_unit_test(gathered_layer_norm),
+        cmocka_unit_test(lowered),      cmocka_unit_test(shuffles),
+        cmocka_unit_test(gathered),     cmocka_unit_test(gathered_layer_norm),
         cmocka_unit_test(promotion),    cmocka_unit_test(failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
