@@ -124,6 +124,8 @@ static enum bnr_status move(struct bnr_pass_cx *cx, struct bnr_node *n, struct b
 static enum bnr_status place(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way) {
     struct chain c;
     bool folded;
+    if (!is_affine(n))
+        return BNR_OK;
     BNR_TRY(fold(cx, n, way, &folded));
     if (folded)
         return BNR_OK;
@@ -136,21 +138,7 @@ static enum bnr_status place(struct bnr_pass_cx *cx, struct bnr_node *n, struct 
 }
 
 static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
-    struct bnr_arena kept = {.allocator = cx->model->allocator}; // temp is emptied in between
-    struct bnr_node **nodes = BNR_NEW_ARRAY(&kept, g->n_nodes + 1, struct bnr_node *);
-    struct bnr_way *way = BNR_NEW(&kept, struct bnr_way);
-    enum bnr_status st = nodes && way ? BNR_OK : bnr__no_memory(cx->err);
-    size_t count = 0;
-    for (struct bnr_node *n = g->first; st == BNR_OK && n; n = n->next)
-        if (is_affine(n))
-            nodes[count++] = n;
-    for (size_t i = 0; st == BNR_OK && i < count; i++)
-        if (nodes[i]->graph) { // still there
-            st = place(cx, nodes[i], way);
-            bnr__arena_reset(cx->temp);
-        }
-    bnr__arena_free(&kept);
-    return st;
+    return bnr__way_each(cx, g, false, place);
 }
 
 const struct bnr_pass bnr__pass_place_affine = {

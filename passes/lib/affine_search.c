@@ -411,3 +411,23 @@ bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node 
     return bnr__value_replaceable(y, x) ||
            no_way(way, "the graph's output '%s' cannot be '%s'", y->name, x->name);
 }
+
+enum bnr_status bnr__way_each(struct bnr_pass_cx *cx, struct bnr_graph *g, bool backward,
+                              enum bnr_status (*visit)(struct bnr_pass_cx *cx, struct bnr_node *n,
+                                                       struct bnr_way *way)) {
+    struct bnr_arena kept = {.allocator = cx->model->allocator}; // temp is emptied in between
+    struct bnr_node **nodes = BNR_NEW_ARRAY(&kept, g->n_nodes + 1, struct bnr_node *);
+    struct bnr_way *way = BNR_NEW(&kept, struct bnr_way);
+    enum bnr_status st = nodes && way ? BNR_OK : bnr__no_memory(cx->err);
+    size_t count = 0;
+    for (struct bnr_node *n = backward ? g->last : g->first; st == BNR_OK && n;
+         n = backward ? n->prev : n->next)
+        nodes[count++] = n;
+    for (size_t i = 0; st == BNR_OK && i < count; i++)
+        if (nodes[i]->graph) { // still there
+            st = visit(cx, nodes[i], way);
+            bnr__arena_reset(cx->temp);
+        }
+    bnr__arena_free(&kept);
+    return st;
+}

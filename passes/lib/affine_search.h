@@ -56,6 +56,11 @@ bool bnr__way_find(struct bnr_way *way, struct bnr_pass_cx *cx, struct bnr_node 
                    const struct bnr_affine_view *view, const struct bnr_way_rules *rules);
 // The dims of what an affine makes of a constant; returns the rank.
 int bnr__way_constant_dims(const struct bnr_tensor *t, const struct bnr_affine *a, int64_t *dims);
+// Calls visit for the nodes that g has now, as long as they are there, last to first or first to last, with
+// a way to search with. cx->temp is emptied after each.
+enum bnr_status bnr__way_each(struct bnr_pass_cx *cx, struct bnr_graph *g, bool backward,
+                              enum bnr_status (*visit)(struct bnr_pass_cx *cx, struct bnr_node *n,
+                                                       struct bnr_way *way));
 // Takes the steps of a found way; node is gone afterwards. Origins go where the affine went.
 enum bnr_status bnr__way_take(struct bnr_way *way);
 
