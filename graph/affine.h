@@ -39,6 +39,10 @@ struct bnr_affine_site {
     // absorb_*: a shift that the operator has no place for. The caller puts it behind output 0, as
     // an affine in terms of that output's axes. n is 0: nothing is left.
     struct bnr_affine rest;
+    // absorb_before: what another input of the node has to take in besides, weights that a node makes: a
+    // scale in terms of that input's axes. n is 0: nothing has to.
+    struct bnr_affine aside;
+    int aside_index;
 };
 
 // The questions. `apply` false: only ask; nothing may change. With `apply` after a yes for the same

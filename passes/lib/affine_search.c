@@ -63,10 +63,13 @@ static bool exhausted(struct bnr_way *way, int depth) {
 
 typedef bool absorb_fn(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
 
+static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
+                    const struct bnr_affine *a, int depth);
+
 // Whether node's constants take `a` in. A node met twice (through the parts of a Split or Concat)
 // is asked for both at once: they touch different channels, so their order does not matter.
 static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind, struct bnr_node *n,
-                    int index, const struct bnr_affine *a) {
+                    int index, const struct bnr_affine *a, int depth) {
     struct bnr_way_step *same = find_step(way, kind, n, index);
     struct bnr_affine both = *a;
     if (same && !bnr__affine_compose(&both, &same->affine, a, way->cx->temp))
@@ -80,12 +83,15 @@ static bool absorbs(struct bnr_way *way, absorb_fn *ask, enum bnr_way_kind kind,
         way->why = site.why;
         return false;
     }
+    if (same && site.aside.n > 0)
+        return no_way(way, "'%s' cannot take in two affines", n->label);
     if (same) {
         same->affine = both;
         way->changed = true;
         return true;
     }
-    return add_step(way, kind, n, index, a);
+    return add_step(way, kind, n, index, a) &&
+           (site.aside.n == 0 || go_back(way, n, site.aside_index, &site.aside, depth + 1));
 }
 
 int bnr__way_constant_dims(const struct bnr_tensor *t, const struct bnr_affine *a, int64_t *dims) {
@@ -165,9 +171,6 @@ static bool leave(struct bnr_way *way, struct bnr_value *v, const struct bnr_aff
 
 // ---- backward
 // ---------------------------------------------------------------------------------------
-
-static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
-                    const struct bnr_affine *a, int depth);
 
 static bool only_reader(struct bnr_way *way, const struct bnr_value *v) {
     const struct bnr_node *p = v->producer;
@@ -265,7 +268,7 @@ static bool into_producer(struct bnr_way *way, struct bnr_value *v, const struct
         return join_back(way, p, &view, a, depth);
     const struct bnr_affine_rules *rules = p->op ? p->op->affine : NULL;
     if (rules && rules->absorb_after) {
-        if (absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a))
+        if (absorbs(way, rules->absorb_after, BNR_WAY_AFTER, p, v->producer_index, a, depth))
             return true;
         return rules->backward && into_inputs(way, p, v->producer_index, a, depth);
     }
@@ -347,7 +350,7 @@ static bool into_reader(struct bnr_way *way, struct bnr_node *n, int index,
         return join_forth(way, n, &view, a, depth);
     const struct bnr_affine_rules *rules = n->op ? n->op->affine : NULL;
     if (rules && rules->absorb_before)
-        return absorbs(way, rules->absorb_before, BNR_WAY_BEFORE, n, index, a);
+        return absorbs(way, rules->absorb_before, BNR_WAY_BEFORE, n, index, a, depth);
     if (rules && rules->forward)
         return pass_forth(way, n, index, a, depth);
     return no_way(way, "the %s '%s' neither takes it in nor lets it pass", n->op_type, n->label);

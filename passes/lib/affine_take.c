@@ -35,7 +35,7 @@ static const char *describe(const struct part *part, const char **into) {
     for (int i = part->from; i < part->until; i++) {
         const struct bnr_way_step *s = &part->way->steps[i];
         passed += s->kind == BNR_WAY_BACK || s->kind == BNR_WAY_FORTH;
-        ends += is_end(s);
+        ends += is_end(s) && !(first && home(first) == home(s));
         if (is_end(s) && (!first || (first->kind == BNR_WAY_CONSTANT && s->kind != first->kind)))
             first = s;
     }

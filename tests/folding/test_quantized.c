@@ -363,6 +363,154 @@ static void behind_matmul(void **state) {
     }
 }
 
+// ---- in front
+// ------------------------------------------------------------------------------------------------
+
+// BN -> conv, whose weights have scales as c says. The bias takes the shift.
+static void in_front(struct net *t, struct layer c, int64_t pad) {
+    const int64_t dims[4] = {c.transposed ? IN : OUT, (c.transposed ? OUT : IN) / c.group, 3, 3};
+    struct bnr_value *in[3] = {net_bn(t, "bn", net_input(t, "x", NET_DIMS(2, IN, 7, 7)), IN)};
+    in[1] = dequantized(t, "w", c.w, 4, dims);
+    in[2] = make_bias(t, c.bias, OUT);
+    net_output(t, net_op(t, c.transposed ? "ConvTranspose" : "Conv", "conv", in[2] ? 3 : 2, in));
+    net_attr_int(t, "group", c.group);
+    net_attr_ints(t, "pads", NET_INTS(pad, pad, pad, pad));
+}
+
+// One scale for all weights becomes one for each input channel; scales along that axis stay there.
+static void in_front_of_conv(void **state) {
+    for (int k = 0; k < 2 * BIASES * 3; k++) {
+        struct net t;
+        net_begin(&t, 13);
+        t.seed = 300 + (uint64_t)k;
+        const int place = k / 2 / BIASES;
+        struct layer c = {.group = 1, .bias = (enum bias)(k / 2 % BIASES)};
+        c.w = (struct spec){k & 1 ? uint8 : int8, place == 0 ? 0 : place == 1 ? IN : OUT, 1, true};
+        if (place == 2) { // one input channel a group: those of its outputs
+            c.group = IN;
+            c.w.axis = 0;
+        }
+        in_front(&t, c, 0);
+        net_fold(&t, FOLD);
+        net_expect(&t, "DequantizeLinear Conv");
+        net_expect_bn(&t, "bn", BNR_BN_FOLDED, "conv");
+        net_end(&t);
+    }
+}
+
+// Scales for output channels have no place for factors of inputs; nor have both axes one in groups.
+static void in_front_of_conv_is_kept(void **state) {
+    static const struct {
+        struct layer c;
+        int opset;
+        const char *why;
+    } cases[] = {
+        {{.w = {{BNR_INT8, -128, 127}, OUT, 0, true}, .group = 1}, 13, "scales along axis 0"},
+        {{.w = {{BNR_INT8, -128, 127}, 0, 0, true}, .group = 2}, 13, "more than one axis"},
+        {{.w = {{BNR_INT8, -128, 127}, 0, 0, true}, .group = 1}, 10, "one scale for all channels in opset 10"},
+    };
+    for (size_t i = 0; i < BNR_COUNT(cases); i++) {
+        struct net t;
+        net_begin(&t, cases[i].opset);
+        in_front(&t, cases[i].c, 0);
+        net_fold(&t, FOLD);
+        net_expect(&t, "BatchNormalization DequantizeLinear Conv");
+        net_expect_bn(&t, "bn", BNR_BN_KEPT, cases[i].why);
+        net_end(&t);
+    }
+}
+
+// One factor for all channels goes along with any scales, in any opset.
+static void uniform_in_front(void **state) {
+    for (int k = 0; k < 4; k++) {
+        struct net t;
+        const double two = -1.7, shift = 0.3;
+        net_begin(&t, k & 2 ? 13 : 10);
+        const struct spec s = {int8, k & 2 ? OUT : 0, 0, false};
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, IN, 6, 6));
+        x = net_op(&t, "Mul", "mul", NET_IN(x, net_const(&t, "two", 0, NULL, &two)));
+        if (k & 1)
+            x = net_op(&t, "Add", "add", NET_IN(x, net_const(&t, "shift", 0, NULL, &shift)));
+        struct bnr_value *w = dequantized(&t, "w", s, NET_DIMS(OUT, IN, 3, 3));
+        net_output(&t, net_op(&t, "Conv", "conv", NET_IN(x, w)));
+        net_fold(&t, FOLD);
+        net_expect(&t, "DequantizeLinear Conv");
+        net_end(&t);
+    }
+}
+
+// Zeros at the border are not shifted: a map behind, where it is small enough.
+static void border(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    in_front(&t, (struct layer){.w = {int8, 0, 0, true}, .group = 1}, 1);
+    net_fold(&t, FOLD);
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "border");
+    net_end(&t);
+    net_begin(&t, 13);
+    t.no_shift = true;
+    in_front(&t, (struct layer){.w = {int8, 0, 0, true}, .group = 1}, 1);
+    net_fold(&t, FOLD);
+    net_expect(&t, "DequantizeLinear Conv");
+    net_end(&t);
+}
+
+// [I, O/g, ...]: input channels are the first axis in all groups. A shift meets overlaps: none here.
+static void in_front_of_transposed_conv(void **state) {
+    for (int k = 0; k < 6; k++) {
+        struct net t;
+        net_begin(&t, 13);
+        t.no_shift = true;
+        t.seed = 400 + (uint64_t)k;
+        const struct spec s = {int8, k & 1 ? IN : 0, 0, true};
+        in_front(&t, (struct layer){.w = s, .group = 1 << k / 2, .transposed = true, .bias = FLOATS}, 0);
+        net_fold(&t, FOLD);
+        net_expect(&t, "DequantizeLinear ConvTranspose");
+        net_expect_bn(&t, "bn", BNR_BN_FOLDED, "conv");
+        net_end(&t);
+    }
+}
+
+static void on_both_sides(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    const struct spec s = {int8, 0, 0, true};
+    struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, IN, 5, 5)), IN);
+    struct bnr_value *w = dequantized(&t, "w", s, NET_DIMS(IN, 1, 3, 3));
+    struct bnr_value *y = net_op(&t, "Conv", "conv", NET_IN(x, w));
+    net_attr_int(&t, "group", IN);
+    net_output(&t, net_bn(&t, "bn2", y, IN));
+    net_fold(&t, FOLD);
+    net_expect(&t, "DequantizeLinear Conv");
+    net_expect_bn(&t, "bn", BNR_BN_FOLDED, "conv");
+    net_expect_bn(&t, "bn2", BNR_BN_FOLDED, "conv");
+    net_end(&t);
+}
+
+static void in_front_of_matrices(void **state) {
+    for (int k = 0; k < 8; k++) {
+        struct net t;
+        net_begin(&t, 13);
+        t.seed = 500 + (uint64_t)k;
+        const bool gemm = k & 1, turned = gemm && k & 2;
+        const int axis = turned ? 1 : 0;
+        const struct spec s = {uint8, k & 4 ? IN : 0, axis, true};
+        const int64_t dims[2] = {turned ? OUT : IN, turned ? IN : OUT};
+        struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(3, IN)), IN);
+        struct bnr_value *w = dequantized(&t, "w", s, 2, dims);
+        struct bnr_value *y = net_op(&t, gemm ? "Gemm" : "MatMul", "fc", NET_IN(x, w));
+        if (gemm) {
+            net_attr_int(&t, "transB", turned);
+            net_attr_float(&t, "alpha", 0.75);
+        }
+        net_output(&t, y);
+        net_fold(&t, FOLD);
+        net_expect(&t, gemm ? "DequantizeLinear Gemm" : "DequantizeLinear MatMul Add");
+        net_expect_bn(&t, "bn", BNR_BN_FOLDED, "fc");
+        net_end(&t);
+    }
+}
+
 // ---- activations
 // -------------------------------------------------------------------------------------
 
@@ -494,6 +642,13 @@ int main(void) {
         cmocka_unit_test(shared_integers),
         cmocka_unit_test(behind_gemm),
         cmocka_unit_test(behind_matmul),
+        cmocka_unit_test(in_front_of_conv),
+        cmocka_unit_test(in_front_of_conv_is_kept),
+        cmocka_unit_test(uniform_in_front),
+        cmocka_unit_test(border),
+        cmocka_unit_test(in_front_of_transposed_conv),
+        cmocka_unit_test(on_both_sides),
+        cmocka_unit_test(in_front_of_matrices),
         cmocka_unit_test(behind_integer_product),
         cmocka_unit_test(in_front_of_quantize),
         cmocka_unit_test(whole_pairs),

@@ -60,7 +60,7 @@ static double *whole_shift(struct bnr_affine_site *site, const struct bnr_conv *
 // Every channel of t is the same everywhere: the weights are summed over the input channels first, and
 // what is convolved is an image of ones.
 static bool map_of_channels(const struct bnr_linear *l, struct bnr_conv c, const double *t, double *map) {
-    const struct bnr_tensor *w = l->w->tensor;
+    const struct bnr_tensor *w = l->numbers;
     const size_t outputs = (size_t)c.out_channels, k = (size_t)l->k, a = (size_t)l->a, b = (size_t)l->b;
     const size_t plane = (size_t)bnr__window_in_numel(&c.window);
     double *sum = BNR_NEW_ARRAY(l->site->temp, outputs * k, double);
@@ -85,7 +85,7 @@ static bool map_of_channels(const struct bnr_linear *l, struct bnr_conv c, const
 
 static bool map_of_all(const struct bnr_linear *l, const struct bnr_conv *c, const double *t,
                        double *map) {
-    const struct bnr_tensor *w = l->w->tensor;
+    const struct bnr_tensor *w = l->numbers;
     double *wide = BNR_NEW_ARRAY(l->site->temp, w->numel, double);
     if (!wide)
         return bnr__affine_no(l->site, "out of memory");
@@ -119,7 +119,7 @@ static double product(const struct bnr_conv *c, bool out) {
 }
 
 static bool is_cheap(const struct bnr_linear *l, const struct bnr_conv *c) {
-    const double map = product(c, true), x = product(c, false), w = (double)l->w->tensor->numel;
+    const double map = product(c, true), x = product(c, false), w = (double)l->numbers->numel;
     const double most = x < w ? x : w;
     if (map > most)
         return bnr__affine_no(l->site,

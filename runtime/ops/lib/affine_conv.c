@@ -2,9 +2,9 @@
 // Affines around Conv and ConvTranspose, any number of spatial axes and groups.
 //     conv(x) -> (s, t):   W' = s[o]*W, b' = s[o]*b + t[o]
 //     (s, t) -> conv(x):   W' = W*s[c], b' = b + sum over c and k of W*t[c]
-// Where W is no constant but dequantized from constants, what comes behind goes on to W as an affine
-// of its own, and the bias takes the shift in floating point: as int32 it would be rounded to the
-// product of the scales.
+// Where W is no constant but dequantized from constants, the scale goes on to W as an affine of its own,
+// from behind and from in front, and the bias takes the shift in floating point: as int32 it would be
+// rounded to the product of the scales.
 // A shift in front is one bias where every output sees all taps of the kernel on data: no padding (zeros
 // would have to be -t/s), and for ConvTranspose one tap an output. Else it is a map.
 #include <string.h>
@@ -13,21 +13,36 @@
 
 enum { X, W, B };
 
-static bool describe(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
+// The sides of W by its shape alone.
+static bool describe_shape(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
-    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
-    const struct bnr_tensor *w = bnr__affine_weights(l->w);
-    if (!w)
-        return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
     const int64_t groups = bnr__attr_int(n, "group", 1);
-    if (!bnr__dtype_is_float(w->dtype) || w->rank < 3 || w->numel == 0 || groups < 1 ||
-        w->dims[0] % groups != 0)
+    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
+    const int64_t first = bnr__affine_dim(l->w, 0), second = bnr__affine_dim(l->w, 1);
+    const int rank = bnr__affine_shape(l->w).rank;
+    if (rank < 3 || first < 1 || second < 1 || groups < 1 || first % groups != 0)
         return bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
     l->g = groups;
-    l->a = w->dims[0] / groups;
-    l->b = w->dims[1];
-    l->k = (int64_t)(w->numel / (size_t)(w->dims[0] * w->dims[1]));
+    l->a = first / groups;
+    l->b = second;
+    l->k = 1;
+    for (int i = 2; i < rank; i++)
+        l->k *= bnr__affine_dim(l->w, i);
     l->out_is_a = !transposed;
+    return l->k > 0 ||
+           bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
+}
+
+static bool describe(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
+    const struct bnr_node *n = site->node;
+    const struct bnr_tensor *w = bnr__affine_weights(bnr__affine_input(n, W));
+    if (!w)
+        return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
+    if (!bnr__dtype_is_float(w->dtype))
+        return bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
+    if (!describe_shape(site, transposed, l))
+        return false;
+    l->numbers = w;
     return true;
 }
 
@@ -113,7 +128,7 @@ static bool is_flat(const double *map, size_t channels, size_t plane) {
 
 static bool add_to_bias(const struct bnr_linear *l, const double *scales, const double *bias, bool apply,
                         struct bnr_error *err) {
-    return store_bias(l, bias, false, err) && bnr__linear_scale(l, scales, false, apply, err) &&
+    return store_bias(l, bias, false, err) && bnr__linear_scale_inputs(l, scales, apply, err) &&
            (!apply || store_bias(l, bias, true, err));
 }
 
@@ -136,68 +151,49 @@ static bool absorb_border(const struct bnr_linear *l, bool transposed, bool appl
     const int64_t dims[2] = {(int64_t)channels, (int64_t)plane};
     return bnr__affine_leave_map(site, map) &&
            bnr__linear_store(site, B, "", bnr__linear_dtype(l), 2, dims, map, false, err) &&
-           bnr__linear_scale(l, scales, false, apply, err);
+           bnr__linear_scale_inputs(l, scales, apply, err);
+}
+
+static bool absorb_in_front(const struct bnr_linear *l, bool transposed, bool apply,
+                            struct bnr_error *err) {
+    struct bnr_affine_site *site = l->site;
+    const double *s, *t;
+    double *bias;
+    const bool shift = bnr__affine_has_shift(&site->affine);
+    if (shift && !l->numbers)
+        return bnr__affine_no(site, "what the weights of '%s' are dequantized to is not at hand",
+                              site->node->label);
+    if (shift && (!bnr__affine_by_channel(&site->affine) || !sees_all_taps(l, transposed)))
+        return absorb_border(l, transposed, apply, err);
+    if (!bnr__affine_along(site, 1, bnr__linear_inputs(l), &s, &t))
+        return false;
+    if (!shift)
+        return bnr__linear_scale_inputs(l, s, apply, err);
+    if (!load_bias(l, &bias))
+        return false;
+    bnr__linear_dot(l, t, bias);
+    return add_to_bias(l, s, bias, apply, err);
 }
 
 static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool apply,
                           struct bnr_error *err) {
     struct bnr_linear l;
-    const double *s, *t;
-    double *bias;
+    const struct bnr_value *w = bnr__affine_input(site->node, W);
     if (site->index != X)
         return bnr__affine_no(site, "it feeds the weights of '%s'", site->node->label);
-    if (!describe(site, transposed, &l))
+    if (!bnr__affine_dequantized(w))
+        return describe(site, transposed, &l) && absorb_in_front(&l, transposed, apply, err);
+    if (!describe_shape(site, transposed, &l))
         return false;
-    const bool shift = bnr__affine_has_shift(&site->affine);
-    if (shift && (!bnr__affine_by_channel(&site->affine) || !sees_all_taps(&l, transposed)))
-        return absorb_border(&l, transposed, apply, err);
-    if (!bnr__affine_along(site, 1, bnr__linear_inputs(&l), &s, &t))
-        return false;
-    if (!shift)
-        return bnr__linear_scale(&l, s, false, apply, err);
-    if (!load_bias(&l, &bias))
-        return false;
-    bnr__linear_dot(&l, t, bias);
-    return add_to_bias(&l, s, bias, apply, err);
+    struct bnr_tensor *numbers = bnr__affine_has_shift(&site->affine) ? bnr__affine_numbers(w) : NULL;
+    l.numbers = numbers;
+    const bool ok = absorb_in_front(&l, transposed, apply, err);
+    bnr__tensor_unref(numbers);
+    return ok;
 }
 
 // ---- dequantized weights
 // ------------------------------------------------------------------------------
-
-// The sides of W by its shape alone.
-static bool describe_shape(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
-    const struct bnr_node *n = site->node;
-    const int64_t groups = bnr__attr_int(n, "group", 1);
-    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, W), .w_index = W};
-    const int64_t first = bnr__affine_dim(l->w, 0), second = bnr__affine_dim(l->w, 1);
-    if (first < 1 || second < 1 || groups < 1 || first % groups != 0)
-        return bnr__affine_no(site, "the weights of '%s' are not those of a convolution", n->label);
-    l->g = groups;
-    l->a = first / groups;
-    l->b = second;
-    l->out_is_a = !transposed;
-    return true;
-}
-
-// s in terms of W's axes: [O, 1, ...], or [1, O, ...] and [I, O/g, ...] for transposed ones.
-static bool on_weights(const struct bnr_linear *l, const double *s, struct bnr_affine *out) {
-    int64_t dims[BNR_MAX_RANK];
-    const int rank = bnr__affine_shape(l->w).rank;
-    for (int i = 0; i < rank; i++)
-        dims[i] = 1;
-    if (l->out_is_a || l->g > 1)
-        dims[0] = l->g * l->a;
-    if (!l->out_is_a)
-        dims[1] = l->b;
-    double *t, *scale = bnr__affine_alloc(out, rank, dims, &t, l->site->temp);
-    if (!scale)
-        return bnr__affine_no(l->site, "out of memory");
-    for (size_t i = 0; i < out->n; i++) {
-        const size_t row = i / (size_t)dims[1], column = i % (size_t)dims[1];
-        scale[i] = s[l->out_is_a ? row : row / (size_t)l->a * (size_t)l->b + column];
-    }
-    return true;
-}
 
 static bool backward(struct bnr_affine_site *site, bool transposed, struct bnr_affine *out, bool apply,
                      struct bnr_error *err) {
@@ -211,7 +207,7 @@ static bool backward(struct bnr_affine_site *site, bool transposed, struct bnr_a
         return false;
     for (int64_t o = 0; o < bnr__linear_outputs(&l); o++)
         bias[o] = s[o] * bias[o] + t[o];
-    if (bnr__affine_has_scale(&site->affine) && !on_weights(&l, s, &out[W]))
+    if (bnr__affine_has_scale(&site->affine) && !bnr__linear_on_weights(&l, s, true, &out[W]))
         return false;
     return store_bias(&l, bias, apply, err);
 }

@@ -9,23 +9,55 @@
 
 enum { A, B, C };
 
+// The sides of the weights by their shape alone.
+static bool describe_shape(struct bnr_affine_site *site, int w_index, bool transposed,
+                           struct bnr_linear *l) {
+    const struct bnr_node *n = site->node;
+    *l = (struct bnr_linear){
+        .site = site, .w = bnr__affine_input(n, w_index), .w_index = w_index, .matrix = true};
+    const int rank = bnr__affine_shape(l->w).rank;
+    if (rank < 2)
+        return bnr__affine_no(site, "the weights of '%s' are no matrix", n->label);
+    for (int i = 0; i < rank - 2; i++)
+        if (bnr__affine_dim(l->w, i) != 1)
+            return bnr__affine_no(site, "'%s' has a batch of weight matrices", n->label);
+    l->g = l->k = 1;
+    l->a = bnr__affine_dim(l->w, rank - 2);
+    l->b = bnr__affine_dim(l->w, rank - 1);
+    l->out_is_a = (w_index == A) != transposed;
+    return (l->a > 0 && l->b > 0) ||
+           bnr__affine_no(site, "the weights of '%s' are no matrix", n->label);
+}
+
 static bool describe(struct bnr_affine_site *site, int w_index, bool transposed,
                      struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
-    *l = (struct bnr_linear){.site = site, .w = bnr__affine_input(n, w_index), .w_index = w_index};
-    const struct bnr_tensor *w = bnr__affine_weights(l->w);
+    const struct bnr_tensor *w = bnr__affine_weights(bnr__affine_input(n, w_index));
     if (!w)
         return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
-    if (!bnr__dtype_is_float(w->dtype) || w->rank < 2 || w->numel == 0)
+    if (!bnr__dtype_is_float(w->dtype))
         return bnr__affine_no(site, "the weights of '%s' are no matrix", n->label);
-    for (int i = 0; i < w->rank - 2; i++)
-        if (w->dims[i] != 1)
-            return bnr__affine_no(site, "'%s' has a batch of weight matrices", n->label);
-    l->g = l->k = 1;
-    l->a = w->dims[w->rank - 2];
-    l->b = w->dims[w->rank - 1];
-    l->out_is_a = (w_index == A) != transposed;
+    if (!describe_shape(site, w_index, transposed, l))
+        return false;
+    l->numbers = w;
     return true;
+}
+
+// Of what stands in front, weights that are dequantized take their share by their DequantizeLinear. *made is
+// what they are where the shift needs it: a new reference, or NULL.
+static bool describe_before(struct bnr_affine_site *site, int w_index, bool transposed,
+                            struct bnr_linear *l, struct bnr_tensor **made) {
+    const struct bnr_value *w = bnr__affine_input(site->node, w_index);
+    *made = NULL;
+    if (!bnr__affine_dequantized(w))
+        return describe(site, w_index, transposed, l);
+    if (!describe_shape(site, w_index, transposed, l))
+        return false;
+    if (!bnr__affine_has_shift(&site->affine))
+        return true;
+    l->numbers = *made = bnr__affine_numbers(w);
+    return *made || bnr__affine_no(site, "what the weights of '%s' are dequantized to is not at hand",
+                                   site->node->label);
 }
 
 // ---- Gemm
@@ -111,65 +143,55 @@ static bool gemm_after(struct bnr_affine_site *site, bool apply, struct bnr_erro
            (!apply || store_c(&l, &c, true, err));
 }
 
-static bool gemm_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
-    struct bnr_linear l;
+static bool gemm_in_front(const struct bnr_linear *l, bool apply, struct bnr_error *err) {
+    struct bnr_affine_site *site = l->site;
     struct gemm_c c;
     const double *s, *t;
     const struct bnr_node *n = site->node;
-    if (site->index != A)
-        return bnr__affine_no(site, "it feeds input %d of '%s'", site->index, n->label);
     const int axis = bnr__attr_int(n, "transA", 0) ? 0 : 1;
-    if (!gemm_describe(site, &l) || !bnr__affine_along(site, axis, bnr__linear_inputs(&l), &s, &t))
+    if (!bnr__affine_along(site, axis, bnr__linear_inputs(l), &s, &t))
         return false;
     if (!bnr__affine_has_shift(&site->affine))
-        return bnr__linear_scale(&l, s, false, apply, err);
-    const size_t columns = (size_t)bnr__linear_outputs(&l);
+        return bnr__linear_scale_inputs(l, s, apply, err);
+    const size_t columns = (size_t)bnr__linear_outputs(l);
     double *acc = BNR_NEW_ARRAY(site->temp, columns, double);
-    if (!acc || !load_c(&l, &c))
+    if (!acc || !load_c(l, &c))
         return acc ? false : bnr__affine_no(site, "out of memory");
-    bnr__linear_dot(&l, t, acc);
+    bnr__linear_dot(l, t, acc);
     const double alpha = (double)bnr__attr_float(n, "alpha", 1.0f);
     for (size_t i = 0; i < c.n; i++)
         c.v[i] += alpha * acc[i % columns];
-    return store_c(&l, &c, false, err) && bnr__linear_scale(&l, s, false, apply, err) &&
-           (!apply || store_c(&l, &c, true, err));
+    return store_c(l, &c, false, err) && bnr__linear_scale_inputs(l, s, apply, err) &&
+           (!apply || store_c(l, &c, true, err));
 }
 
-// s in terms of the weights' axes: along `axis` alone.
-static bool on_weights(struct bnr_affine_site *site, const struct bnr_value *w, int axis, int64_t count,
-                       const double *s, struct bnr_affine *out) {
-    int64_t dims[BNR_MAX_RANK];
-    const int rank = bnr__affine_shape(w).rank;
-    for (int i = 0; i < rank; i++)
-        dims[i] = i == axis ? count : 1;
-    double *t, *scale = bnr__affine_alloc(out, rank, dims, &t, site->temp);
-    for (int64_t i = 0; scale && i < count; i++)
-        scale[i] = s[i];
-    return scale || bnr__affine_no(site, "out of memory");
+static bool gemm_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    struct bnr_linear l;
+    struct bnr_tensor *made;
+    const struct bnr_node *n = site->node;
+    if (site->index != A)
+        return bnr__affine_no(site, "it feeds input %d of '%s'", site->index, n->label);
+    const bool ok = describe_before(site, B, bnr__attr_int(n, "transB", 0) != 0, &l, &made) &&
+                    gemm_in_front(&l, apply, err);
+    bnr__tensor_unref(made);
+    return ok;
 }
 
 // Dequantized weights: the scale goes on to where they come from.
 static bool gemm_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                           struct bnr_error *err) {
-    struct bnr_linear l = {.site = site, .w = bnr__affine_input(site->node, B), .w_index = B};
+    struct bnr_linear l;
     struct gemm_c c;
     const double *s, *t;
-    if (!bnr__affine_dequantized(l.w))
+    if (!bnr__affine_dequantized(bnr__affine_input(site->node, B)))
         return false; // absorb_after has said why not
-    const int axis = bnr__attr_int(site->node, "transB", 0) ? 0 : 1;
-    l.g = l.k = 1;
-    l.a = bnr__affine_dim(l.w, 0);
-    l.b = bnr__affine_dim(l.w, 1);
-    l.out_is_a = axis == 0;
-    if (l.a < 1 || l.b < 1)
-        return bnr__affine_no(site, "the weights of '%s' are no matrix", site->node->label);
-    if (!bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_c(&l, &c))
+    if (!describe_shape(site, B, bnr__attr_int(site->node, "transB", 0) != 0, &l) ||
+        !bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_c(&l, &c))
         return false;
     const size_t columns = (size_t)bnr__linear_outputs(&l);
     for (size_t i = 0; i < c.n; i++)
         c.v[i] = s[i % columns] * c.v[i] + t[i % columns];
-    if (bnr__affine_has_scale(&site->affine) &&
-        !on_weights(site, l.w, axis, (int64_t)columns, s, &out[B]))
+    if (bnr__affine_has_scale(&site->affine) && !bnr__linear_on_weights(&l, s, true, &out[B]))
         return false;
     return store_c(&l, &c, apply, err);
 }
@@ -180,15 +202,11 @@ const struct bnr_affine_rules bnr__affine_gemm = {
 // ---- MatMul
 // -------------------------------------------------------------------------------------------
 
-// The weights, which are one of the two inputs, and the axes of x and of the output that they
-// connect.
-static bool matmul_describe(struct bnr_affine_site *site, int x_index, struct bnr_linear *l,
-                            int *x_axis, int *out_axis) {
+// The axes of x and of the output that the weights, the other input, connect.
+static bool matmul_axes(struct bnr_affine_site *site, int x_index, int *x_axis, int *out_axis) {
     const struct bnr_node *n = site->node;
     const int rank = bnr__affine_shape(n->out[0]).rank;
     const int x_rank = bnr__affine_shape(n->in[x_index]).rank;
-    if (!describe(site, 1 - x_index, false, l))
-        return false;
     if (rank < 1 || x_rank < 1 || (x_index == 1 && (rank < 2 || x_rank < 2)))
         return bnr__affine_no(site, "the rank of '%s' is not known, or it is a vector", n->label);
     *out_axis = x_index == 0 ? rank - 1 : rank - 2;
@@ -196,7 +214,6 @@ static bool matmul_describe(struct bnr_affine_site *site, int x_index, struct bn
     return true;
 }
 
-// A shift of `axis` stays behind as an addition, in the output's dtype.
 static bool leave_rest(struct bnr_affine_site *site, int axis, int64_t count, const double *shift) {
     const struct bnr_type *y = &site->node->out[0]->info.type;
     const int rank = y->shape.rank;
@@ -223,7 +240,7 @@ static bool matmul_after(struct bnr_affine_site *site, bool apply, struct bnr_er
     if (!bnr__affine_has_scale(&site->affine))
         return bnr__affine_no(site, "'%s' has no bias that could take the shift",
                               site->node->label);
-    if (!matmul_describe(site, x_index, &l, &x_axis, &axis) ||
+    if (!describe(site, 1 - x_index, false, &l) || !matmul_axes(site, x_index, &x_axis, &axis) ||
         !bnr__affine_along(site, axis, bnr__linear_outputs(&l), &s, &t))
         return false;
     if (bnr__affine_has_shift(&site->affine) && !leave_rest(site, axis, bnr__linear_outputs(&l), t))
@@ -231,46 +248,52 @@ static bool matmul_after(struct bnr_affine_site *site, bool apply, struct bnr_er
     return bnr__linear_scale(&l, s, true, apply, err);
 }
 
-static bool matmul_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
-    struct bnr_linear l;
+static bool matmul_in_front(const struct bnr_linear *l, bool apply, struct bnr_error *err) {
+    struct bnr_affine_site *site = l->site;
     const double *s, *t;
     int x_axis, axis;
+    if (!matmul_axes(site, site->index, &x_axis, &axis) ||
+        !bnr__affine_along(site, x_axis, bnr__linear_inputs(l), &s, &t))
+        return false;
+    if (bnr__affine_has_shift(&site->affine)) {
+        double *acc = BNR_NEW_ARRAY(site->temp, (size_t)bnr__linear_outputs(l), double);
+        if (!acc)
+            return bnr__affine_no(site, "out of memory");
+        bnr__linear_dot(l, t, acc);
+        if (!leave_rest(site, axis, bnr__linear_outputs(l), acc))
+            return false;
+    }
+    return bnr__linear_scale_inputs(l, s, apply, err);
+}
+
+static bool matmul_before(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    struct bnr_linear l;
+    struct bnr_tensor *made;
     if (!bnr__affine_has_scale(&site->affine))
         return bnr__affine_no(site, "'%s' has no bias that could take the shift",
                               site->node->label);
-    if (!matmul_describe(site, site->index, &l, &x_axis, &axis) ||
-        !bnr__affine_along(site, x_axis, bnr__linear_inputs(&l), &s, &t))
-        return false;
-    if (bnr__affine_has_shift(&site->affine)) {
-        double *acc = BNR_NEW_ARRAY(site->temp, (size_t)bnr__linear_outputs(&l), double);
-        if (!acc)
-            return bnr__affine_no(site, "out of memory");
-        bnr__linear_dot(&l, t, acc);
-        if (!leave_rest(site, axis, bnr__linear_outputs(&l), acc))
-            return false;
-    }
-    return bnr__linear_scale(&l, s, false, apply, err);
+    const bool ok = describe_before(site, 1 - site->index, false, &l, &made) &&
+                    matmul_in_front(&l, apply, err);
+    bnr__tensor_unref(made);
+    return ok;
 }
 
 static bool matmul_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                             struct bnr_error *err) {
     const struct bnr_node *n = site->node;
     const double *s, *t;
+    struct bnr_linear l;
+    int x_axis, axis;
     const int w = bnr__affine_dequantized(n->in[1]) ? 1 : 0;
-    const int rank = bnr__affine_shape(n->out[0]).rank, w_rank = bnr__affine_shape(n->in[w]).rank;
     if (!bnr__affine_dequantized(n->in[w]) || !bnr__affine_has_scale(&site->affine))
         return false; // absorb_after has said why not
-    if (rank < 2 || w_rank < 2)
-        return bnr__affine_no(site, "the rank of '%s' is not known, or it is a vector", n->label);
-    const int axis = w == 1 ? rank - 1 : rank - 2, w_axis = w == 1 ? w_rank - 1 : w_rank - 2;
-    const int64_t count = bnr__affine_dim(n->in[w], w_axis);
-    if (count < 1)
-        return bnr__affine_no(site, "the number of channels of '%s' is not known", n->label);
-    if (!bnr__affine_along(site, axis, count, &s, &t))
+    if (!describe_shape(site, w, false, &l) || !matmul_axes(site, 1 - w, &x_axis, &axis) ||
+        !bnr__affine_along(site, axis, bnr__linear_outputs(&l), &s, &t))
         return false;
-    if (bnr__affine_has_shift(&site->affine) && !leave_rest(site, axis, count, t))
+    if (bnr__affine_has_shift(&site->affine) &&
+        !leave_rest(site, axis, bnr__linear_outputs(&l), t))
         return false;
-    return on_weights(site, n->in[w], w_axis, count, s, &out[w]);
+    return bnr__linear_on_weights(&l, s, true, &out[w]);
 }
 
 const struct bnr_affine_rules bnr__affine_matmul = {

@@ -113,9 +113,45 @@ bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs
            replace_input(l->site, l->w_index, l->w->name, t, err);
 }
 
+bool bnr__linear_on_weights(const struct bnr_linear *l, const double *f, bool outputs,
+                            struct bnr_affine *out) {
+    int64_t dims[BNR_MAX_RANK];
+    // Rows and columns are the first two axes of kernels, the last two of matrices.
+    const int rank = bnr__affine_shape(l->w).rank, first = l->matrix ? rank - 2 : 0;
+    const bool on_a = outputs == l->out_is_a;
+    const int64_t a = l->a, b = l->b;
+    bool by_row = false, by_column = false; // whether f varies over them
+    for (int64_t i = 0; i < l->g * a; i++)
+        for (int64_t j = 0; j < b; j++) {
+            const double *fb = f + (on_a ? 0 : i / a * b);
+            by_row |= on_a ? f[i] != f[0] : fb[j] != f[j];
+            by_column |= !on_a && fb[j] != fb[0];
+        }
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == first && by_row ? l->g * a : i == first + 1 && by_column ? b : 1;
+    double *t, *s = bnr__affine_alloc(out, rank, dims, &t, l->site->temp);
+    if (!s)
+        return bnr__affine_no(l->site, "out of memory");
+    const int64_t columns = by_column ? b : 1;
+    for (size_t n = 0; n < out->n; n++) {
+        const int64_t i = (int64_t)n / columns, j = (int64_t)n % columns;
+        s[n] = f[on_a ? i : i / a * b + j];
+    }
+    return true;
+}
+
+bool bnr__linear_scale_inputs(const struct bnr_linear *l, const double *f, bool apply,
+                              struct bnr_error *err) {
+    if (bnr__affine_weights(l->w))
+        return bnr__linear_scale(l, f, false, apply, err);
+    l->site->aside_index = l->w_index;
+    return all_one(f, bnr__linear_inputs(l)) ||
+           bnr__linear_on_weights(l, f, false, &l->site->aside);
+}
+
 void bnr__linear_dot(const struct bnr_linear *l, const double *t, double *acc) {
     enum { CHUNK = 512 };
-    const struct bnr_tensor *w = bnr__affine_weights(l->w);
+    const struct bnr_tensor *w = l->numbers;
     const size_t a = (size_t)l->a, b = (size_t)l->b, k = (size_t)l->k;
     double v[CHUNK];
     for (size_t row = 0; row < (size_t)l->g * a; row++)

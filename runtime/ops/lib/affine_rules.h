@@ -73,9 +73,10 @@ bool bnr__affine_ints(const struct bnr_node *n, int index, const char *attr, int
 struct bnr_linear {
     struct bnr_affine_site *site;
     struct bnr_value *w;
+    const struct bnr_tensor *numbers; // w's constant, or what it is dequantized to; NULL: not known
     int w_index;
     int64_t g, a, b, k;
-    bool out_is_a;
+    bool out_is_a, matrix; // matrix: rows and columns are w's last two axes
 };
 int64_t bnr__linear_outputs(const struct bnr_linear *l);
 enum bnr_dtype bnr__linear_dtype(const struct bnr_linear *l); // of the weights
@@ -84,7 +85,14 @@ int64_t bnr__linear_inputs(const struct bnr_linear *l);
 // their place. apply false: only says whether all results are finite and copying is allowed.
 bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs, bool apply,
                        struct bnr_error *err);
-// acc[output channel] += sum over inputs and k of W * t[input channel].
+// For weights in front of which an affine stands: those that are constant are scaled along their input
+// channels; of those that a node makes that is asked, as site->aside.
+bool bnr__linear_scale_inputs(const struct bnr_linear *l, const double *f, bool apply,
+                              struct bnr_error *err);
+// f, one for each output (or input) channel, in terms of the axes of w.
+bool bnr__linear_on_weights(const struct bnr_linear *l, const double *f, bool outputs,
+                            struct bnr_affine *out);
+// acc[output channel] += sum over inputs and k of W * t[input channel]. l->numbers is there.
 void bnr__linear_dot(const struct bnr_linear *l, const double *t, double *acc);
 // Replaces input `index` by a constant of dtype `dtype` holding v (rounded once, subnormals to
 // zero). `hint` names it. apply false: only says whether all are finite in that dtype.
