@@ -90,7 +90,7 @@ static enum bnr_status check_outputs(struct bnr_node *n, struct bnr_error *err) 
 }
 
 static enum bnr_status resolve_node(struct bnr_node *n, struct bnr_error *err) {
-    const struct bnr_op *op = bnr__op_find(n->domain, n->op_type);
+    const struct bnr_op *op = n->op ? n->op : bnr__op_find(n->domain, n->op_type);
     if (n->opset <= 0)
         return bnr__op_fail(n, err, BNR_MALFORMED, "domain '%s' is not among the opset imports",
                             domain_name(n->domain));

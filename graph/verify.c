@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The invariants of the IR, checked in one walk over the model in execution order.
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "graph/edit.h"
@@ -130,14 +128,15 @@ static enum bnr_status verify_value(struct verifier *v, const struct bnr_graph *
 
 // Something gives it a value before anything reads it.
 static enum bnr_status verify_source(struct verifier *v, const struct bnr_value *value,
-                                     const char *reader) {
+                                     const char *what, const char *reader) {
     if (!value->producer) {
         CHECK(v, value->is_input || value->tensor, BNR_MALFORMED,
-              "%s reads '%s', which nothing produces", reader, value->name);
+              "%s '%.200s' reads '%s', which nothing produces", what, reader, value->name);
         return BNR_OK;
     }
     CHECK(v, v->nodes[value->producer->id] & DONE, BNR_MALFORMED,
-          "%s reads '%s' before node '%s' produces it", reader, value->name, value->producer->label);
+          "%s '%.200s' reads '%s' before node '%s' produces it", what, reader, value->name,
+          value->producer->label);
     return BNR_OK;
 }
 
@@ -162,7 +161,6 @@ static enum bnr_status verify_interface(struct verifier *v, const struct bnr_gra
 // ---- nodes ------------------------------------------------------------------------------------------
 
 static enum bnr_status verify_inputs(struct verifier *v, const struct bnr_node *n) {
-    char reader[300];
     for (int i = 0; i < n->n_in; i++) {
         const struct bnr_value *value = n->in[i];
         if (!value)
@@ -179,8 +177,7 @@ static enum bnr_status verify_inputs(struct verifier *v, const struct bnr_node *
         CHECK(v, slot < value->n_uses && value->uses[slot].node == n && value->uses[slot].index == i,
               BNR_INTERNAL, "value '%s' does not know that node '%s' reads it", value->name, n->label);
         v->uses[value->id]++;
-        snprintf(reader, sizeof reader, "node '%.200s'", n->label);
-        BNR_TRY(verify_source(v, value, reader));
+        BNR_TRY(verify_source(v, value, "node", n->label));
     }
     return BNR_OK;
 }
@@ -220,7 +217,6 @@ static enum bnr_status verify_node(struct verifier *v, const struct bnr_graph *g
 }
 
 static enum bnr_status verify_graph(struct verifier *v, const struct bnr_graph *g) {
-    char reader[300];
     for (size_t i = 0; i < g->n_values; i++)
         BNR_TRY(verify_value(v, g, i));
     BNR_TRY(verify_interface(v, g));
@@ -234,9 +230,8 @@ static enum bnr_status verify_graph(struct verifier *v, const struct bnr_graph *
     }
     CHECK(v, count == g->n_nodes && last == g->last, BNR_INTERNAL,
           "graph '%s' counts %zu nodes, its list has %zu", g->name, g->n_nodes, count);
-    snprintf(reader, sizeof reader, "graph '%.200s'", g->name);
     for (size_t i = 0; i < g->n_outputs; i++)
-        BNR_TRY(verify_source(v, g->outputs[i], reader));
+        BNR_TRY(verify_source(v, g->outputs[i], "graph", g->name));
     return BNR_OK;
 }
 
