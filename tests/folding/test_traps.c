@@ -205,6 +205,24 @@ static void old_broadcast_of_constant(void **state) {
     }
 }
 
+// Here the channels of the sum are the second axis of b, whose first one is as long.
+static void old_broadcast_of_data(void **state) {
+    struct net t;
+    net_begin(&t, 6);
+    const struct net_conv two = {.spatial = 2, .in = 2, .out = 2, .k = 1}, one = {.spatial = 1, .in = 2, .out = 2, .k = 1};
+    struct bnr_value *a = net_conv(&t, "a", net_input(&t, "x", NET_DIMS(2, 2, 4, 4)), two);
+    struct bnr_value *b = net_op(&t, "Transpose", NULL, NET_IN(net_conv(&t, "b", net_input(&t, "y", NET_DIMS(2, 2, 4)), one)));
+    net_attr_ints(&t, "perm", NET_INTS(1, 0, 2));
+    a = net_op(&t, "Add", "add", NET_IN(a, b));
+    net_attr_int(&t, "broadcast", 1);
+    net_attr_int(&t, "axis", 0);
+    net_output(&t, net_bn(&t, "bn", a, 2));
+    net_attr_int(&t, "is_test", 1);
+    same_in_all(&t);
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "how 'add' broadcasts is not known");
+    net_end(&t);
+}
+
 // ---- defaults that the caller may override
 
 static struct bnr_value *overridable(struct net *t, struct bnr_value *v) {
@@ -275,6 +293,7 @@ int main(void) {
         cmocka_unit_test(channels_from_an_affine),
         cmocka_unit_test(border_of_open_channels),
         cmocka_unit_test(old_broadcast_of_constant),
+        cmocka_unit_test(old_broadcast_of_data),
         cmocka_unit_test(overridable_range),
         cmocka_unit_test(overridable_pads),
         cmocka_unit_test(overridable_shape),

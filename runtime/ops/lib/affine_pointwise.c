@@ -83,7 +83,7 @@ static bool project_to_output(struct bnr_affine_site *site, struct bnr_affine *o
         return true;
     }
     const int rank = bnr__affine_shape(n->out[0]).rank, grow = rank - a->rank;
-    if (rank < 0 || grow < 0 || old_broadcast(n))
+    if (grow < 0 || old_broadcast(n)) // also where the rank is unknown, -1
         return bnr__affine_no(site, "how '%s' broadcasts is not known", n->label);
     *out = (struct bnr_affine){.rank = rank, .n = a->n, .s = a->s, .t = a->t};
     for (int k = 0; k < rank; k++)

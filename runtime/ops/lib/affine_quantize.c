@@ -356,9 +356,7 @@ static bool before_quantize(struct bnr_affine_site *site, bool apply, struct bnr
     const struct bnr_affine *a = &site->affine;
     struct quantized u;
     struct written w;
-    if (site->index != Q)
-        return bnr__affine_no(site, "it feeds the scale of '%s'", n->label);
-    if (!bnr__affine_positive(a))
+    if (!bnr__affine_positive(a)) // behind input 0: the others have to be constant
         return bnr__affine_no(site, "a scale that is not positive does not pass the rounding of '%s'",
                               n->label);
     if (!n->in[Q] || !describe(&u, site, n->out[0], n->in[Q]))
