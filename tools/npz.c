@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// .npz archives through libzip, an optional component.
+// .npz archives through libzip, an optional component, which is opened with the first archive: it brings a
+// library of cryptography along.
 #include "tools/tensor_io.h"
 
 #ifdef BNR_HAVE_LIBZIP
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
-
-#include "runtime/base/library.h"
 
 #define FUNCTIONS(X)                                                                                         \
     X(zip_open)                                                                                              \
@@ -19,9 +19,24 @@
     X(zip_fread)                                                                                             \
     X(zip_fclose)
 
+#define POINTER(name) __typeof__(name) *name;
+#define NAME(name) #name,
+
 struct functions {
-    FUNCTIONS(BNR_LIBRARY_POINTER)
+    FUNCTIONS(POINTER)
 };
+
+static bool load(struct functions *lib) {
+    static const char *const names[] = {FUNCTIONS(NAME)};
+    void *library = dlopen(BNR_LIBZIP_FILE, RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; library && i < sizeof names / sizeof names[0]; i++) {
+        void *function = dlsym(library, names[i]);
+        if (!function)
+            return false;
+        memcpy((char *)lib + i * sizeof function, &function, sizeof function); // POSIX: they are as large
+    }
+    return library != NULL;
+}
 
 // An archive can claim any size: bound what one member may unpack to.
 static const zip_uint64_t largest_member = (zip_uint64_t)8 << 30;
@@ -53,9 +68,8 @@ static int read_member(const struct functions *lib, bnr_tensor **out, zip_t *arc
 int npz_read(bnr_tensor ***tensors, struct strings *names, const char *path) {
     *tensors = NULL;
     *names = (struct strings){0};
-    static const char *const functions[] = {FUNCTIONS(BNR_LIBRARY_NAME)};
     struct functions lib;
-    if (!bnr__library_open(BNR_LIBZIP_FILE, functions, BNR_COUNT(functions), &lib))
+    if (!load(&lib))
         return fail(EXIT_BAD, "%s: %s, which reads .npz files, is not there", path, BNR_LIBZIP_FILE);
     int error = 0;
     zip_t *archive = lib.zip_open(path, ZIP_RDONLY, &error);
