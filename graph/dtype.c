@@ -84,7 +84,8 @@ size_t bnr_dtype_size(enum bnr_dtype dtype) {
     return bnr__dtype_size(dtype);
 }
 
-// ---- scalar conversions -----------------------------------------------------------------------------
+// ---- scalar conversions
+// -----------------------------------------------------------------------------
 
 static uint32_t bits_of(float f) {
     uint32_t u;
@@ -98,19 +99,23 @@ static float float_of(uint32_t u) {
     return f;
 }
 
-float bnr__f16_to_f32(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = h >> 10 & 31, mant = h & 0x3ff;
-    if (exp == 31)
-        return float_of(sign | 0x7f800000 | mant << 13);
-    if (exp)
-        return float_of(sign | (exp + 112) << 23 | mant << 13);
-    float tiny = (float)mant * 0x1p-24f; // zero or subnormal: exact
-    return float_of(bits_of(tiny) | sign);
+// Both conversions are selections without branches, so that loops over them become vector code.
+static inline float f16_to_f32(uint16_t h) {
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, abs = (uint32_t)(h & 0x7fff) << 13;
+    const uint32_t normal = abs + 0x38000000; // another bias
+    // Zero and subnormal: the mantissa behind 2^-14, less 2^-14.
+    const uint32_t tiny = bits_of(float_of(abs + 0x38800000) - 0x1p-14f);
+    const uint32_t finite = abs < 0x00800000 ? tiny : normal;
+    return float_of(sign | (abs < 0x0f800000 ? finite : abs | 0x7f800000));
 }
 
-// A binary format with `mant` explicit mantissa bits and exponents from 1 - bias. Rounds |v| (finite) to
-// its grid, to nearest even, as an integer count of the smallest subnormal step scaled by the exponent:
-// the encoding without sign, where a carry runs into the exponent by itself.
+float bnr__f16_to_f32(uint16_t h) {
+    return f16_to_f32(h);
+}
+
+// A binary format with `mant` explicit mantissa bits and exponents from 1 - bias. Rounds |v|
+// (finite) to its grid, to nearest even, as an integer count of the smallest subnormal step scaled
+// by the exponent: the encoding without sign, where a carry runs into the exponent by itself.
 static uint32_t round_to_grid(double v, int mant, int bias) {
     int e;
     frexp(v, &e); // v = f * 2^e, f in [0.5, 1)
@@ -132,19 +137,20 @@ uint16_t bnr__f64_to_f16(double d) {
     return (uint16_t)(sign | round_to_grid(d, 10, 15));
 }
 
-uint16_t bnr__f32_to_f16(float f) {
-    uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, abs = u & 0x7fffffff;
-    if (abs > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00 | (abs >> 13 & 0x3ff));
-    if (abs >= 0x477ff000) // 65520: rounds to infinity
-        return (uint16_t)(sign | 0x7c00);
-    if (abs >= 0x38800000) { // normal in half precision: rebias, round to nearest even
-        uint32_t r = abs - 0x38000000;
-        return (uint16_t)(sign | (r + 0xfff + (r >> 13 & 1)) >> 13);
-    }
+static inline uint16_t f32_to_f16(float f) {
+    const uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, abs = u & 0x7fffffff;
+    const uint32_t nan = 0x7e00 | (abs >> 13 & 0x3ff);
+    // Normal in half precision: another bias, rounded to nearest even.
+    const uint32_t r = abs - 0x38000000, normal = (r + 0xfff + (r >> 13 & 1)) >> 13;
     // Subnormal: adding 0.5 leaves the value in the low mantissa bits, rounded by the addition.
-    float shifted = float_of(abs) + 0.5f;
-    return (uint16_t)(sign | (bits_of(shifted) - bits_of(0.5f)));
+    const uint32_t tiny = bits_of(float_of(abs) + 0.5f) - bits_of(0.5f);
+    const uint32_t finite = abs < 0x38800000 ? tiny : normal;
+    const uint32_t large = abs > 0x7f800000 ? nan : 0x7c00; // 65520 rounds to infinity
+    return (uint16_t)(sign | (abs < 0x477ff000 ? finite : large));
+}
+
+uint16_t bnr__f32_to_f16(float f) {
+    return f32_to_f16(f);
 }
 
 float bnr__bf16_to_f32(uint16_t h) {
@@ -161,10 +167,10 @@ uint16_t bnr__f32_to_bf16(float f) {
 // The 8- and 4-bit formats (ONNX technical note "Float stored in 8 bits", OCP MX formats).
 struct small_float {
     int mant, bias;
-    uint8_t max;       // encoding of the largest finite value
-    uint8_t overflow;  // what a too large value becomes without saturation
-    uint8_t nan;       // of either sign unless it is the format's "negative zero"; float4 has none
-    uint8_t sign;      // sign bit
+    uint8_t max;      // encoding of the largest finite value
+    uint8_t overflow; // what a too large value becomes without saturation
+    uint8_t nan;      // of either sign unless it is the format's "negative zero"; float4 has none
+    uint8_t sign;     // sign bit
     bool negative_zero, infinity;
 };
 
@@ -211,7 +217,8 @@ float bnr__f8_to_f32(enum bnr_dtype d, uint8_t v) {
     return negative ? -r : r;
 }
 
-// Powers of two only; between two of them the upper one is taken (Cast's round_mode "up", its default).
+// Powers of two only; between two of them the upper one is taken (Cast's round_mode "up", its
+// default).
 static uint8_t f32_to_e8m0(float v) {
     if (isnan(v))
         return 0xff;
@@ -242,7 +249,8 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
     return (uint8_t)(sign | abs);
 }
 
-// ---- arrays -----------------------------------------------------------------------------------------
+// ---- arrays
+// -----------------------------------------------------------------------------------------
 
 // One case per dtype that is a C type as it stands: CASE(dtype, type).
 #define NATIVE_INTEGERS(CASE)                                                                      \
@@ -259,8 +267,8 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
     CASE(BNR_UINT2, uint8_t)                                                                       \
     CASE(BNR_INT2, int8_t)
 
-// The loads into the three compute types differ in the type only. Constants in a mapped file may lie at
-// any address.
+// The loads into the three compute types differ in the type only. Constants in a mapped file may
+// lie at any address.
 #define DEFINE_LOAD(name, T)                                                                       \
     void name(T *dst, enum bnr_dtype d, const void *src, size_t n) {                               \
         switch ((int)d) {                                                                          \
@@ -268,7 +276,7 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
             LOAD_NATIVE(BNR_FLOAT, float)                                                          \
             LOAD_NATIVE(BNR_DOUBLE, double)                                                        \
             LOAD_AS(BNR_BOOL, uint8_t, s[i] != 0)                                                  \
-            LOAD_AS(BNR_FLOAT16, uint16_t, bnr__f16_to_f32(s[i]))                                  \
+            LOAD_AS(BNR_FLOAT16, uint16_t, f16_to_f32(s[i]))                                       \
             LOAD_AS(BNR_BFLOAT16, uint16_t, bnr__bf16_to_f32(s[i]))                                \
         case BNR_FLOAT8E4M3FN:                                                                     \
         case BNR_FLOAT8E4M3FNUZ:                                                                   \
@@ -337,8 +345,10 @@ DEFINE_LOAD(bnr__load_f64, double)
         typedef S source BNR_ANY_ADDRESS;                                                          \
         const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
-            dst[i] = _Generic(s[i], float: to_i64((double)s[i]), double: to_i64((double)s[i]),     \
-                              default: (int64_t)s[i]);                                             \
+            dst[i] = _Generic(s[i], float                                                          \
+                              : to_i64((double)s[i]), double                                       \
+                              : to_i64((double)s[i]), default                                      \
+                              : (int64_t)s[i]);                                                    \
         break;                                                                                     \
     }
 #define FROM_FLOAT(v) to_i64((double)(v))
@@ -399,7 +409,7 @@ static uint64_t clamp_uint(double v, int bits) {
             STORE_LOOP(uint8_t, bnr__f32_to_f8(d, (float)src[i], true))                            \
         }                                                                                          \
     }
-DEFINE_STORE(bnr__store_f32, float, bnr__f32_to_f16)
+DEFINE_STORE(bnr__store_f32, float, f32_to_f16)
 DEFINE_STORE(bnr__store_f64, double, bnr__f64_to_f16)
 
 void bnr__store_i64(enum bnr_dtype d, void *dst, const int64_t *src, size_t n) {
