@@ -99,7 +99,7 @@ static void not_finite_behind(void **state) {
         struct net t;
         net_begin(&t, 15);
         t.dtype = BNR_FLOAT16;
-        struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(1, C, 2, 2)), C, scales[k], shifts[k]);
+        struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(1, C, 3, 3)), C, scales[k], shifts[k]);
         const int64_t size = k < 2 ? 1 : 3;
         x = net_op(&t, "Conv", "conv", NET_IN(x, of_all(&t, NET_DIMS(1, C, size, size), weights[k])));
         if (k >= 2)

@@ -78,15 +78,15 @@ static void range(void **state) {
 // ---- Pad
 
 static void padding(void **state) {
-    enum { AXES, VALUE, OPEN, NEGATIVE, KINDS };
+    enum { AXES, VALUE, OPEN, NEGATIVE, NEGATIVE_END, KINDS };
     for (int k = 0; k < KINDS; k++) {
         struct net t;
         const int64_t in = k == OPEN ? C - 1 : C, some[] = {1, 1}, channel[] = {1, 0}, axis[] = {k == OPEN ? 1 : 2};
         struct bnr_value *y = start(&t, 18, in, k == OPEN ? 1 : -1);
         struct bnr_value *value = k == VALUE ? net_input(&t, "filling", 0, NULL) : NULL;
-        const int64_t cut[] = {-1, 2};
+        const int64_t cut[] = {-1, 2}, cut_end[] = {2, -1};
         struct bnr_value *operands[4] = {
-            y, net_ints(&t, "pads", k == OPEN ? channel : k == NEGATIVE ? cut : some, 2), value,
+            y, net_ints(&t, "pads", k == OPEN ? channel : k == NEGATIVE ? cut : k == NEGATIVE_END ? cut_end : some, 2), value,
             k == AXES ? numbers(&t, "axes", 1, axis) : net_ints(&t, "axes", axis, 1)};
         stays(&t, net_op(&t, "Pad", "pad", 4, operands), "how 'pad' pads is not known");
     }
