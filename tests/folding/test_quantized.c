@@ -511,6 +511,38 @@ static void in_front_of_matrices(void **state) {
     }
 }
 
+// The scale goes back through what rearranges the weights; for a shift their numbers would be needed.
+static void in_front_of_rearranged(void **state) {
+    for (int shift = 0; shift < 2; shift++) {
+        struct net t;
+        net_begin(&t, 13);
+        t.no_shift = !shift;
+        const struct spec s = {int8, 0, 0, true};
+        struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(3, IN)), IN);
+        struct bnr_value *w = dequantized(&t, "w", s, NET_DIMS(OUT, IN));
+        w = net_op(&t, "Transpose", "turn", NET_IN(w));
+        net_output(&t, net_op(&t, "MatMul", "fc", NET_IN(x, w)));
+        net_fold(&t, FOLD);
+        net_expect(&t, shift ? "BatchNormalization DequantizeLinear Transpose MatMul"
+                             : "DequantizeLinear Transpose MatMul");
+        net_expect_bn(&t, "bn", shift ? BNR_BN_KEPT : BNR_BN_FOLDED, shift ? "not at hand" : "");
+        net_end(&t);
+    }
+}
+
+// Two convolutions read what one DequantizeLinear makes: it cannot take the factors of one.
+static void in_front_of_shared(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, IN, 5, 5));
+    struct bnr_value *w = dequantized(&t, "w", (struct spec){int8, 0, 0, false}, NET_DIMS(IN, IN, 1, 1));
+    struct bnr_value *y = net_op(&t, "Conv", "conv", NET_IN(net_bn(&t, "bn", x, IN), w));
+    net_output(&t, net_op(&t, "Conv", "conv2", NET_IN(net_op(&t, "Relu", NULL, NET_IN(y)), w)));
+    net_fold(&t, FOLD);
+    net_expect_bn(&t, "bn", BNR_BN_KEPT, "1 other use");
+    net_end(&t);
+}
+
 // ---- activations
 // -------------------------------------------------------------------------------------
 
@@ -649,6 +681,8 @@ int main(void) {
         cmocka_unit_test(in_front_of_transposed_conv),
         cmocka_unit_test(on_both_sides),
         cmocka_unit_test(in_front_of_matrices),
+        cmocka_unit_test(in_front_of_rearranged),
+        cmocka_unit_test(in_front_of_shared),
         cmocka_unit_test(behind_integer_product),
         cmocka_unit_test(in_front_of_quantize),
         cmocka_unit_test(whole_pairs),
