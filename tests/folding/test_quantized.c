@@ -244,23 +244,43 @@ static void scale_along_inputs(void **state) {
     net_end(&t);
 }
 
+// Scales for blocks of two inputs. Behind, all blocks of an output take its factor; in front, a block has
+// one only where its two channels do.
 static void blocks(void **state) {
-    struct net t;
-    net_begin(&t, 21);
-    double k[OUT * 2];
-    for (size_t i = 0; i < BNR_COUNT(k); i++)
-        k[i] = net_random(&t, 0.01, 0.02);
-    struct bnr_value *q = integers(&t, "q", int8, NET_DIMS(OUT, IN));
-    struct bnr_value *w =
-        net_op(&t, "DequantizeLinear", "w", NET_IN(q, net_const(&t, "k", NET_DIMS(OUT, 2), k)));
-    net_attr_int(&t, "axis", 1);
-    net_attr_int(&t, "block_size", 2);
-    struct bnr_value *y = net_op(&t, "Gemm", "fc", NET_IN(net_input(&t, "x", NET_DIMS(3, IN)), w));
-    net_attr_int(&t, "transB", 1);
-    net_output(&t, net_bn(&t, "bn", y, OUT));
-    net_fold(&t, FOLD);
-    net_expect_bn(&t, "bn", BNR_BN_KEPT, "scales for blocks");
-    net_end(&t);
+    for (int k = 0; k < 8; k++) {
+        struct net t;
+        net_begin(&t, 21);
+        t.seed = 600 + (uint64_t)k;
+        const bool behind = k & 1, zero = k & 2, same = k & 4;
+        double scale[OUT * 2], z[OUT * 2], s[IN], shift[IN];
+        for (size_t i = 0; i < BNR_COUNT(scale); i++) {
+            scale[i] = net_random(&t, 0.01, 0.02);
+            z[i] = floor(net_random(&t, -128, 128));
+        }
+        for (size_t i = 0; i < IN; i++) {
+            s[i] = same ? -0.5 - (double)(i / 2) : -0.5 - (double)i;
+            shift[i] = 0.25 * (double)i;
+        }
+        struct bnr_value *q = integers(&t, "q", int8, NET_DIMS(OUT, IN));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, IN)), *in[3] = {q};
+        in[1] = net_const(&t, "k", NET_DIMS(OUT, 2), scale);
+        in[2] = zero ? typed(&t, BNR_INT8, "z", NET_DIMS(OUT, 2), z) : NULL;
+        if (!behind) {
+            x = net_op(&t, "Mul", "mul", NET_IN(x, net_const(&t, "s", NET_DIMS(IN), s)));
+            x = net_op(&t, "Add", "add", NET_IN(x, net_const(&t, "t", NET_DIMS(IN), shift)));
+        }
+        struct bnr_value *w = net_op(&t, "DequantizeLinear", "w", 2 + zero, in);
+        net_attr_int(&t, "axis", 1);
+        net_attr_int(&t, "block_size", 2);
+        struct bnr_value *y = net_op(&t, "Gemm", "fc", NET_IN(x, w));
+        net_attr_int(&t, "transB", 1);
+        net_output(&t, behind ? net_bn(&t, "bn", y, OUT) : y);
+        net_fold(&t, FOLD);
+        net_expect(&t, behind || same ? "DequantizeLinear Gemm" : "Mul DequantizeLinear Gemm");
+        if (behind)
+            net_expect_bn(&t, "bn", BNR_BN_FOLDED, "fc");
+        net_end(&t);
+    }
 }
 
 // float16 scales of float32 weights: the product would be rounded to 11 bits.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Affines around QuantizeLinear and DequantizeLinear, exact up to one rounding of each scale.
-//     (q - z)*k -> (s, t)       = (q' - z')*(k*|s|)            k* and z* one for each channel
+//     (q - z)*k -> (s, t)       = (q' - z')*(k*|s|)            k* and z* one for each channel, or
+//                                                              block where one s goes with it
 //     (s, t) -> round(x/k) + z  = round(x/(k/s)) + z + t/k
 // A shift is a whole number of steps or stays where it is: d = t/(k*|s|).
 //     s > 0:  q' = q,      z' = z - d
@@ -12,6 +13,7 @@
 // float32 weights) would lose bits that folded weights keep: refused.
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "graph/op.h"
 #include "runtime/ops/lib/affine_rules.h"
@@ -27,6 +29,7 @@ struct quantized {
     double low, high;                          // their range
     int axis;                                  // along which there are n parameters
     int64_t n;
+    int64_t block;                  // > 0: parameters for blocks along axis, n of them in all
     struct bnr_quant_layout layout; // of q in terms of the n parameters
     double *k, *z;                  // [n] the new ones
     double *turn;                   // [n] c; NaN: q' = q
@@ -61,6 +64,40 @@ static void set_range(struct quantized *u) {
     u->low = is_small_float(u->dtype) ? -HUGE_VAL : is_signed ? -u->high - 1 : 0;
 }
 
+// Each block has one factor: they lie along another axis, or none divides one.
+static bool choose_blocks(struct quantized *u, int axis, int rank) {
+    struct bnr_affine_site *site = u->site;
+    const struct bnr_affine *a = &site->affine;
+    const struct bnr_node *n = site->node;
+    const int own = bnr__affine_axis(a);
+    if (u->scale->rank != rank || axis < 0 || axis >= rank)
+        return bnr__affine_no(site, "the scale of '%s' does not have its blocks", n->label);
+    u->axis = axis;
+    u->n = (int64_t)u->scale->numel;
+    u->block = bnr__attr_int(n, "block_size", 0);
+    if (own == BNR_AFFINE_UNIFORM)
+        return true;
+    const int64_t block = own == axis ? u->block : 1, entries = (int64_t)a->n;
+    if ((entries - 1) / block + 1 != u->scale->dims[own])
+        return bnr__affine_no(site, "'%s' has another number of channels", n->label);
+    for (int64_t i = 0; i < entries; i++)
+        if (a->s[i] != a->s[i / block * block] || a->t[i] != a->t[i / block * block])
+            return bnr__affine_no(site, "'%s' has one scale for blocks of %lld channels", n->label,
+                                  (long long)block);
+    return true;
+}
+
+// The affine's entry for parameter p.
+static size_t entry_of(const struct quantized *u, int64_t p) {
+    const struct bnr_affine *a = &u->site->affine;
+    const int own = bnr__affine_axis(a);
+    if (own == BNR_AFFINE_UNIFORM || u->block == 0)
+        return a->n == 1 ? 0 : (size_t)p;
+    const size_t inner = bnr__dims_product(u->scale->dims, own + 1, u->scale->rank);
+    const size_t at = (size_t)p / inner % (size_t)u->scale->dims[own];
+    return own == u->axis ? at * (size_t)u->block : at;
+}
+
 // The axis of the parameters that there have to be.
 static bool choose_axis(struct quantized *u, int rank) {
     struct bnr_affine_site *site = u->site;
@@ -71,7 +108,7 @@ static bool choose_axis(struct quantized *u, int rank) {
     if (own == BNR_AFFINE_MANY)
         return bnr__affine_no(site, "its scale varies over more than one axis of '%s'", n->label);
     if (bnr__attr_int(n, "block_size", 0) > 0)
-        return bnr__affine_no(site, "'%s' has scales for blocks", n->label);
+        return choose_blocks(u, (int)axis, rank);
     u->n = (int64_t)u->scale->numel;
     u->axis = (int)axis;
     if (u->scale->numel == 1 && u->scale->rank <= 1) {
@@ -111,7 +148,9 @@ static bool describe(struct quantized *u, struct bnr_affine_site *site, const st
         return site->why ? false : bnr__affine_no(site, "the zero point of '%s' does not fit its scale",
                                                   n->label);
     u->layout = (struct bnr_quant_layout){.outer = 1, .n = (size_t)u->n, .inner = 1, .per_axis = u->n > 1};
-    if (u->q && u->n > 1) {
+    if (u->q && u->block > 0) {
+        u->layout = bnr__quant_layout(n, u->q, u->scale);
+    } else if (u->q && u->n > 1) {
         if (u->axis >= u->q->rank || u->q->dims[u->axis] != u->n)
             return bnr__affine_no(site, "'%s' has another number of channels", n->label);
         u->layout.outer = bnr__dims_product(u->q->dims, 0, u->axis);
@@ -161,12 +200,14 @@ static bool in_range(const struct quantized *u, double v) {
 // Calls visit for every element; `out` (may be NULL) receives what it leaves.
 static void each_integer(const struct quantized *u, double *low, double *high, void *out) {
     double v[CHUNK];
-    const size_t bits = (size_t)bnr__dtype_bits(u->dtype), inner = u->layout.inner;
+    const struct bnr_quant_layout *l = &u->layout;
+    const size_t bits = (size_t)bnr__dtype_bits(u->dtype);
     for (size_t at = 0; at < u->q->numel; at += CHUNK) { // CHUNK elements are whole bytes
         const size_t m = u->q->numel - at < CHUNK ? u->q->numel - at : CHUNK;
         bnr__load_f64(v, u->dtype, u->q->u8 + at / 8 * bits, m);
         for (size_t i = 0; i < m; i++) {
-            const size_t p = u->layout.per_axis ? (at + i) / inner % u->layout.n : 0;
+            const size_t row = (at + i) / l->inner;
+            const size_t p = bnr__quant_index(l, row / l->n, row % l->n, (at + i) % l->inner);
             if (low) {
                 low[p] = fmin(low[p], v[i]);
                 high[p] = fmax(high[p], v[i]);
@@ -243,7 +284,7 @@ static bool dequantize_all(struct quantized *u) {
     if (u->q && !bnr__affine_positive(a))
         each_integer(u, low, high, NULL);
     for (int64_t p = 0; p < u->n; p++) {
-        const size_t i = a->n == 1 ? 0 : (size_t)p;
+        const size_t i = entry_of(u, p);
         if (!dequantized(u, p, a->s[i], a->t[i], low[p], high[p]))
             return false;
     }
@@ -262,7 +303,7 @@ static bool all_equal(const double *v, int64_t n) {
 // What the node gets: parameters for the whole tensor, or for each entry of the axis.
 struct written {
     bool vector, zero; // `zero`: there is a zero point
-    int64_t dims[1];
+    int64_t dims[BNR_MAX_RANK];
     int rank;
 };
 
@@ -273,6 +314,11 @@ static bool plan_writing(const struct quantized *u, struct written *w) {
         w->zero = u->z[p] != 0;
     if (w->zero && !u->zero && u->dtype == BNR_INT32)
         return bnr__affine_no(u->site, "'%s' dequantizes int32, which has no zero point", n->label);
+    if (u->block > 0) {
+        w->rank = u->scale->rank;
+        memcpy(w->dims, u->scale->dims, sizeof w->dims);
+        return true;
+    }
     w->vector = u->scale->numel > 1 || !all_equal(u->k, u->n) || !all_equal(u->z, u->n);
     if (w->vector && n->since < 13)
         return bnr__affine_no(u->site, "'%s' has one scale for all channels in opset %d", n->label,
@@ -362,7 +408,7 @@ static bool before_quantize(struct bnr_affine_site *site, bool apply, struct bnr
     if (!n->in[Q] || !describe(&u, site, n->out[0], n->in[Q]))
         return false;
     for (int64_t p = 0; p < u.n; p++) {
-        const size_t i = a->n == 1 ? 0 : (size_t)p;
+        const size_t i = entry_of(&u, p);
         double d;
         u.turn[p] = u.fill[p] = (double)NAN;
         u.k[p] = as_scale(&u, scale_at(&u, p) / a->s[i]);
