@@ -185,6 +185,20 @@ static void border_of_open_channels(void **state) {
     net_end(&t);
 }
 
+// ---- values that somebody outside reads
+
+// The first one has one reader, but is an output.
+static void output_between(void **state) {
+    struct net t;
+    net_begin(&t, 13);
+    struct bnr_value *x = net_op(&t, "Sigmoid", NULL, NET_IN(net_input(&t, "x", NET_DIMS(2, C, 3))));
+    x = net_bn(&t, "a", x, C);
+    net_output(&t, x);
+    net_output(&t, net_bn(&t, "b", x, C));
+    same_in_all(&t);
+    net_end(&t);
+}
+
 // ---- broadcasting by an attribute (below opset 7)
 
 // The vector belongs to axis 1. That the channels of x are open makes this no affine of its own.
@@ -292,6 +306,7 @@ int main(void) {
         cmocka_unit_test(uniform_of_smaller_rank),
         cmocka_unit_test(constant_of_smaller_rank),
         cmocka_unit_test(parts_of_other_sizes),
+        cmocka_unit_test(output_between),
         cmocka_unit_test(channels_from_an_affine),
         cmocka_unit_test(border_of_open_channels),
         cmocka_unit_test(old_broadcast_of_constant),
