@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patterns 21 to 24 in every variant: several batch norms behind one convolution, pre-activation, dequantized
-// weights, bodies.
+// Patterns 21 to 24 in every variant: several batch norms behind one convolution, pre-activation,
+// dequantized weights, bodies.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,8 @@ static void build_several(struct net *t, const struct fold_variant *v, struct fo
     e->left = 0;
 }
 
-static void build_preactivation(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+static void build_preactivation(struct net *t, const struct fold_variant *v,
+                                struct fold_expectation *e) {
     struct bnr_value *x = net_bn(t, "bn", fold_matrix_x(t, v, "x", C), C);
     x = net_op(t, v->index & 1 ? "Relu" : "LeakyRelu", NULL, NET_IN(fold_matrix_between(t, v, x)));
     net_output(t, fold_matrix_conv(t, v, "conv", x, padded));
@@ -45,8 +46,8 @@ static void fused(void **state) {
 // ---- 23: dequantized weights
 // ----------------------------------------------------------------------------------------------------
 
-static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank, const int64_t *dims,
-                               const double *values) {
+static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
+                               const int64_t *dims, const double *values) {
     const enum bnr_dtype before = t->dtype;
     t->dtype = dtype;
     struct bnr_value *made = net_const(t, name, rank, dims, values);
@@ -54,8 +55,8 @@ static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *
     return made;
 }
 
-static struct bnr_value *dequantize(struct net *t, const struct fold_variant *v, const char *name, struct bnr_value *q,
-                                    bool per_channel) {
+static struct bnr_value *dequantize(struct net *t, const struct fold_variant *v, const char *name,
+                                    struct bnr_value *q, bool per_channel) {
     const int64_t n = C;
     double k[C], z[C];
     for (int i = 0; i < C; i++) {
@@ -75,7 +76,8 @@ static struct bnr_value *dequantize(struct net *t, const struct fold_variant *v,
 }
 
 // Shared: another node dequantizes the same integers.
-static void build_dequantized(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+static void build_dequantized(struct net *t, const struct fold_variant *v,
+                              struct fold_expectation *e) {
     int64_t dims[5] = {C, C / fold_matrix_groups(v), 3, 3, 3};
     double integers[C * C * 27];
     e->skip = v->dtype == BNR_DOUBLE; // no such scale
@@ -85,14 +87,16 @@ static void build_dequantized(struct net *t, const struct fold_variant *v, struc
     for (size_t i = 0; i < BNR_COUNT(integers); i++)
         integers[i] = round(net_random(t, -100, 100));
     struct bnr_value *q = typed(t, BNR_INT8, "q", 2 + v->spatial, dims, integers);
-    struct bnr_value *in[3] = {fold_matrix_x(t, v, "x", C), dequantize(t, v, "dq", q, v->index & 1), NULL};
+    struct bnr_value *in[3] = {fold_matrix_x(t, v, "x", C), dequantize(t, v, "dq", q, v->index & 1),
+                               NULL};
     if (v->bias)
         in[2] = net_weight(t, "b", NET_DIMS(C));
     struct bnr_value *y = net_op(t, "Conv", "conv", v->bias ? 3 : 2, in);
     net_attr_int(t, "group", fold_matrix_groups(v));
     net_output(t, net_bn(t, "bn", fold_matrix_between(t, v, y), C));
     if (v->shared) {
-        y = net_op(t, "Conv", "other", NET_IN(fold_matrix_x(t, v, "other_x", C), dequantize(t, v, "dq2", q, false)));
+        y = net_op(t, "Conv", "other",
+                   NET_IN(fold_matrix_x(t, v, "other_x", C), dequantize(t, v, "dq2", q, false)));
         net_attr_int(t, "group", fold_matrix_groups(v));
         net_output(t, y);
     }
@@ -106,18 +110,21 @@ static void quantized(void **state) {
 // -----------------------------------------------------------------------------------------------------------------
 
 // One branch is the pattern as it is, the other reads a convolution's weights from outside.
-static void build_branches(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
+static void build_branches(struct net *t, const struct fold_variant *v,
+                           struct fold_expectation *e) {
     struct net outer;
     struct bnr_value *x = fold_matrix_x(t, v, "x", C), *r;
     const int64_t dims[5] = {C, C, 1, 1, 1};
     struct bnr_value *w = net_weight(t, "w", 2 + v->spatial, dims);
-    struct bnr_value *y = net_op(t, "If", "if", NET_IN(net_condition(t, "condition", v->index & 1)));
+    struct bnr_value *y =
+        net_op(t, "If", "if", NET_IN(net_condition(t, "condition", v->index & 1)));
     struct bnr_node *node = t->node;
     for (int k = 0; k < 2; k++) {
         t->node = node;
         net_enter(t, &outer);
         struct fold_variant inside = *v;
-        inside.shared = false; // its other convolution would have an input and an output of the graph
+        inside.shared =
+            false; // its other convolution would have an input and an output of the graph
         r = k ? fold_matrix_conv(t, &inside, "a", x, padded) : net_op(t, "Conv", "b", NET_IN(x, w));
         r = net_bn(t, k ? "bn_a" : "bn_b", fold_matrix_between(t, v, r), C);
         const uint64_t seed = t->seed;
@@ -136,7 +143,8 @@ static void build_rounds(struct net *t, const struct fold_variant *v, struct fol
     struct bnr_value *y = net_op(t, "Loop", "loop", 3, (struct bnr_value *[]){m, NULL, x});
     net_enter(t, &outer);
     net_body_input(t, "round", BNR_INT64)->declared.shape.rank = 0;
-    struct bnr_value *go = net_body_input(t, "go", BNR_BOOL), *inner = net_body_input(t, "inner", t->dtype);
+    struct bnr_value *go = net_body_input(t, "go", BNR_BOOL),
+                     *inner = net_body_input(t, "inner", t->dtype);
     struct fold_variant inside = *v;
     inside.shared = false;
     net_output(t, net_op(t, "Identity", NULL, NET_IN(go)));

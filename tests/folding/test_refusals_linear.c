@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear operators and normalizations whose constants cannot take an affine in: one test for each condition,
-// which fails when the check goes away. The graph gives the same afterwards, and the verdict says why.
+// Linear operators and normalizations whose constants cannot take an affine in: one test for each
+// condition, which fails when the check goes away. The graph gives the same afterwards, and the
+// verdict says why.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,8 @@ static void kept(struct net *t, const char *part) {
 }
 
 // scale * x + shift in each channel.
-static struct bnr_value *bn_of(struct net *t, struct bnr_value *x, int64_t channels, double scale, double shift) {
+static struct bnr_value *bn_of(struct net *t, struct bnr_value *x, int64_t channels, double scale,
+                               double shift) {
     const double v[4] = {scale, shift, 0, 1};
     struct bnr_value *in[5] = {x};
     for (int i = 0; i < 4; i++) {
@@ -55,7 +57,8 @@ static struct bnr_value *dequantized(struct net *t, int rank, const int64_t *dim
     return net_op(t, "DequantizeLinear", "dq", NET_IN(w, k));
 }
 
-static struct bnr_value *transpose(struct net *t, struct bnr_value *x, const int64_t *perm, size_t rank) {
+static struct bnr_value *transpose(struct net *t, struct bnr_value *x, const int64_t *perm,
+                                   size_t rank) {
     x = net_op(t, "Transpose", NULL, NET_IN(x));
     net_attr_ints(t, "perm", perm, rank);
     return x;
@@ -69,7 +72,9 @@ static void bias_behind_not_constant(void **state) {
         struct net t;
         net_begin(&t, 13);
         struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 3, 3)), C);
-        x = net_op(&t, "Conv", "conv", NET_IN(x, net_weight(&t, "w", NET_DIMS(C, C, 1, 1)), net_input(&t, "b", NET_DIMS(C))));
+        x = net_op(
+            &t, "Conv", "conv",
+            NET_IN(x, net_weight(&t, "w", NET_DIMS(C, C, 1, 1)), net_input(&t, "b", NET_DIMS(C))));
         if (pad) // SAME_UPPER and a kernel of 2 by 1: a border
             net_attr_string(&t, "auto_pad", "SAME_UPPER");
         net_attr_ints(&t, "strides", NET_INTS(1, 1));
@@ -92,16 +97,19 @@ static void bias_of_a_flat_map_not_constant(void **state) {
 
 // 60000 fits float16, twice that does not: weights, bias, and the map of a border.
 static void not_finite_behind(void **state) {
-    static const double scales[] = {2, 1, 2, 1}, shifts[] = {0, 20, 1e-3, 20}, weights[] = {60000, 5000, 60000, 5000};
+    static const double scales[] = {2, 1, 2, 1}, shifts[] = {0, 20, 1e-3, 20},
+                        weights[] = {60000, 5000, 60000, 5000};
     static const char *const parts[] = {"the scaled weights 'w' would not be finite in float16",
                                         "the new bias of 'conv' would not be finite in float16"};
     for (int k = 0; k < 4; k++) {
         struct net t;
         net_begin(&t, 15);
         t.dtype = BNR_FLOAT16;
-        struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(1, C, 3, 3)), C, scales[k], shifts[k]);
+        struct bnr_value *x =
+            bn_of(&t, net_input(&t, "x", NET_DIMS(1, C, 3, 3)), C, scales[k], shifts[k]);
         const int64_t size = k < 2 ? 1 : 3;
-        x = net_op(&t, "Conv", "conv", NET_IN(x, of_all(&t, NET_DIMS(1, C, size, size), weights[k])));
+        x = net_op(&t, "Conv", "conv",
+                   NET_IN(x, of_all(&t, NET_DIMS(1, C, size, size), weights[k])));
         if (k >= 2)
             net_attr_ints(&t, "pads", NET_INTS(1, 1, 1, 1));
         net_output(&t, x);
@@ -127,7 +135,8 @@ static void dequantized_kernel(void **state) {
     for (int k = 0; k < 2; k++) {
         struct net t;
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, C, C)), *w = dequantized(&t, NET_DIMS(C, C, 1, 1));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, C, C)),
+                         *w = dequantized(&t, NET_DIMS(C, C, 1, 1));
         if (k == 0) { // a bias from outside
             x = net_op(&t, "Conv", "conv", NET_IN(x, w, net_input(&t, "b", NET_DIMS(C))));
         } else { // rows are the channels
@@ -135,7 +144,8 @@ static void dequantized_kernel(void **state) {
             x = transpose(&t, x, NET_INTS(0, 2, 1, 3));
         }
         net_output(&t, net_bn(&t, "bn", x, C));
-        kept(&t, k ? "vary over axis 2, the channels of 'conv' are axis 1" : "the bias of 'conv' is not constant");
+        kept(&t, k ? "vary over axis 2, the channels of 'conv' are axis 1"
+                   : "the bias of 'conv' is not constant");
     }
 }
 
@@ -146,7 +156,8 @@ static void gemm_over_another_axis(void **state) {
     for (int front = 0; front < 2; front++) {
         struct net t;
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, C)), *w = net_weight(&t, "w", NET_DIMS(3, C));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, C)),
+                         *w = net_weight(&t, "w", NET_DIMS(3, C));
         if (front) {
             x = transpose(&t, net_bn(&t, "bn", x, C), perm, 2);
             x = net_op(&t, "Gemm", "gemm", NET_IN(x, w, net_weight(&t, "c", NET_DIMS(C))));
@@ -164,7 +175,9 @@ static void c_behind_not_constant(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(3, C)), C);
-    net_output(&t, net_op(&t, "Gemm", "gemm", NET_IN(x, net_weight(&t, "w", NET_DIMS(C, 2)), net_input(&t, "c", NET_DIMS(2)))));
+    net_output(&t, net_op(&t, "Gemm", "gemm",
+                          NET_IN(x, net_weight(&t, "w", NET_DIMS(C, 2)),
+                                 net_input(&t, "c", NET_DIMS(2)))));
     kept(&t, "the C of 'gemm' is not constant");
 }
 
@@ -178,9 +191,11 @@ static void gemm_not_finite(void **state) {
         if (k & 2)
             x = bn_of(&t, x, C, scale, shift);
         x = net_op(&t, "Gemm", "gemm",
-                   NET_IN(x, of_all(&t, NET_DIMS(C, 2), k & 1 ? 3000 : 60000), of_all(&t, NET_DIMS(2), 5000)));
+                   NET_IN(x, of_all(&t, NET_DIMS(C, 2), k & 1 ? 3000 : 60000),
+                          of_all(&t, NET_DIMS(2), 5000)));
         net_output(&t, k & 2 ? x : bn_of(&t, x, 2, scale, shift));
-        kept(&t, k & 1 ? "the new bias of 'gemm' would not be finite" : "the scaled weights 'w' would not be finite");
+        kept(&t, k & 1 ? "the new bias of 'gemm' would not be finite"
+                       : "the scaled weights 'w' would not be finite");
     }
 }
 
@@ -189,11 +204,13 @@ static void dequantized_matrix(void **state) {
     for (int k = 0; k < 2; k++) {
         struct net t;
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, C)), *w = dequantized(&t, NET_DIMS(C, C));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, C)),
+                         *w = dequantized(&t, NET_DIMS(C, C));
         x = k ? net_op(&t, "Gemm", "gemm", NET_IN(x, w))
               : net_op(&t, "Gemm", "gemm", NET_IN(x, w, net_input(&t, "c", NET_DIMS(C))));
         net_output(&t, k ? net_bn(&t, "bn", transpose(&t, x, perm, 2), 3) : net_bn(&t, "bn", x, C));
-        kept(&t, k ? "vary over axis 0, the channels of 'gemm' are axis 1" : "the C of 'gemm' is not constant");
+        kept(&t, k ? "vary over axis 0, the channels of 'gemm' are axis 1"
+                   : "the C of 'gemm' is not constant");
     }
 }
 
@@ -204,7 +221,8 @@ static void product_with_a_vector(void **state) {
         struct net t;
         net_begin(&t, 13);
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3));
-        struct bnr_value *w = quantized ? dequantized(&t, NET_DIMS(3)) : net_weight(&t, "w", NET_DIMS(3));
+        struct bnr_value *w =
+            quantized ? dequantized(&t, NET_DIMS(3)) : net_weight(&t, "w", NET_DIMS(3));
         net_output(&t, net_bn(&t, "bn", net_op(&t, "MatMul", "mm", NET_IN(x, w)), C));
         kept(&t, "the weights of 'mm' are no matrix");
     }
@@ -270,7 +288,8 @@ static void norm_not_finite(void **state) {
         t.dtype = BNR_FLOAT16;
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 5));
         x = net_op(&t, "InstanceNormalization", "norm",
-                   NET_IN(x, of_all(&t, NET_DIMS(C), k ? 1 : 60000), of_all(&t, NET_DIMS(C), k ? 60000 : 1)));
+                   NET_IN(x, of_all(&t, NET_DIMS(C), k ? 1 : 60000),
+                          of_all(&t, NET_DIMS(C), k ? 60000 : 1)));
         net_output(&t, bn_of(&t, x, C, 2, 0));
         kept(&t, "the new bias of 'norm' would not be finite in float16");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is only known at run time (dims, ranges, operands), and affines that feed another input than the data: one
-// test for each condition, which fails when the check goes away. The graph gives the same afterwards, and the
-// verdict says why.
+// What is only known at run time (dims, ranges, operands), and affines that feed another input than
+// the data: one test for each condition, which fails when the check goes away. The graph gives the
+// same afterwards, and the verdict says why.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,16 +61,20 @@ static void range(void **state) {
         struct net t;
         struct bnr_value *y = start(&t, 13, C + 1, k == OPEN ? 1 : -1);
         static const int64_t one[] = {1}, end[] = {C + 1}, all[] = {0, 1}, ends[] = {2, C + 1};
-        struct bnr_value *in[5] = {
-            y, net_ints(&t, "from", k == ALL ? all : one, k == ALL ? 2 : 1),
-            k == TO    ? numbers(&t, "to", 1, end)
-            : k == ALL ? numbers(&t, "to", 2, ends)
-                       : net_ints(&t, "to", end, 1),
-            k == AXES  ? numbers(&t, "axes", 1, one)
-            : k == ALL ? NULL
-                       : net_ints(&t, "axes", one, 1),
-            k == STEPS ? numbers(&t, "steps", 1, one) : NULL};
-        stays(&t, net_op(&t, "Slice", "slice", k == STEPS ? 5 : k == ALL ? 3 : 4, in),
+        struct bnr_value *in[5] = {y, net_ints(&t, "from", k == ALL ? all : one, k == ALL ? 2 : 1),
+                                   k == TO    ? numbers(&t, "to", 1, end)
+                                   : k == ALL ? numbers(&t, "to", 2, ends)
+                                              : net_ints(&t, "to", end, 1),
+                                   k == AXES  ? numbers(&t, "axes", 1, one)
+                                   : k == ALL ? NULL
+                                              : net_ints(&t, "axes", one, 1),
+                                   k == STEPS ? numbers(&t, "steps", 1, one) : NULL};
+        stays(&t,
+              net_op(&t, "Slice", "slice",
+                     k == STEPS ? 5
+                     : k == ALL ? 3
+                                : 4,
+                     in),
               "what 'slice' cuts out is not known");
     }
 }
@@ -81,13 +85,20 @@ static void padding(void **state) {
     enum { AXES, VALUE, OPEN, NEGATIVE, NEGATIVE_END, KINDS };
     for (int k = 0; k < KINDS; k++) {
         struct net t;
-        const int64_t in = k == OPEN ? C - 1 : C, some[] = {1, 1}, channel[] = {1, 0}, axis[] = {k == OPEN ? 1 : 2};
+        const int64_t in = k == OPEN ? C - 1 : C, some[] = {1, 1}, channel[] = {1, 0},
+                      axis[] = {k == OPEN ? 1 : 2};
         struct bnr_value *y = start(&t, 18, in, k == OPEN ? 1 : -1);
         struct bnr_value *value = k == VALUE ? net_input(&t, "filling", 0, NULL) : NULL;
         const int64_t cut[] = {-1, 2}, cut_end[] = {2, -1};
         struct bnr_value *operands[4] = {
-            y, net_ints(&t, "pads", k == OPEN ? channel : k == NEGATIVE ? cut : k == NEGATIVE_END ? cut_end : some, 2), value,
-            k == AXES ? numbers(&t, "axes", 1, axis) : net_ints(&t, "axes", axis, 1)};
+            y,
+            net_ints(&t, "pads",
+                     k == OPEN           ? channel
+                     : k == NEGATIVE     ? cut
+                     : k == NEGATIVE_END ? cut_end
+                                         : some,
+                     2),
+            value, k == AXES ? numbers(&t, "axes", 1, axis) : net_ints(&t, "axes", axis, 1)};
         stays(&t, net_op(&t, "Pad", "pad", 4, operands), "how 'pad' pads is not known");
     }
 }
@@ -101,7 +112,8 @@ static void padding_as_a_map(void **state) {
         if (!large)
             x->declared.shape.dims[2] = bnr__dim_unknown();
         x = net_bn(&t, "bn", x, 2);
-        x = net_op(&t, "Pad", "pad", NET_IN(x, net_ints(&t, "p", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1))));
+        x = net_op(&t, "Pad", "pad",
+                   NET_IN(x, net_ints(&t, "p", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1))));
         const struct net_conv c = {.spatial = 2, .in = 2, .out = 1, .k = 1};
         net_output(&t, net_conv(&t, "conv", x, c));
         net_rewrite(&t, FOLD);
@@ -116,9 +128,11 @@ static void padding_not_finite(void **state) {
     struct net t;
     net_begin(&t, 8);
     t.dtype = BNR_DOUBLE;
-    struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 1, 3, 3)), *o = net_const(&t, "one", NET_DIMS(1), &one),
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 1, 3, 3)),
+                     *o = net_const(&t, "one", NET_DIMS(1), &one),
                      *z = net_const(&t, "zero", NET_DIMS(1), &zero);
-    x = net_op(&t, "BatchNormalization", "bn", NET_IN(x, net_const(&t, "s", NET_DIMS(1), &scale), z, z, o));
+    x = net_op(&t, "BatchNormalization", "bn",
+               NET_IN(x, net_const(&t, "s", NET_DIMS(1), &scale), z, z, o));
     net_attr_float(&t, "epsilon", 0);
     x = net_op(&t, "Pad", "pad", NET_IN(x));
     net_attr_ints(&t, "pads", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1));
@@ -133,9 +147,11 @@ static void padding_not_finite(void **state) {
 static void parts(void **state) {
     struct net t;
     net_begin(&t, 13);
-    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)), *z = net_input(&t, "z", NET_DIMS(2, 3, 4, 4));
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
+                     *z = net_input(&t, "z", NET_DIMS(2, 3, 4, 4));
     z->declared.shape.dims[1] = bnr__dim_unknown();
-    z = net_op(&t, "Concat", "join", NET_IN(net_conv(&t, "conv", x, pointwise), net_op(&t, "Sigmoid", NULL, NET_IN(z))));
+    z = net_op(&t, "Concat", "join",
+               NET_IN(net_conv(&t, "conv", x, pointwise), net_op(&t, "Sigmoid", NULL, NET_IN(z))));
     net_attr_int(&t, "axis", 1);
     net_output(&t, net_bn(&t, "bn", z, C + 3));
     kept(&t, "the sizes of what 'join' joins or cuts are not known");
@@ -158,8 +174,10 @@ static void constant_too_large(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 1, ROWS, ROWS));
-    struct bnr_value *a = net_op(&t, "Conv", "a", NET_IN(x, net_weight(&t, "w", NET_DIMS(MANY, 1, 1, 1)))),
-                     *b = net_op(&t, "Conv", "b", NET_IN(x, net_weight(&t, "v", NET_DIMS(MANY, 1, 1, 1))));
+    struct bnr_value *a = net_op(&t, "Conv", "a",
+                                 NET_IN(x, net_weight(&t, "w", NET_DIMS(MANY, 1, 1, 1)))),
+                     *b = net_op(&t, "Conv", "b",
+                                 NET_IN(x, net_weight(&t, "v", NET_DIMS(MANY, 1, 1, 1))));
     a = net_op(&t, "Sum", "sum", NET_IN(a, b, net_weight(&t, "k", NET_DIMS(1, 1, ROWS, ROWS))));
     net_output(&t, net_bn(&t, "bn", a, MANY));
     net_rewrite(&t, FOLD);
@@ -176,13 +194,16 @@ static void broadcast_over_channels(void **state) {
         net_begin(&t, 13);
         t.gamma = NET_GAMMA_POSITIVE;
         t.no_shift = i >= 4;
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)), *z = net_input(&t, "z", NET_DIMS(2, 1, 4, 4));
-        struct bnr_value *one = net_op(&t, "Sigmoid", NULL, NET_IN(z)), *all = net_conv(&t, "conv", x, pointwise);
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
+                         *z = net_input(&t, "z", NET_DIMS(2, 1, 4, 4));
+        struct bnr_value *one = net_op(&t, "Sigmoid", NULL, NET_IN(z)),
+                         *all = net_conv(&t, "conv", x, pointwise);
         if (i == 4) // what divides does not matter
             all = net_op(&t, "Exp", NULL, NET_IN(net_input(&t, "d", NET_DIMS(2, C, 4, 4))));
         if (i == 5) { // neither factor has all channels to itself
             one = net_op(&t, "Sigmoid", NULL, NET_IN(net_input(&t, "d", NET_DIMS(2, C, 1, 4))));
-            all = net_conv(&t, "conv", z, (struct net_conv){.spatial = 2, .in = 1, .out = 1, .k = 1});
+            all =
+                net_conv(&t, "conv", z, (struct net_conv){.spatial = 2, .in = 1, .out = 1, .k = 1});
         }
         struct bnr_value *in[3] = {one, all};
         if (i == 2) {
@@ -192,7 +213,8 @@ static void broadcast_over_channels(void **state) {
         }
         net_output(&t, net_bn(&t, "bn", net_op(&t, ops[i], "op", i == 2 ? 3 : 2, in), C));
         net_fold(&t, FOLD);
-        net_expect_bn(&t, "bn", BNR_BN_KEPT, i == 5 ? "not backward" : "is broadcast over the channels");
+        net_expect_bn(&t, "bn", BNR_BN_KEPT,
+                      i == 5 ? "not backward" : "is broadcast over the channels");
         net_end(&t);
     }
 }
@@ -214,7 +236,9 @@ static void rank_not_known(void **state) {
 static void sum_of_more_axes(void **state) {
     struct net t;
     net_begin(&t, 13);
-    struct bnr_value *x = net_op(&t, "MatMul", "mm", NET_IN(net_input(&t, "x", NET_DIMS(3)), net_weight(&t, "w", NET_DIMS(3, C))));
+    struct bnr_value *x =
+        net_op(&t, "MatMul", "mm",
+               NET_IN(net_input(&t, "x", NET_DIMS(3)), net_weight(&t, "w", NET_DIMS(3, C))));
     x = net_op(&t, "Add", "add", NET_IN(x, net_weight(&t, "k", NET_DIMS(2, C))));
     net_output(&t, net_bn(&t, "bn", x, C));
     net_fold(&t, FOLD);
@@ -227,7 +251,8 @@ static void sum_of_more_axes(void **state) {
 static void feeds_the_size(void **state) {
     struct net t;
     net_begin(&t, 13);
-    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)), *s = net_input(&t, "s", NET_DIMS(4));
+    struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
+                     *s = net_input(&t, "s", NET_DIMS(4));
     for (int i = 0; i < 4; i++)
         t.data[1]->f32[i] = i < 2 ? 0.5f : 1;
     x = net_op(&t, "Resize", "resize", 3, (struct bnr_value *[]){x, NULL, doubled(&t, s)});
@@ -242,8 +267,10 @@ static void feeds_the_padding(void **state) {
     for (int edge = 0; edge < 2; edge++) {
         struct net t;
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)), *v = doubled(&t, net_input(&t, "v", 0, NULL));
-        x = net_op(&t, "Pad", "pad", NET_IN(x, net_ints(&t, "p", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1)), v));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
+                         *v = doubled(&t, net_input(&t, "v", 0, NULL));
+        x = net_op(&t, "Pad", "pad",
+                   NET_IN(x, net_ints(&t, "p", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1)), v));
         if (edge)
             net_attr_string(&t, "mode", "edge");
         net_output(&t, net_conv(&t, "conv", x, pointwise));
@@ -259,9 +286,13 @@ static void feeds_the_bias(void **state) {
         net_begin(&t, 13);
         struct bnr_value *b = doubled(&t, net_input(&t, "b", NET_DIMS(C)));
         if (gemm)
-            net_output(&t, net_op(&t, "Gemm", "gemm", NET_IN(net_input(&t, "x", NET_DIMS(2, 3)), net_weight(&t, "w", NET_DIMS(3, C)), b)));
+            net_output(&t, net_op(&t, "Gemm", "gemm",
+                                  NET_IN(net_input(&t, "x", NET_DIMS(2, 3)),
+                                         net_weight(&t, "w", NET_DIMS(3, C)), b)));
         else
-            net_output(&t, net_op(&t, "Conv", "conv", NET_IN(net_input(&t, "x", NET_DIMS(2, C, 4, 4)), net_weight(&t, "w", NET_DIMS(C, C, 1, 1)), b)));
+            net_output(&t, net_op(&t, "Conv", "conv",
+                                  NET_IN(net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
+                                         net_weight(&t, "w", NET_DIMS(C, C, 1, 1)), b)));
         net_fold(&t, FOLD);
         net_expect(&t, gemm ? "Mul Gemm" : "Mul Conv");
         net_end(&t);
@@ -286,7 +317,9 @@ static void constant_operands(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_conv(&t, "conv", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), pointwise);
-    struct bnr_value *k = net_op(&t, "Mul", "k", NET_IN(net_weight(&t, "a", NET_DIMS(C, 1, 4)), net_weight(&t, "b", NET_DIMS(C, 1, 1))));
+    struct bnr_value *k = net_op(
+        &t, "Mul", "k",
+        NET_IN(net_weight(&t, "a", NET_DIMS(C, 1, 4)), net_weight(&t, "b", NET_DIMS(C, 1, 1))));
     net_output(&t, net_bn(&t, "bn", net_op(&t, "Add", NULL, NET_IN(x, k)), C));
     net_fold(&t, BNR_PASS_FOLD);
     net_expect(&t, "Conv Mul Add");
@@ -298,21 +331,28 @@ static void constant_operands(void **state) {
 // (1e200 x) * (1e200 x): each factor is fine, both at once are not.
 static void square_not_finite(void **state) {
     for (int square = 0; square < 2; square++) {
-        const double large[C] = {1e200, 1e200, 1e200, 1e200}, zeros[C] = {0}, ones[C] = {1, 1, 1, 1};
+        const double large[C] = {1e200, 1e200, 1e200, 1e200}, zeros[C] = {0},
+                     ones[C] = {1, 1, 1, 1};
         struct net t;
         net_begin(&t, 13);
         t.dtype = BNR_DOUBLE;
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4));
         for (size_t i = 0; i < t.data[0]->numel; i++)
             t.data[0]->f64[i] *= square ? 1e-190 : 1e-300;
-        struct bnr_value *s = net_const(&t, "s", NET_DIMS(C), large), *z = net_const(&t, "z", NET_DIMS(C), zeros),
+        struct bnr_value *s = net_const(&t, "s", NET_DIMS(C), large),
+                         *z = net_const(&t, "z", NET_DIMS(C), zeros),
                          *o = net_const(&t, "o", NET_DIMS(C), ones);
         for (int i = 0; i < 2 - square; i++) {
-            x = net_op(&t, "BatchNormalization", i ? "bn" : square ? "bn" : "first", NET_IN(x, s, z, z, o));
+            x = net_op(&t, "BatchNormalization",
+                       i        ? "bn"
+                       : square ? "bn"
+                                : "first",
+                       NET_IN(x, s, z, z, o));
             net_attr_float(&t, "epsilon", 0);
         }
         if (square) {
-            stays(&t, net_op(&t, "Mul", "square", NET_IN(x, x)), "'conv' cannot take in two affines");
+            stays(&t, net_op(&t, "Mul", "square", NET_IN(x, x)),
+                  "'conv' cannot take in two affines");
         } else {
             net_output(&t, net_op(&t, "Sigmoid", NULL, NET_IN(x)));
             kept(&t, "it cannot be combined with 'first'");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks where a fold that looks right would give other numbers: results that only the sum of two parts
-// keeps in range, ranks that do not meet, broadcasting by attributes, defaults that the caller may override.
+// Networks where a fold that looks right would give other numbers: results that only the sum of two
+// parts keeps in range, ranks that do not meet, broadcasting by attributes, defaults that the
+// caller may override.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +17,8 @@ enum { CLEAN = BNR_PASS_CLEAN | BNR_PASS_FOLD, FILES = CLEAN | BNR_PASS_RAISE, C
 static const struct net_conv pointwise = {.spatial = 2, .in = C, .out = C, .k = 1};
 
 // The same four numbers for each channel.
-static struct bnr_value *bn_of(struct net *t, const char *name, struct bnr_value *x, int64_t channels,
-                               double scale, double b, double mean, double var) {
+static struct bnr_value *bn_of(struct net *t, const char *name, struct bnr_value *x,
+                               int64_t channels, double scale, double b, double mean, double var) {
     const double v[4] = {scale, b, mean, var};
     struct bnr_value *in[5] = {x};
     for (int i = 0; i < 4; i++) {
@@ -52,7 +53,8 @@ static void constant_too_large(void **state) {
     const double half = 19000, other = 20000;
     struct bnr_value *v = net_const(&t, "v", NET_DIMS(1, 1, 1, 1), &half),
                      *w = net_const(&t, "w", NET_DIMS(1, 1, 1, 1), &other);
-    struct bnr_value *a = net_op(&t, "Conv", "a", NET_IN(x, v)), *b = net_op(&t, "Conv", "b", NET_IN(x, w));
+    struct bnr_value *a = net_op(&t, "Conv", "a", NET_IN(x, v)),
+                     *b = net_op(&t, "Conv", "b", NET_IN(x, w));
     a = net_op(&t, "Sum", "sum", NET_IN(a, b, net_const(&t, "far", NET_DIMS(1), &far)));
     net_output(&t, bn_of(&t, "bn", a, 1, 2, 0, 0, 1));
     same_in_all(&t);
@@ -110,9 +112,11 @@ static void uniform_of_smaller_rank(void **state) {
     for (int64_t axis = 0; axis < 4; axis++) {
         struct net t;
         const double two = 2;
-        const int64_t dims[4] = {axis == 0 ? 1 : 2, axis == 1 ? 1 : C, axis == 2 ? 1 : 3, axis == 3 ? 1 : 3};
+        const int64_t dims[4] = {axis == 0 ? 1 : 2, axis == 1 ? 1 : C, axis == 2 ? 1 : 3,
+                                 axis == 3 ? 1 : 3};
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, 3)), *y = net_input(&t, "y", NET_DIMS(2, C, 3, 3));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, 3)),
+                         *y = net_input(&t, "y", NET_DIMS(2, C, 3, 3));
         x = net_op(&t, "Mul", "scale", NET_IN(x, net_const(&t, "two", 0, NULL, &two)));
         x = net_op(&t, "Mul", "mul", NET_IN(x, y));
         x = net_op(&t, "Concat", "join", NET_IN(x, net_input(&t, "z", 4, dims)));
@@ -129,7 +133,8 @@ static void constant_of_smaller_rank(void **state) {
     for (int old = 0; old < 2; old++) {
         struct net t;
         net_begin(&t, 13);
-        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, 2)), *z = net_input(&t, "z", NET_DIMS(1, 1, 3, 3));
+        struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, 2)),
+                         *z = net_input(&t, "z", NET_DIMS(1, 1, 3, 3));
         x = net_op(&t, "MatMul", "mm", NET_IN(x, net_weight(&t, "w", NET_DIMS(2, 2))));
         x = net_op(&t, "Concat", "join", NET_IN(x, net_weight(&t, "k", NET_DIMS(3, 1))));
         net_attr_int(&t, "axis", 1);
@@ -165,7 +170,8 @@ static void channels_from_an_affine(void **state) {
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3));
     x->declared.shape.dims[1] = bnr__dim_unknown();
     x = net_bn(&t, "b", net_bn(&t, "a", net_op(&t, "Sigmoid", NULL, NET_IN(x)), C), C);
-    x = net_op(&t, "Div", NULL, NET_IN(net_op(&t, "Relu", NULL, NET_IN(x)), net_weight(&t, "k", NET_DIMS(C, 1))));
+    x = net_op(&t, "Div", NULL,
+               NET_IN(net_op(&t, "Relu", NULL, NET_IN(x)), net_weight(&t, "k", NET_DIMS(C, 1))));
     net_output(&t, net_bn(&t, "c", x, C));
     same_in_all(&t);
     net_fold(&t, FILES);
@@ -173,7 +179,8 @@ static void channels_from_an_affine(void **state) {
     net_end(&t);
 }
 
-// Their number is not forgotten when the affine goes: the border of a convolution is a map of that size.
+// Their number is not forgotten when the affine goes: the border of a convolution is a map of that
+// size.
 static void border_of_open_channels(void **state) {
     struct net t;
     net_begin(&t, 13);
@@ -191,7 +198,8 @@ static void border_of_open_channels(void **state) {
 static void output_between(void **state) {
     struct net t;
     net_begin(&t, 13);
-    struct bnr_value *x = net_op(&t, "Sigmoid", NULL, NET_IN(net_input(&t, "x", NET_DIMS(2, C, 3))));
+    struct bnr_value *x =
+        net_op(&t, "Sigmoid", NULL, NET_IN(net_input(&t, "x", NET_DIMS(2, C, 3))));
     x = net_bn(&t, "a", x, C);
     net_output(&t, x);
     net_output(&t, net_bn(&t, "b", x, C));
@@ -225,9 +233,12 @@ static void old_broadcast_of_constant(void **state) {
 static void old_broadcast_of_data(void **state) {
     struct net t;
     net_begin(&t, 6);
-    const struct net_conv two = {.spatial = 2, .in = 2, .out = 2, .k = 1}, one = {.spatial = 1, .in = 2, .out = 2, .k = 1};
+    const struct net_conv two = {.spatial = 2, .in = 2, .out = 2, .k = 1},
+                          one = {.spatial = 1, .in = 2, .out = 2, .k = 1};
     struct bnr_value *a = net_conv(&t, "a", net_input(&t, "x", NET_DIMS(2, 2, 4, 4)), two);
-    struct bnr_value *b = net_op(&t, "Transpose", NULL, NET_IN(net_conv(&t, "b", net_input(&t, "y", NET_DIMS(2, 2, 4)), one)));
+    struct bnr_value *b =
+        net_op(&t, "Transpose", NULL,
+               NET_IN(net_conv(&t, "b", net_input(&t, "y", NET_DIMS(2, 2, 4)), one)));
     net_attr_ints(&t, "perm", NET_INTS(1, 0, 2));
     a = net_op(&t, "Add", "add", NET_IN(a, b));
     net_attr_int(&t, "broadcast", 1);
@@ -300,20 +311,13 @@ static void overridable_shape(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant_too_large),
-        cmocka_unit_test(rest_too_large),
-        cmocka_unit_test(product_too_large),
-        cmocka_unit_test(uniform_of_smaller_rank),
-        cmocka_unit_test(constant_of_smaller_rank),
-        cmocka_unit_test(parts_of_other_sizes),
-        cmocka_unit_test(output_between),
-        cmocka_unit_test(channels_from_an_affine),
-        cmocka_unit_test(border_of_open_channels),
-        cmocka_unit_test(old_broadcast_of_constant),
-        cmocka_unit_test(old_broadcast_of_data),
-        cmocka_unit_test(overridable_range),
-        cmocka_unit_test(overridable_pads),
-        cmocka_unit_test(overridable_shape),
+        cmocka_unit_test(constant_too_large),       cmocka_unit_test(rest_too_large),
+        cmocka_unit_test(product_too_large),        cmocka_unit_test(uniform_of_smaller_rank),
+        cmocka_unit_test(constant_of_smaller_rank), cmocka_unit_test(parts_of_other_sizes),
+        cmocka_unit_test(output_between),           cmocka_unit_test(channels_from_an_affine),
+        cmocka_unit_test(border_of_open_channels),  cmocka_unit_test(old_broadcast_of_constant),
+        cmocka_unit_test(old_broadcast_of_data),    cmocka_unit_test(overridable_range),
+        cmocka_unit_test(overridable_pads),         cmocka_unit_test(overridable_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps of random networks: bodies of If, Loop and Scan, one in another at times, which read values from outside.
+// Steps of random networks: bodies of If, Loop and Scan, one in another at times, which read values
+// from outside.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +13,13 @@
 
 enum { MOST_BODIES = 2 };
 
-// A few steps; the last value of the shape of `from`, of this graph. `open`: that shape is not the same in
-// every round, so they only depend on the channels.
+// A few steps; the last value of the shape of `from`, of this graph. `open`: that shape is not the
+// same in every round, so they only depend on the channels.
 static struct random_item grow(struct random_net *r, const struct random_item *from, bool open) {
     static random_step *const steps[] = {
-        random_step_bn,       random_step_bn,        random_step_residual, random_step_unary,
-        random_step_conv,     random_step_join,      random_step_pool,     random_step_where,
-        random_step_constant, random_step_broadcast, random_step_if,       random_step_loop,
+        random_step_bn,        random_step_bn,        random_step_residual, random_step_unary,
+        random_step_conv,      random_step_join,      random_step_pool,     random_step_where,
+        random_step_constant,  random_step_broadcast, random_step_if,       random_step_loop,
         random_step_arithmetic};
     struct random_item last = *from;
     for (int left = 1 + random_pick(r, 5); left > 0; left--) {
@@ -34,8 +35,8 @@ static struct random_item grow(struct random_net *r, const struct random_item *f
 }
 
 // The body of the node made last. `begin` made its inputs; from: what it starts with.
-static void leave(struct random_net *r, const struct net *outer, const char *attr, struct bnr_value *result,
-                  int mark) {
+static void leave(struct random_net *r, const struct net *outer, const char *attr,
+                  struct bnr_value *result, int mark) {
     const uint64_t seed = r->t.seed;
     net_leave(&r->t, outer, attr, result);
     r->t.seed = seed;
@@ -51,7 +52,8 @@ void random_step_if(struct random_net *r, struct random_item *x) {
         return;
     struct bnr_graph *g = t->g;
     t->g = t->model->graph;
-    struct bnr_value *condition = net_condition(t, random_name(r, "condition"), random_chance(r, 2));
+    struct bnr_value *condition =
+        net_condition(t, random_name(r, "condition"), random_chance(r, 2));
     t->g = g;
     condition->info.type = condition->declared;
     struct bnr_value *y = net_op(t, "If", random_name(r, "if"), NET_IN(condition));
@@ -69,7 +71,8 @@ void random_step_if(struct random_net *r, struct random_item *x) {
     random_add(r, y);
 }
 
-static struct random_item started(struct random_net *r, struct bnr_value *v, const struct bnr_type *type, int cut) {
+static struct random_item started(struct random_net *r, struct bnr_value *v,
+                                  const struct bnr_type *type, int cut) {
     struct random_item from = {.v = v, .rank = type->shape.rank - cut};
     v->info.type = *type;
     v->info.type.shape.rank = from.rank;
@@ -105,7 +108,8 @@ void random_step_loop(struct random_net *r, struct random_item *x) {
     struct bnr_value *go = net_body_input(t, random_name(r, "go"), BNR_BOOL);
     const int axis = random_pick(r, type.shape.rank);
     const bool grows = axis != 1 && random_opset(r) >= 9 && random_chance(r, 3);
-    struct random_item from = started(r, net_body_input(t, random_name(r, "carried"), dtype), &type, 0);
+    struct random_item from =
+        started(r, net_body_input(t, random_name(r, "carried"), dtype), &type, 0);
     if (grows)
         from.v->declared.shape = bnr__shape_unknown();
     net_output(t, net_op(t, "Identity", NULL, NET_IN(go)));
@@ -134,7 +138,8 @@ void random_step_scan(struct random_net *r, struct random_item *x) {
     random_mark_read(r, x->v);
     net_enter(t, &outer);
     r->bodies++;
-    struct random_item from = started(r, net_body_input(t, random_name(r, "slice"), t->dtype), &type, 1);
+    struct random_item from =
+        started(r, net_body_input(t, random_name(r, "slice"), t->dtype), &type, 1);
     struct bnr_value *result = grow(r, &from, false).v;
     leave(r, &outer, "body", result, mark);
     t->node = node;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps of random networks: values of several shapes that meet, constants among them. And what a file may leave
-// open: dims, and initializers that are only defaults.
+// Steps of random networks: values of several shapes that meet, constants among them. And what a
+// file may leave open: dims, and initializers that are only defaults.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,9 @@ static int some_dims(struct random_net *r, const struct random_item *x, int64_t 
     const int cut = random_chance(r, 3) ? random_pick(r, x->rank + 1) : 0;
     int64_t numel = 1;
     for (int i = cut; i < x->rank; i++) {
-        dims[i - cut] = random_chance(r, 3) ? 1 : x->dims[i] == 1 && random_chance(r, 3) ? 3 : x->dims[i];
+        dims[i - cut] = random_chance(r, 3)                      ? 1
+                        : x->dims[i] == 1 && random_chance(r, 3) ? 3
+                                                                 : x->dims[i];
         numel *= dims[i - cut];
     }
     return numel > MOST_NUMBERS ? 0 : x->rank - cut;
@@ -96,7 +98,8 @@ void random_step_constant(struct random_net *r, struct random_item *x) {
         net_op(&r->t, "Concat", NULL, NET_IN(x->v, k));
     else
         net_op(&r->t, "Concat", NULL, NET_IN(k, x->v));
-    net_attr_int(&r->t, "axis", random_opset(r) >= 11 && random_chance(r, 2) ? axis - x->rank : axis);
+    net_attr_int(&r->t, "axis",
+                 random_opset(r) >= 11 && random_chance(r, 2) ? axis - x->rank : axis);
     random_made(r);
 }
 
@@ -126,11 +129,12 @@ static void override_some(struct random_net *r) {
     const size_t count = t->g->n_values;
     for (size_t i = 0; i < count && t->g->n_inputs < NET_MAX_INPUTS; i++) {
         struct bnr_value *v = t->g->values[i];
-        if (!bnr__value_is_constant(v) || v->producer || v->tensor->dtype != t->dtype || v->is_input ||
-            v->tensor->numel == 0 || !random_chance(r, 6))
+        if (!bnr__value_is_constant(v) || v->producer || v->tensor->dtype != t->dtype ||
+            v->is_input || v->tensor->numel == 0 || !random_chance(r, 6))
             continue;
         for (size_t k = 0; k < v->n_uses; k++)
-            if (bnr__node_is(v->uses[k].node, "", "Resize") || bnr__node_is(v->uses[k].node, "", "Upsample"))
+            if (bnr__node_is(v->uses[k].node, "", "Resize") ||
+                bnr__node_is(v->uses[k].node, "", "Upsample"))
                 return;
         struct bnr_tensor *wide;
         assert_int_equal(bnr__tensor_cast(&wide, NULL, v->tensor, BNR_DOUBLE, &t->err), BNR_OK);
@@ -138,7 +142,8 @@ static void override_some(struct random_net *r) {
             wide->f64[k] *= net_random(t, 0.5, 1.5);
         v->is_initializer = true;
         v->declared = v->info.type;
-        assert_int_equal(bnr__tensor_cast(&t->data[t->g->n_inputs], NULL, wide, t->dtype, &t->err), BNR_OK);
+        assert_int_equal(bnr__tensor_cast(&t->data[t->g->n_inputs], NULL, wide, t->dtype, &t->err),
+                         BNR_OK);
         assert_int_equal(bnr__graph_add_input(t->g, v, &t->err), BNR_OK);
         bnr__tensor_unref(wide);
     }

@@ -288,7 +288,8 @@ void random_step_arithmetic(struct random_net *r, struct random_item *x) {
     const int rank = operand_dims(r, x, dims);
     struct bnr_value *k = random_factors(r, rank, dims, op == 3);
     const bool old = random_opset(r) < 7;
-    if (op == 4 && random_opset(r) < 8 && (rank != x->rank || memcmp(dims, x->dims, (size_t)rank * sizeof *dims) != 0))
+    if (op == 4 && random_opset(r) < 8 &&
+        (rank != x->rank || memcmp(dims, x->dims, (size_t)rank * sizeof *dims) != 0))
         return; // no broadcasting yet
     if (op != 3 && !old && random_chance(r, 2))
         net_op(&r->t, ops[op], NULL, NET_IN(k, x->v));
@@ -452,7 +453,8 @@ void random_step_join(struct random_net *r, struct random_item *x) {
         struct bnr_value *in[3] = {x->v, y->v, random_chance(r, 2) ? x->v : y->v};
         net_op(&r->t, "Concat", NULL, 2 + random_chance(r, 4), in);
         net_attr_int(&r->t, "axis", random_chance(r, 4) ? random_pick(r, x->rank) : 1);
-    } else if (random_opset(r) >= 8 || (x->rank == y->rank && memcmp(x->dims, y->dims, sizeof x->dims) == 0)) {
+    } else if (random_opset(r) >= 8 ||
+               (x->rank == y->rank && memcmp(x->dims, y->dims, sizeof x->dims) == 0)) {
         net_op(&r->t, ops[random_pick(r, 6)], NULL, NET_IN(x->v, y->v));
     } else {
         return;
@@ -509,8 +511,10 @@ static void step_cut(struct random_net *r, struct random_item *x) {
             return;
         }
         net_op(t, "Slice", NULL,
-               NET_IN(x->v, net_ints(t, random_name(r, "s"), &start, 1), net_ints(t, random_name(r, "e"), &end, 1),
-                      net_ints(t, random_name(r, "a"), &ax, 1), net_ints(t, random_name(r, "t"), &step, 1)));
+               NET_IN(x->v, net_ints(t, random_name(r, "s"), &start, 1),
+                      net_ints(t, random_name(r, "e"), &end, 1),
+                      net_ints(t, random_name(r, "a"), &ax, 1),
+                      net_ints(t, random_name(r, "t"), &step, 1)));
     }
     random_made(r);
 }
@@ -662,14 +666,39 @@ static uint64_t start_of(uint64_t seed, int step) {
 }
 
 int random_net_grow(struct random_net *r, uint64_t seed, uint32_t skip) {
-    static random_step *const steps[] = {
-        random_step_conv, random_step_conv, random_step_conv, step_gemm, step_gemm, step_matmul, random_step_bn,
-        random_step_bn, random_step_bn, random_step_bn, random_step_arithmetic, random_step_unary,
-        random_step_unary, step_norm, random_step_pool, step_resize, step_pad, random_step_join,
-        random_step_join, step_cut, step_shuffle, step_layout, step_rank, random_step_residual, random_step_if,
-        random_step_loop, random_step_scan, // and MIXING ones:
-        random_step_broadcast, random_step_where, random_step_expand, random_step_constant,
-        random_step_broadcast, random_step_constant};
+    static random_step *const steps[] = {random_step_conv,
+                                         random_step_conv,
+                                         random_step_conv,
+                                         step_gemm,
+                                         step_gemm,
+                                         step_matmul,
+                                         random_step_bn,
+                                         random_step_bn,
+                                         random_step_bn,
+                                         random_step_bn,
+                                         random_step_arithmetic,
+                                         random_step_unary,
+                                         random_step_unary,
+                                         step_norm,
+                                         random_step_pool,
+                                         step_resize,
+                                         step_pad,
+                                         random_step_join,
+                                         random_step_join,
+                                         step_cut,
+                                         step_shuffle,
+                                         step_layout,
+                                         step_rank,
+                                         random_step_residual,
+                                         random_step_if,
+                                         random_step_loop,
+                                         random_step_scan, // and MIXING ones:
+                                         random_step_broadcast,
+                                         random_step_where,
+                                         random_step_expand,
+                                         random_step_constant,
+                                         random_step_broadcast,
+                                         random_step_constant};
     enum { MIXING = 6 };
     *r = (struct random_net){.t = {.seed = start_of(seed, 0)}};
     begin(r);
