@@ -43,7 +43,7 @@ static bool init_args(struct bnr_exec *x, const struct bnr_session *s) {
                                        .n_in = st->n_in,
                                        .out = out,
                                        .n_out = st->n_out,
-                                       .pool = s->pool,
+                                       .pool = plan->side_by_side ? NULL : s->pool,
                                        .temp = &x->temp};
         gather(x, i);
     }
@@ -69,7 +69,8 @@ static bool init_exec(struct bnr_exec *x, const struct bnr_session *s) {
         const struct bnr_slot *slot = &plan->slots[i];
         if (slot->kind == BNR_SLOT_CONST) {
             x->slots[i] = slot->tensor;
-        } else if (slot->kind == BNR_SLOT_PLACED) {
+        } else if (slot->kind == BNR_SLOT_PLACED ||
+                   (slot->kind == BNR_SLOT_GIVEN && plan->slices > 1)) {
             init_header(&x->headers[i], slot, s->allocator);
             x->slots[i] = &x->headers[i];
         }
@@ -79,8 +80,8 @@ static bool init_exec(struct bnr_exec *x, const struct bnr_session *s) {
     return init_args(x, s);
 }
 
-static enum bnr_status exec_new(struct bnr_exec **out, const struct bnr_session *s,
-                                struct bnr_plan *plan, struct bnr_error *err) {
+static enum bnr_status exec_new_one(struct bnr_exec **out, const struct bnr_session *s,
+                                    struct bnr_plan *plan, struct bnr_error *err) {
     struct bnr_exec *x = bnr__calloc(s->allocator, 1, sizeof *x);
     if (!x)
         return bnr__no_memory(err);
@@ -96,8 +97,28 @@ static enum bnr_status exec_new(struct bnr_exec **out, const struct bnr_session 
     return BNR_OK;
 }
 
+static enum bnr_status exec_new(struct bnr_exec **out, const struct bnr_session *s,
+                                struct bnr_plan *plan, struct bnr_error *err) {
+    BNR_TRY(exec_new_one(out, s, plan, err));
+    for (int i = 1; plan->side_by_side && i < s->threads; i++) {
+        struct bnr_exec *member;
+        const enum bnr_status st = exec_new_one(&member, s, plan, err);
+        if (st != BNR_OK) {
+            bnr__exec_free(*out);
+            return st;
+        }
+        member->next = (*out)->team;
+        (*out)->team = member;
+    }
+    return BNR_OK;
+}
+
 void bnr__exec_free(struct bnr_exec *x) {
     const struct bnr_allocator *a = x->storage.allocator;
+    for (struct bnr_exec *member = x->team, *next; member; member = next) {
+        next = member->next;
+        bnr__exec_free(member);
+    }
     for (size_t k = 0; x->spare && k < x->plan->graph->n_outputs; k++)
         for (int i = 0; i < 2; i++)
             bnr__tensor_unref(x->spare[k][i]);
@@ -145,10 +166,10 @@ enum bnr_status bnr__exec_spare(struct bnr_tensor **out, struct bnr_exec *x, siz
         if (!spare[i])
             place = &spare[i];
     }
-    const struct bnr_type *type = &x->plan->slots[x->plan->outputs[k].slot].type;
+    const struct bnr_type type = bnr__plan_output_type(x->plan, k);
     int64_t dims[BNR_MAX_RANK];
-    bnr__shape_numbers(&type->shape, dims);
-    BNR_TRY(bnr__tensor_new(out, x->storage.allocator, type->dtype, type->shape.rank, dims, err));
+    bnr__shape_numbers(&type.shape, dims);
+    BNR_TRY(bnr__tensor_new(out, x->storage.allocator, type.dtype, type.shape.rank, dims, err));
     bnr__tensor_unref(*place);
     *place = *out;
     return BNR_OK;
@@ -274,44 +295,121 @@ static enum bnr_status run_step(struct bnr_run *run, int index, struct bnr_error
 
 // ---- a run --------------------------------------------------------------------------------------
 
-static void *base_of(const struct bnr_exec *x, const struct bnr_slot *slot,
-                     struct bnr_tensor *const *given) {
+// Where slice `slice` of t starts.
+static char *part_of(const struct bnr_exec *x, const struct bnr_tensor *t, size_t slice) {
+    return slice ? (char *)t->data + t->nbytes / x->plan->slices * slice : t->data;
+}
+
+static char *base_of(const struct bnr_exec *x, const struct bnr_slot *slot,
+                     struct bnr_tensor *const *given, size_t slice) {
     switch (slot->base) {
     case BNR_BASE_ARENA:
         return x->memory->data;
     case BNR_BASE_GIVEN:
-        return given[slot->index]->data;
+        return part_of(x, given[slot->index], slice);
     case BNR_BASE_OUTPUT:
-        return x->direct[slot->index]->data;
+        return part_of(x, x->direct[slot->index], slice);
     }
     return NULL;
 }
 
-// Points every header at this run's memory.
-static void bind(struct bnr_exec *x, struct bnr_tensor *const *given) {
+// Points every header at the memory of this run's slice.
+static void bind(struct bnr_exec *x, struct bnr_tensor *const *given, size_t slice) {
     const struct bnr_plan *plan = x->plan;
     for (int i = 0; i < plan->n_slots; i++) {
         const struct bnr_slot *slot = &plan->slots[i];
-        if (slot->kind == BNR_SLOT_GIVEN)
+        if (slot->kind == BNR_SLOT_GIVEN && plan->slices == 1)
             x->slots[i] = given[slot->index];
+        else if (slot->kind == BNR_SLOT_GIVEN)
+            x->headers[i].data = part_of(x, given[slot->index], slice);
         else if (slot->kind == BNR_SLOT_PLACED)
-            x->headers[i].data = (char *)base_of(x, slot, given) + slot->offset;
+            x->headers[i].data = base_of(x, slot, given, slice) + slot->offset;
     }
 }
 
-enum bnr_status bnr__exec_run(struct bnr_run *run, struct bnr_tensor *const *given,
-                              struct bnr_error *err) {
+// Of a run of slices, outputs that the last step did not write in place: every slice's to its part.
+static void gather_outputs(const struct bnr_exec *x, size_t slice) {
+    for (size_t k = 0; k < x->plan->graph->n_outputs; k++) {
+        const struct bnr_plan_output *o = &x->plan->outputs[k];
+        const struct bnr_tensor *t = x->slots[o->slot];
+        if (!o->direct && t->nbytes)
+            memcpy(part_of(x, x->direct[k], slice), t->data, t->nbytes);
+    }
+}
+
+static enum bnr_status run_slice(struct bnr_run *run, struct bnr_tensor *const *given, size_t slice,
+                                 struct bnr_error *err) {
     struct bnr_exec *x = run->exec;
     struct bnr_profile *profile = run->session->profile;
-    BNR_TRY(bnr__memory_take(&x->memory, run->session, x->plan->arena_bytes, err));
-    bind(x, given);
+    bind(x, given, slice);
     for (int i = 0; i < x->plan->n_steps; i++) {
         const uint64_t start = profile ? bnr__profile_now() : 0;
         BNR_TRY(run_step(run, i, err));
         if (profile)
             BNR_TRY(bnr__profile_add(profile, x->plan, run->step, start, err));
     }
+    if (x->plan->slices > 1)
+        gather_outputs(x, slice);
     return BNR_OK;
+}
+
+static enum bnr_status run_slices(struct bnr_run *run, struct bnr_tensor *const *given,
+                                  size_t first, size_t last, struct bnr_error *err) {
+    struct bnr_exec *x = run->exec;
+    BNR_TRY(bnr__memory_take(&x->memory, run->session, x->plan->arena_bytes, err));
+    for (size_t i = first; i < last; i++)
+        BNR_TRY(run_slice(run, given, i, err));
+    return BNR_OK;
+}
+
+// Slices side by side.
+struct team_run {
+    struct bnr_run *run;
+    struct bnr_tensor *const *given;
+    size_t threads, failed; // the first member that did: `threads` when none has
+    enum bnr_status status;
+    struct bnr_error *err;
+};
+
+static void run_member(struct team_run *t, size_t index) {
+    struct bnr_exec *first = t->run->exec, *x = first;
+    for (size_t i = 0; i < index; i++)
+        x = i == 0 ? first->team : x->next;
+    struct bnr_run run = *t->run;
+    run.exec = x;
+    for (size_t k = 0; k < x->plan->graph->n_outputs; k++)
+        x->direct[k] = first->direct[k];
+    struct bnr_error err = {.code = BNR_OK};
+    const size_t slices = x->plan->slices;
+    const enum bnr_status st = run_slices(&run, t->given, slices * index / t->threads,
+                                          slices * (index + 1) / t->threads, &err);
+    if (x != first)
+        bnr__exec_clear(&run);
+    pthread_mutex_lock(&run.session->lock);
+    if (st != BNR_OK && index < t->failed) {
+        t->failed = index;
+        t->status = st;
+        if (t->err)
+            *t->err = err;
+    }
+    pthread_mutex_unlock(&run.session->lock);
+}
+
+static void run_members(void *cx, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++)
+        run_member(cx, i);
+}
+
+enum bnr_status bnr__exec_run(struct bnr_run *run, struct bnr_tensor *const *given,
+                              struct bnr_error *err) {
+    const struct bnr_session *s = run->session;
+    const size_t slices = run->exec->plan->slices, threads = (size_t)s->threads;
+    if (!run->exec->plan->side_by_side)
+        return run_slices(run, given, 0, slices, err);
+    struct team_run t = {
+        .run = run, .given = given, .threads = threads, .failed = threads, .err = err};
+    bnr__parallel_for(s->pool, threads, 1, run_members, &t);
+    return t.status;
 }
 
 void bnr__exec_clear(struct bnr_run *run) {

@@ -9,7 +9,8 @@
 #include "runtime/session.h"
 
 struct bnr_exec {
-    struct bnr_exec *next; // in bnr_plan.idle
+    struct bnr_exec *next; // in bnr_plan.idle, or of the same team
+    struct bnr_exec *team; // those of the other threads, when slices run side by side
     struct bnr_plan *plan;
     struct bnr_arena storage;   // holds the arrays below
     struct bnr_arena temp;      // reference code's; emptied after each step

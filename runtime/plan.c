@@ -94,13 +94,14 @@ static void complete_type(struct bnr_type *type, const struct bnr_value *v) {
         type->elem = known->elem;
 }
 
-static enum bnr_status infer_types(struct bnr_planner *p) {
+// From `given`, the types of what a run of the plan is given.
+static enum bnr_status infer_types(struct bnr_planner *p, const struct bnr_type *given) {
     const struct bnr_plans *plans = p->request->plans;
     BNR_TRY(bnr__infer_table_init(&p->table, plans->graph->model, &p->temp));
     for (size_t i = 0; i < plans->n_given; i++) {
         struct bnr_info *info = &p->table.infos[plans->given[i]->id];
         *info = bnr__info_unknown();
-        info->type = p->plan->given[i];
+        info->type = given[i];
         complete_type(&info->type, plans->given[i]);
     }
     for (size_t i = 0; i < plans->n_captures; i++) {
@@ -109,6 +110,45 @@ static enum bnr_status infer_types(struct bnr_planner *p) {
             BNR_TRY(bnr__info_of_tensor(&p->table.infos[v->id], v->tensor, &p->temp));
     }
     return bnr__graph_infer(plans->graph, &p->table, p->err);
+}
+
+// Types of a slice instead of those of the whole, where the plan is for slices. A graph may have
+// the number of images written in it.
+static enum bnr_status set_slices(struct bnr_planner *p) {
+    struct bnr_plan *plan = p->plan;
+    plan->slices = bnr__plan_slices(p);
+    if (plan->slices == 1)
+        return BNR_OK;
+    struct bnr_infer_table whole = p->table;
+    struct bnr_error *err = p->err;
+    struct bnr_type *given = BNR_NEW_ARRAY(&p->temp, plan->n_given, struct bnr_type);
+    if (!given)
+        return bnr__no_memory(p->err);
+    for (size_t i = 0; i < plan->n_given; i++) {
+        given[i] = plan->given[i];
+        given[i].shape.dims[0].n /= (int64_t)plan->slices;
+    }
+    p->err = NULL;
+    const enum bnr_status st = infer_types(p, given);
+    p->err = err;
+    if (st == BNR_OK && bnr__plan_slices_agree(p, &whole)) {
+        bnr__infer_table_free(&whole);
+        const size_t threads = (size_t)p->request->session->threads;
+        plan->side_by_side =
+            threads > 1 && (plan->slices % threads == 0 || plan->slices > 2 * threads);
+        return BNR_OK;
+    }
+    bnr__infer_table_free(&p->table);
+    p->table = whole;
+    plan->slices = 1;
+    return BNR_OK;
+}
+
+struct bnr_type bnr__plan_output_type(const struct bnr_plan *plan, size_t k) {
+    struct bnr_type type = plan->slots[plan->outputs[k].slot].type;
+    if (plan->slices > 1)
+        type.shape.dims[0].n *= (int64_t)plan->slices;
+    return type;
 }
 
 // ---- making and freeing -------------------------------------------------------------------------
@@ -124,7 +164,8 @@ static enum bnr_status build(struct bnr_planner *p) {
     for (size_t i = 0; i < plans->n_given; i++)
         if (!set_key(&plan->given[i], p->request->given[i], &plan->storage))
             return bnr__no_memory(p->err);
-    BNR_TRY(infer_types(p));
+    BNR_TRY(infer_types(p, plan->given));
+    BNR_TRY(set_slices(p));
     BNR_TRY(bnr__plan_steps(p));
     return bnr__plan_memory(p);
 }

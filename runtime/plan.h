@@ -83,6 +83,10 @@ struct bnr_plan {
     struct bnr_graph *graph;
     struct bnr_type *given; // the key: types of what is given, in the order of bnr_plans.given
     size_t n_given;
+    // A run is so many: of as many parts of everything given, and of the outputs, along the first dim.
+    // Slots are those of one.
+    size_t slices;
+    bool side_by_side; // each thread runs slices of its own, with a context of its own
     struct bnr_slot *slots; // those of the given tensors first, in their order
     int n_slots;
     struct bnr_step *steps;
@@ -108,6 +112,9 @@ enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_reque
                               struct bnr_error *err);
 void bnr__plan_free(struct bnr_plan *plan); // without contexts
 bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given);
+
+// Of graph output k, as the caller gets it.
+struct bnr_type bnr__plan_output_type(const struct bnr_plan *plan, size_t k);
 
 // A tensor type with dtype and all dims known.
 bool bnr__type_known(const struct bnr_type *type);

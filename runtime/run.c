@@ -53,6 +53,11 @@ static const struct bnr_slot *output_slot(const struct bnr_exec *x, size_t k) {
     return &x->plan->slots[x->plan->outputs[k].slot];
 }
 
+// The run itself puts output k where it belongs.
+static bool is_direct(const struct bnr_exec *x, size_t k) {
+    return x->plan->outputs[k].direct || x->plan->slices > 1;
+}
+
 static bool overlap(const struct bnr_tensor *a, const struct bnr_tensor *b) {
     if (a->kind != BNR_KIND_TENSOR || b->kind != BNR_KIND_TENSOR || !a->nbytes || !b->nbytes)
         return false;
@@ -82,9 +87,9 @@ static enum bnr_status check_outputs(const struct call *c, const struct bnr_exec
     for (size_t k = 0; k < c->n_outputs; k++) {
         if (!c->outputs[k])
             continue;
-        const struct bnr_type *type = &output_slot(x, k)->type;
-        if (bnr__type_known(type))
-            BNR_TRY(check_match(c, k, type));
+        const struct bnr_type type = bnr__plan_output_type(x->plan, k);
+        if (bnr__type_known(&type))
+            BNR_TRY(check_match(c, k, &type));
         for (size_t i = 0; i < k; i++)
             if (c->outputs[i] && overlap(c->outputs[i], c->outputs[k]))
                 return bnr__fail(c->err, BNR_INVALID, "outputs '%s' and '%s' share memory",
@@ -107,15 +112,15 @@ static bool may_write(const struct call *c, size_t k) {
 static enum bnr_status set_direct(const struct call *c, struct bnr_exec *x,
                                   struct bnr_tensor **made) {
     for (size_t k = 0; k < x->plan->graph->n_outputs; k++) {
-        if (!x->plan->outputs[k].direct)
+        if (!is_direct(x, k))
             continue;
         if (k < c->n_outputs && c->outputs[k] && may_write(c, k)) {
             x->direct[k] = c->outputs[k];
         } else if (k < c->n_outputs && !c->outputs[k]) {
-            const struct bnr_type *type = &output_slot(x, k)->type;
+            const struct bnr_type type = bnr__plan_output_type(x->plan, k);
             int64_t dims[BNR_MAX_RANK];
-            bnr__shape_numbers(&type->shape, dims);
-            BNR_TRY(bnr__tensor_new(&made[k], c->session->allocator, type->dtype, type->shape.rank,
+            bnr__shape_numbers(&type.shape, dims);
+            BNR_TRY(bnr__tensor_new(&made[k], c->session->allocator, type.dtype, type.shape.rank,
                                     dims, c->err));
             x->direct[k] = made[k];
         } else {
@@ -135,7 +140,7 @@ static bool is_ours_alone(const struct bnr_slot *slot, const struct bnr_tensor *
 static enum bnr_status take_output(const struct call *c, const struct bnr_exec *x, size_t k,
                                    struct bnr_tensor **made) {
     const struct bnr_plan_output *o = &x->plan->outputs[k];
-    struct bnr_tensor *t = o->direct ? x->direct[k] : x->slots[o->slot];
+    struct bnr_tensor *t = is_direct(x, k) ? x->direct[k] : x->slots[o->slot];
     if (c->outputs[k]) {
         if (t == c->outputs[k])
             return BNR_OK;
