@@ -83,8 +83,8 @@ struct bnr_plan {
     struct bnr_graph *graph;
     struct bnr_type *given; // the key: types of what is given, in the order of bnr_plans.given
     size_t n_given;
-    // A run is so many: of as many parts of everything given, and of the outputs, along the first dim.
-    // Slots are those of one.
+    // A run is so many: of as many parts of everything given, and of the outputs, along the first
+    // dim. Slots are those of one.
     size_t slices;
     bool side_by_side; // each thread runs slices of its own, with a context of its own
     struct bnr_slot *slots; // those of the given tensors first, in their order

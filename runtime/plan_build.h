@@ -82,7 +82,7 @@ enum bnr_status bnr__plan_memory(struct bnr_planner *p);
 
 // plan_slices.c: into how many runs one for these types is cut, from what inference says.
 size_t bnr__plan_slices(const struct bnr_planner *p);
-// What inference says for a slice, beside what it said for the whole: the first dims' parts, and the rest.
+// Whether inference says for a slice what it said for the whole, but for the first dims' parts.
 bool bnr__plan_slices_agree(const struct bnr_planner *p, const struct bnr_infer_table *whole);
 
 bool bnr__type_placeable(const struct bnr_type *type); // known, and bytes that need no owner

@@ -28,8 +28,8 @@ static inline size_t part_start(size_t total, size_t parts, size_t unit, size_t 
     return min_size(ceil_div(total, unit) * i / parts * unit, total);
 }
 
-// For bnr__parallel_for over n items, at least `least` of which go together: as many as give every thread
-// the same number of chunks.
+// For bnr__parallel_for over n items, at least `least` of which go together: as many as give every
+// thread the same number of chunks.
 static inline size_t even_grain(size_t n, size_t least, size_t threads) {
     const size_t chunks = ceil_div(n, max_size(least, 1));
     return chunks > 1 ? ceil_div(n, ceil_div(chunks, threads) * threads) : max_size(n, 1);

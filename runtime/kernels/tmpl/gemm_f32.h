@@ -146,8 +146,8 @@ static void any_tile(const struct bnr_gemm_tile *t, int rows, int cols) {
 
 // ---- panels -------------------------------------------------------------------------------------
 
-// VW rows by `n` elements; `whole`: of the first so many k's a whole vector may be stored, as what it
-// writes behind the columns belongs to the panel and is written later.
+// VW rows by `n` elements; `whole`: of the first so many k's a whole vector may be stored, as what
+// it writes behind the columns belongs to the panel and is written later.
 BNR_INLINE void pack_square(const struct bnr_gemm_panel *p, size_t row, size_t k, const int n,
                             int whole) {
     const size_t rows = p->count > row ? p->count - row : 0;
