@@ -60,4 +60,10 @@ struct bnr_value *bnr__build_reshape_like(struct bnr_build *b, struct bnr_value 
 struct bnr_value *bnr__build_reduce(struct bnr_build *b, const char *op, struct bnr_value *v,
                                    struct bnr_value *axes, bool keepdims);
 
+// bnr__model_expand for those nodes only for which wanted(n, user) is true; NULL: all. What is made is of the
+// opset above.
+enum bnr_status bnr__model_expand_if(struct bnr_model *m,
+                                     bool (*wanted)(const struct bnr_node *n, void *user),
+                                     void *user, struct bnr_error *err);
+
 #endif

@@ -73,29 +73,48 @@ static enum bnr_status expand_node(struct bnr_node *n, struct bnr_error *err) {
     return b.later ? BNR_OK : b.status;
 }
 
-static enum bnr_status expand_graph(struct bnr_graph *g, void *err) {
+struct expansion {
+    bool (*wanted)(const struct bnr_node *n, void *user); // NULL: all
+    void *user;
+    bool found;
+    struct bnr_error *err;
+};
+
+static bool expands(const struct expansion *e, const struct bnr_node *n) {
+    return n->op && n->op->expand && (!e->wanted || e->wanted(n, e->user));
+}
+
+static enum bnr_status expand_graph(struct bnr_graph *g, void *cx) {
+    const struct expansion *e = cx;
     struct bnr_node *next;
     for (struct bnr_node *n = g->first; n; n = next) {
         next = n->next;
-        if (n->op && n->op->expand)
-            BNR_TRY(expand_node(n, err));
+        if (expands(e, n))
+            BNR_TRY(expand_node(n, e->err));
     }
     return BNR_OK;
 }
 
-static enum bnr_status find_expandable(struct bnr_graph *g, void *found) {
+static enum bnr_status find_expandable(struct bnr_graph *g, void *cx) {
+    struct expansion *e = cx;
     for (const struct bnr_node *n = g->first; n; n = n->next)
-        *(bool *)found = *(bool *)found || (n->op && n->op->expand);
+        e->found = e->found || expands(e, n);
     return BNR_OK;
 }
 
-enum bnr_status bnr__model_expand(struct bnr_model *m, struct bnr_error *err) {
-    bool found = false;
-    bnr__model_each_graph(m, find_expandable, &found);
-    if (!found)
+enum bnr_status bnr__model_expand_if(struct bnr_model *m,
+                                     bool (*wanted)(const struct bnr_node *n, void *user),
+                                     void *user, struct bnr_error *err) {
+    struct expansion e = {.wanted = wanted, .user = user, .err = err};
+    bnr__model_each_graph(m, find_expandable, &e);
+    if (!e.found)
         return BNR_OK;
     BNR_TRY(bnr__model_infer(m, err));
-    return bnr__model_each_graph(m, expand_graph, err);
+    return bnr__model_each_graph(m, expand_graph, &e);
+}
+
+enum bnr_status bnr__model_expand(struct bnr_model *m, struct bnr_error *err) {
+    return bnr__model_expand_if(m, NULL, NULL, err);
 }
 
 // ---- in a model of its own --------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 // The public functions on models.
 #include <string.h>
 
+#include "graph/build.h"
 #include "graph/op.h"
+#include "passes/lib/affine_view.h"
 #include "passes/pass.h"
 #include "proto/onnx_file.h"
 #include "runtime/base/text.h"
@@ -147,10 +149,55 @@ char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
 
 // ---- folding to a file --------------------------------------------------------------------------
 
+// A BN that may go.
+static bool folds(const struct bnr_node *n, const struct bnr_options *options) {
+    const struct bnr_pass_cx cx = {.options = options};
+    return n && bnr__node_is(n, "", "BatchNormalization") && !bnr__pass_keeps(&cx, n);
+}
+
+// A convolution or product of com.microsoft in front of a BN, or behind it: the BN goes into what
+// it is spelled in, which is standard ONNX. Others stay as they are.
+static bool is_fused_beside_bn(const struct bnr_node *n, void *options) {
+    if (!bnr__node_is(n, "com.microsoft", "FusedConv") &&
+        !bnr__node_is(n, "com.microsoft", "FusedGemm") &&
+        !bnr__node_is(n, "com.microsoft", "FusedMatMul"))
+        return false;
+    // From opset 14 on the operators that they stand for mean the same, and are all there.
+    if (bnr__model_opset(n->graph->model, "") < 14 || n->in[0]->info.type.dtype == BNR_UNDEFINED)
+        return false;
+    for (int i = 0; i < n->n_in && i < 2; i++)
+        if (n->in[i] && folds(n->in[i]->producer, options))
+            return true;
+    for (size_t i = 0; n->out[0] && i < n->out[0]->n_uses; i++)
+        if (folds(n->out[0]->uses[i].node, options))
+            return true;
+    return false;
+}
+
+// Nodes that were made since, of the newest opset, as nodes of the model's own.
+static enum bnr_status adopt_opset(struct bnr_graph *g, void *first_id) {
+    const int opset = bnr__model_opset(g->model, "");
+    for (struct bnr_node *n = g->first; n; n = n->next)
+        if (n->id >= *(int *)first_id && n->op && n->domain[0] == '\0') {
+            n->opset = opset;
+            n->since = bnr__op_version(n->op, opset);
+        }
+    return BNR_OK;
+}
+
+static enum bnr_status spell_fused(struct bnr_model *m, struct bnr_options options,
+                                   struct bnr_error *err) {
+    int first_id = m->next_node_id;
+    BNR_TRY(bnr__model_expand_if(m, is_fused_beside_bn, &options, err));
+    return bnr__model_each_graph(m, adopt_opset, &first_id);
+}
+
 static enum bnr_status fold_graph(struct bnr_model *copy, const struct bnr_model *origin,
                                   const struct bnr_options *options, struct bnr_error *err) {
     const bool only_bn = options->flags & BNR_ONLY_BN;
     struct bnr_before before;
+    if (!(options->flags & BNR_NO_FOLD))
+        BNR_TRY(spell_fused(copy, *options, err));
     struct bnr_options chosen = *options;
     unsigned groups = BNR_PASS_CLEAN | BNR_PASS_RAISE;
     if (!(options->flags & BNR_NO_FOLD))

@@ -4,18 +4,7 @@
 
 static void expand(struct bnr_build *b, const struct bnr_node *n, struct bnr_value *const *in,
                    struct bnr_value **out) {
-    struct bnr_value *x = bnr__spell_dequantized(b, n, in, 0);
-    const bool last = bnr__attr_int(n, "channels_last", 0) != 0;
-    const int rank = last ? bnr__build_rank(b, in[0]) : 0;
-    if (last)
-        x = bnr__spell_channels(b, x, rank, true);
-    struct bnr_node *pool = bnr__build_node(b, "AveragePool", 1, &x, 1);
-    bnr__build_copy_attrs(b, pool, n);
-    if (!pool)
-        return;
-    bnr__node_remove_attr(pool, "channels_last");
-    x = last ? bnr__spell_channels(b, pool->out[0], rank, false) : pool->out[0];
-    out[0] = bnr__spell_quantized(b, n, in, 3, x, in[0]);
+    out[0] = bnr__spell_qlinear_pool(b, n, in, "AveragePool");
 }
 
 BNR_DEFINE_OP(ms_qlinear_average_pool) = {
@@ -24,5 +13,6 @@ BNR_DEFINE_OP(ms_qlinear_average_pool) = {
     .max_in = 5,
     .min_out = 1,
     .max_out = 1,
-    .attrs = "auto_pad:s ceil_mode:i channels_last:i count_include_pad:i kernel_shape:I! pads:I strides:I",
+    .attrs = "auto_pad:s ceil_mode:i channels_last:i count_include_pad:i kernel_shape:I! pads:I "
+             "strides:I",
 };

@@ -4,15 +4,7 @@
 
 static void expand(struct bnr_build *b, const struct bnr_node *n, struct bnr_value *const *in,
                    struct bnr_value **out) {
-    struct bnr_value *x = bnr__spell_dequantized(b, n, in, 0);
-    const bool last = bnr__attr_int(n, "channels_last", 0) != 0;
-    const int rank = last ? bnr__build_rank(b, in[0]) : 0;
-    if (last)
-        x = bnr__spell_channels(b, x, rank, true);
-    x = OP1("GlobalAveragePool", x);
-    if (last)
-        x = bnr__spell_channels(b, x, rank, false);
-    out[0] = bnr__spell_quantized(b, n, in, 3, x, in[0]);
+    out[0] = bnr__spell_qlinear_pool(b, n, in, "GlobalAveragePool");
 }
 
 BNR_DEFINE_OP(ms_qlinear_global_average_pool) = {

@@ -337,6 +337,52 @@ def check_fold(folder):
     bad('a damaged compiled model', BAD, ['m.bnr', 'damaged'], 'run', compiled, digit(1))
 
 
+# Operators of com.microsoft: those that have a BN beside them are spelled out, so that it folds; others stay.
+def check_fold_fused(folder):
+    path, out = f'{folder}/fused.onnx', f'{folder}/fused_folded.onnx'
+    rng = np.random.default_rng(3)
+
+    def init(name, *dims, low=-1.):
+        return numpy_helper.from_array(rng.uniform(low, 1, dims).astype(np.float32), name)
+
+    def fused(op, x, y, *weights, **attributes):
+        return helper.make_node(op, [x, *weights], [y], y, domain='com.microsoft', **attributes)
+
+    def bn(x, y, parameters):
+        return helper.make_node('BatchNormalization', [x, *(f'{parameters}{k}' for k in 'gbmv')], [y], y)
+    nodes = [bn('x', 'bn1', 'p'), fused('FusedConv', 'bn1', 'conv1', 'w1', activation='Relu'),
+             fused('FusedConv', 'conv1', 'conv2', 'w2', activation='LeakyRelu', activation_params=[0.1]),
+             fused('FusedConv', 'conv2', 'conv3', 'w2', 'c', activation='Relu'),
+             helper.make_node('Sigmoid', ['conv3'], ['s'], 's'),
+             helper.make_node('Reshape', ['s', 'shape'], ['r'], 'r'),
+             fused('FusedMatMul', 'r', 'product', 'w3', alpha=0.5), bn('product', 'bn2', 'q'),
+             fused('FusedGemm', 'bn2', 'y', 'w4', 'c', activation='Tanh')]
+    initializers = [init('w1', 4, 3, 3, 3), init('w2', 4, 4, 1, 1), init('w3', 36, 5), init('w4', 5, 4), init('c', 4),
+                    numpy_helper.from_array(np.array([2, 36], np.int64), 'shape')]
+    for prefix, n in (('p', 3), ('q', 5)):
+        initializers += [init(f'{prefix}{k}', n, low=0.2) for k in 'gbmv']
+    x, y = helper.make_tensor_value_info('x', 1, [2, 3, 5, 5]), helper.make_tensor_value_info('y', 1, [2, 4])
+    graph = helper.make_graph(nodes, 'g', [x], [y], initializers)
+    imports = [helper.make_opsetid('', 15), helper.make_opsetid('com.microsoft', 1)]
+    with open(path, 'wb') as f:
+        f.write(helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString())
+    for options in ([], ['--only-bn']):
+        doc = json.loads(good(f'fold of fused operators {options}', 'fold', path, out, '--json', *options))
+        verdicts = [b['verdict'] for b in doc['batch_norms']]
+        operators = [n.op_type for n in onnx.load(out).graph.node]
+        check(f'BNs go into fused operators {options}', verdicts == ['folded', 'folded'] and
+              [o for o in operators if o.startswith('Fused')] == ['FusedConv', 'FusedConv'], f'{verdicts} {operators}')
+        results = []
+        for file in (path, out):
+            good(f'run {file}', file, '--reference', '-o', f'{folder}/y.npy')
+            results.append(np.load(f'{folder}/y.npy'))
+        check(f'the folded file gives the same {options}', np.allclose(*results, rtol=1e-4, atol=1e-5), str(results))
+        good('fold again', 'fold', out, f'{folder}/again.onnx', *options)
+        check(f'fold twice changes nothing {options}', open(out, 'rb').read() == open(f'{folder}/again.onnx', 'rb').read())
+    good('fold --keep', 'fold', path, out, '--only-bn', '--keep', 'bn1,bn2')
+    check('kept BNs spell nothing out', open(out, 'rb').read() == open(path, 'rb').read())
+
+
 def check_proofs():
     doc = json.loads(good('verify --train', 'verify', MODEL, '--train', '--json', '--shape', 'N=8'))
     check('verify --train passes on all 7', doc['passed'] and len(doc['batch_norms']) == 7 and
@@ -637,6 +683,7 @@ def main():
         check_bad_models(folder)
         check_ops()
         check_fold(folder)
+        check_fold_fused(folder)
         check_proofs()
         check_fold_options(folder)
         check_calibrate(folder)

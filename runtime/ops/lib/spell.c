@@ -61,6 +61,22 @@ struct bnr_value *bnr__spell_product(struct bnr_build *b, const struct bnr_spell
     return bnr__spell_add(b, OP2("Mul", y, OP2("Mul", p->a_scale, p->b_scale)), p->bias);
 }
 
+struct bnr_value *bnr__spell_qlinear_pool(struct bnr_build *b, const struct bnr_node *n,
+                                          struct bnr_value *const *in, const char *op) {
+    struct bnr_value *x = bnr__spell_dequantized(b, n, in, 0);
+    const bool last = bnr__attr_int(n, "channels_last", 0) != 0;
+    const int rank = last ? bnr__build_rank(b, in[0]) : 0;
+    if (last)
+        x = bnr__spell_channels(b, x, rank, true);
+    struct bnr_node *pool = bnr__build_node(b, op, 1, &x, 1);
+    bnr__build_copy_attrs(b, pool, n);
+    if (!pool)
+        return NULL;
+    bnr__node_remove_attr(pool, "channels_last");
+    x = last ? bnr__spell_channels(b, pool->out[0], rank, false) : pool->out[0];
+    return bnr__spell_quantized(b, n, in, 3, x, in[0]);
+}
+
 struct bnr_value *bnr__spell_fill_shape(struct bnr_build *b, const struct bnr_node *n,
                                         struct bnr_value *const *in) {
     size_t count;

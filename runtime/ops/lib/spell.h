@@ -44,6 +44,10 @@ struct bnr_value *bnr__spell_quantized(struct bnr_build *b, const struct bnr_nod
                                        struct bnr_value *like);
 // x with its channels moved from the last axis to axis 1, or back. NULL-safe; needs the rank.
 struct bnr_value *bnr__spell_channels(struct bnr_build *b, struct bnr_value *x, int rank, bool first);
+// QLinearAveragePool and QLinearGlobalAveragePool: `op` of input 0, dequantized, whose channels may be last;
+// quantized again by inputs 3 and 4.
+struct bnr_value *bnr__spell_qlinear_pool(struct bnr_build *b, const struct bnr_node *n,
+                                          struct bnr_value *const *in, const char *op);
 // The dims that ConstantFill and GivenTensorFill make: of input 0 (the dims themselves, with input_as_shape)
 // and extra_shape, or without input the attribute `shape`.
 struct bnr_value *bnr__spell_fill_shape(struct bnr_build *b, const struct bnr_node *n,

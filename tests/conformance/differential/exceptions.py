@@ -38,8 +38,9 @@ KNOWN = [
     ('Gather', text, 'element', 'ONNX Runtime copies one string of each slice'),
     ('Loop', no_rounds, 'shape', 'what no round has computed has the shape that inference finds for the body; '
      'ONNX Runtime takes dims that nothing declares for absent ones'),
-    ('Normalizer', lambda c: c.attrs['norm'] == 'MAX', 'element', 'the reference implementation divides by the largest '
-     'magnitude'),
+    ('Normalizer', lambda c: c.attrs['norm'] == 'MAX', 'element', 'the largest magnitude: the text\'s formulas leave out '
+     'signs in all three norms (L2, as written, has no negative results), and the reference implementation divides by '
+     'magnitudes in all three, as scikit-learn, which the operator is from, does'),
     ('TreeEnsembleRegressor', lambda c: 'base_values' in c.attrs, 'expected 0.0', 'base values are added to every '
      'target, also where no tree has voted for it'),
     ('AffineGrid', lambda c: c.attrs.get('align_corners') and 1 in c.inputs[1][2:], 'element',
@@ -63,8 +64,9 @@ KNOWN = [
     ('ArgMax ArgMin', empty, 'has no elements', 'no index is that of an extreme where there are no elements'),
     ('MeanVarianceNormalization', lambda c: True, 'expected nan', 'the standard deviation is taken plus 1e-9'),
     ('GridSample', lambda c: 'cubic' in c.attrs['mode'] and c.attrs['padding_mode'] == 'border', 'element',
-     'border values are for grid locations out of bounds: the reference implementation moves these to the border, '
-     'ONNX Runtime the pixels around them'),
+     '"border: use border values for out-of-bound grid locations": a location out of bounds is moved to the border and '
+     'has the value there, as in the reference implementation; ONNX Runtime, like PyTorch, keeps the location and moves '
+     'the four pixels around it, so that pixels inside count, too'),
 ]
 
 
