@@ -22,7 +22,7 @@ passed=0 failed=0 skipped=0
 log=$build/log
 mkdir -p "$log"
 
-packages="gcc g++ clang cmake ninja-build libprotobuf-c-dev protobuf-c-compiler libpthreadpool-dev
+packages="gcc g++ clang cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libpthreadpool-dev
   libcmocka-dev libjansson-dev libzip-dev libonnx-dev libonnx-testdata libjpeg-dev libpng-dev
   libtiff-dev libwebp-dev libopenjp2-7-dev libpcre2-dev
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static python3 python3-numpy python3-onnx"
@@ -84,7 +84,8 @@ check build_gcc configure_and_build gcc -DCMAKE_C_COMPILER=gcc
 check build_clang configure_and_build clang -DCMAKE_C_COMPILER=clang
 check build_sanitized configure_and_build sanitized -DCMAKE_C_COMPILER=gcc -DBNR_SANITIZE=ON
 check includes /usr/bin/python3 tests/check_includes.py
-check install cmake --install "$build/gcc" --prefix "$build/installed"
+counted install tests/installed.sh "$build/gcc" "$build/installed"
+counted minimal tests/minimal.sh "$build/gcc" "$build/minimal"
 
 say "unit, kernels, folding, models, fuzz"
 run_ctest gcc
