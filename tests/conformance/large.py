@@ -230,6 +230,21 @@ def quantized():
             case('Cast', [x], [y.astype(kind)], to=number)
 
 
+def resized():
+    x = f(2, 5, 61, 47)
+    for out in ((2, 5, 90, 101), (2, 5, 30, 47), (2, 5, 61, 20), (2, 7, 61, 47)):
+        y = x.astype(np.float64)
+        for axis in range(4):
+            at = np.linspace(0, x.shape[axis] - 1, out[axis])
+            y = np.apply_along_axis(lambda v: np.interp(at, np.arange(len(v)), v), axis, y)
+        empty = np.zeros(0, np.float32)
+        case('Resize', [x, empty, empty, np.array(out)], [y.astype(np.float32)], tolerance=1e-6, mode='linear',
+             coordinate_transformation_mode='align_corners')
+        grid = np.ix_(*[np.floor(np.arange(o) / (o / n)).astype(int) for o, n in zip(out, x.shape)])
+        case('Resize', [x, empty, empty, np.array(out)], [x[grid]], mode='nearest',
+             coordinate_transformation_mode='asymmetric', nearest_mode='floor')
+
+
 SHAPES = (((5, 7, 11, 301), [3]), ((5, 7, 11, 301), [0]), ((5, 7, 1201, 11), [2]), ((3, 40, 13, 17), [0, 2, 3]),
           ((3, 5, 701, 7), [1, 3]), ((17000,), [0]), ((70001, 3), [0]), ((2, 130000), [0, 1]), ((1 << 18, 1), [0]))
 
@@ -345,7 +360,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     lib = libbnrun.Library(sys.argv[1])
-    for make in (functions, chosen, quantized, elements, tuples, ordered, picked, running, padded, reductions, scaled):
+    for make in (functions, chosen, quantized, resized, elements, tuples, ordered, picked, running, padded, reductions, scaled):
         make()
     passed = failed = 0
     for op, inputs, want, opset, tolerance, domain, attributes in CASES:

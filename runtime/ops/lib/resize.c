@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/pool.h"
+
 // ---- attributes
 // -------------------------------------------------------------------------------------
 
@@ -277,30 +279,87 @@ enum bnr_status bnr__resize_axis(const struct bnr_args *a, const struct bnr_resi
 // ---- running
 // ----------------------------------------------------------------------------------------
 
-// v [outer, in, inner] -> a new [outer, out, inner].
+enum { GRAIN = 16 * 1024 };
+
+// v [outer, n, inner] -> y [outer, m, inner].
+struct along {
+    const struct bnr_resize_axis *w;
+    const double *v;
+    double *y, extrapolation;
+    size_t n, m, inner;
+};
+
+// Neighbours along the axis itself.
+static void resize_lane(const struct along *a, size_t o) {
+    const size_t taps = (size_t)a->w->taps;
+    const double *from = a->v + o * a->n;
+    for (size_t i = 0; i < a->m; i++) {
+        double sum = 0;
+        for (size_t k = i * taps; k < (i + 1) * taps; k++)
+            sum += a->w->weight[k] * from[a->w->index[k]];
+        a->y[o * a->m + i] = a->w->outside[i] ? a->extrapolation : sum;
+    }
+}
+
+static void resize_rows(void *cx, size_t begin, size_t end) {
+    const struct along *a = cx;
+    const size_t taps = (size_t)a->w->taps;
+    for (size_t row = begin; row < end; row++) {
+        if (a->inner == 1) {
+            resize_lane(a, row);
+            continue;
+        }
+        const size_t o = row / a->m, i = row % a->m;
+        double *to = a->y + row * a->inner;
+        for (size_t k = i * taps; k < (i + 1) * taps && !a->w->outside[i]; k++) {
+            const double f = a->w->weight[k];
+            const double *from = a->v + (o * a->n + (size_t)a->w->index[k]) * a->inner;
+            for (size_t e = 0; e < a->inner; e++)
+                to[e] += f * from[e];
+        }
+        for (size_t e = 0; e < a->inner && a->w->outside[i]; e++)
+            to[e] = a->extrapolation;
+    }
+}
+
 static double *resize_one(const struct bnr_args *a, const struct bnr_resize *r, int axis,
                           const int64_t *dims, const double *v, enum bnr_status *status) {
-    const size_t outer = bnr__dims_product(dims, 0, axis), n = (size_t)r->in[axis];
-    const size_t inner = bnr__dims_product(dims, axis + 1, r->rank), m = (size_t)r->out[axis];
+    const size_t outer = bnr__dims_product(dims, 0, axis);
     struct bnr_resize_axis w;
+    struct along along = {.w = &w,
+                          .v = v,
+                          .extrapolation = r->extrapolation,
+                          .n = (size_t)r->in[axis],
+                          .m = (size_t)r->out[axis],
+                          .inner = bnr__dims_product(dims, axis + 1, r->rank)};
     *status = bnr__resize_axis(a, r, axis, &w);
     if (*status != BNR_OK)
         return NULL;
-    double *y = bnr__temp_f64(a, outer * m * inner);
-    *status = y ? BNR_OK : BNR_NO_MEMORY;
-    for (size_t o = 0; y && o < outer; o++)
-        for (size_t i = 0; i < m; i++) {
-            double *to = y + (o * m + i) * inner;
-            for (size_t k = 0; k < (size_t)w.taps && !w.outside[i]; k++) {
-                const double f = w.weight[i * (size_t)w.taps + k];
-                const double *from = v + (o * n + (size_t)w.index[i * (size_t)w.taps + k]) * inner;
-                for (size_t e = 0; e < inner; e++)
-                    to[e] += f * from[e];
-            }
-            for (size_t e = 0; e < inner && w.outside[i]; e++)
-                to[e] = r->extrapolation;
-        }
-    return y;
+    along.y = bnr__temp_f64(a, outer * along.m * along.inner);
+    *status = along.y ? BNR_OK : BNR_NO_MEMORY;
+    const size_t rows = along.inner == 1 ? outer : outer * along.m;
+    const size_t work = (along.inner == 1 ? along.m : along.inner) * (size_t)w.taps + 1;
+    if (along.y)
+        bnr__parallel_for(a->pool, rows, GRAIN / work + 1, resize_rows, &along);
+    return along.y;
+}
+
+struct finished {
+    struct bnr_tensor *y;
+    const double *v;
+};
+
+static void finish(void *cx, size_t begin, size_t end) {
+    enum { PART = 256 };
+    const struct finished *f = cx;
+    double part[PART];
+    for (size_t at = begin; at < end; at += PART) {
+        const size_t n = end - at < PART ? end - at : PART;
+        const bool whole = !bnr__dtype_is_float(f->y->dtype);
+        for (size_t i = 0; i < n && whole; i++)
+            part[i] = rint(f->v[at + i]);
+        bnr__store_f64(f->y->dtype, bnr__at_mut(f->y, at), whole ? part : f->v + at, n);
+    }
 }
 
 static enum bnr_status interpolate(const struct bnr_args *a, const struct bnr_resize *r,
@@ -320,40 +379,61 @@ static enum bnr_status interpolate(const struct bnr_args *a, const struct bnr_re
             return status;
         dims[i] = r->out[i];
     }
-    double *out = bnr__temp_f64(a, y->numel);
-    if (!out)
-        return BNR_NO_MEMORY;
-    const bool whole = !bnr__dtype_is_float(y->dtype);
-    for (size_t i = 0; i < y->numel; i++)
-        out[i] = whole ? rint(v[i]) : v[i];
-    bnr__store_f64(y->dtype, y->data, out, y->numel);
+    struct finished f = {.y = y, .v = v};
+    bnr__parallel_for(a->pool, y->numel, GRAIN, finish, &f);
     return BNR_OK;
 }
 
 // Elements of any dtype, moved.
+struct picked {
+    const struct bnr_resize *r;
+    const struct bnr_resize_axis *w;
+    const struct bnr_tensor *x;
+    struct bnr_tensor *y;
+};
+
+static void pick_rows(void *cx, size_t begin, size_t end) {
+    const struct picked *p = cx;
+    const struct bnr_resize *r = p->r;
+    const int last = r->rank - 1;
+    const size_t size = bnr__dtype_size(p->x->dtype), width = (size_t)r->out[last];
+    const float beyond = (float)r->extrapolation;
+    for (size_t row = begin; row < end; row++) {
+        size_t rest = row, from = 0, stride = (size_t)r->in[last];
+        bool out = false;
+        for (int d = last - 1; d >= 0; d--) {
+            const size_t at = rest % (size_t)r->out[d];
+            from += (size_t)p->w[d].index[at] * stride;
+            out |= p->w[d].outside[at];
+            stride *= (size_t)r->in[d];
+            rest /= (size_t)r->out[d];
+        }
+        char *to = bnr__at_mut(p->y, row * width);
+        const char *src = bnr__at(p->x, from);
+        const int64_t *index = p->w[last].index;
+        for (size_t i = 0; i < width; i++) {
+            if ((out || p->w[last].outside[i]) && p->x->dtype != BNR_STRING)
+                bnr__store_f32(p->y->dtype, to + i * size, &beyond, 1);
+            else if (size == sizeof(float))
+                memcpy(to + i * sizeof(float), src + (size_t)index[i] * sizeof(float), sizeof(float));
+            else
+                memcpy(to + i * size, src + (size_t)index[i] * size, size);
+        }
+    }
+}
+
 static enum bnr_status pick(const struct bnr_args *a, const struct bnr_resize *r,
                             struct bnr_tensor *y) {
-    const struct bnr_tensor *x = a->in[0];
-    const size_t size = bnr__dtype_size(x->dtype);
     struct bnr_resize_axis w[BNR_MAX_RANK];
-    int64_t at[BNR_MAX_RANK] = {0};
-    const float beyond = (float)r->extrapolation;
+    struct picked p = {.r = r, .w = w, .x = a->in[0], .y = y};
+    if (r->rank == 0) {
+        memcpy(y->data, a->in[0]->data, bnr__dtype_size(y->dtype));
+        return BNR_OK;
+    }
     for (int i = 0; i < r->rank; i++)
         BNR_TRY(bnr__resize_axis(a, r, i, &w[i]));
-    for (size_t k = 0; k < y->numel; k++) {
-        size_t from = 0;
-        bool outside = false;
-        for (int i = 0; i < r->rank; i++) {
-            from = from * (size_t)r->in[i] + (size_t)w[i].index[at[i]];
-            outside |= w[i].outside[at[i]];
-        }
-        if (outside && x->dtype != BNR_STRING)
-            bnr__store_f32(y->dtype, bnr__at_mut(y, k), &beyond, 1);
-        else
-            memcpy(bnr__at_mut(y, k), bnr__at(x, from), size);
-        for (int i = r->rank - 1; i >= 0 && ++at[i] == r->out[i]; i--)
-            at[i] = 0;
-    }
+    const size_t width = (size_t)r->out[r->rank - 1];
+    bnr__parallel_for(a->pool, y->numel / width, GRAIN / width + 1, pick_rows, &p);
     return BNR_OK;
 }
 
