@@ -31,6 +31,21 @@ static void lane(const struct lrn *p, const double *x, double *y, int64_t n, siz
     }
 }
 
+struct job {
+    const struct lrn *p;
+    struct bnr_lanes lanes;
+    const double *x;
+    double *y;
+};
+
+static void run(void *cx, size_t begin, size_t end) {
+    const struct job *j = cx;
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = bnr__lane_start(&j->lanes, i);
+        lane(j->p, j->x + at, j->y + at, (int64_t)j->lanes.n, j->lanes.inner);
+    }
+}
+
 static enum bnr_status ref(const struct bnr_args *a) {
     const struct bnr_node *n = a->node;
     const struct bnr_lanes l = bnr__lanes_of(a->in[0], 1);
@@ -48,10 +63,8 @@ static enum bnr_status ref(const struct bnr_args *a) {
                           .bias = (double)bnr__attr_float(n, "bias", 1.0f),
                           .below = (size - 1) / 2,
                           .above = size / 2};
-    for (size_t i = 0; i < l.outer * l.inner; i++) {
-        const size_t at = bnr__lane_start(&l, i);
-        lane(&p, x + at, yd + at, (int64_t)l.n, l.inner);
-    }
+    struct job j = {.p = &p, .lanes = l, .x = x, .y = yd};
+    bnr__parallel_for(a->pool, l.outer * l.inner, 64, run, &j);
     bnr__store_f64(y->dtype, y->data, yd, y->numel);
     return BNR_OK;
 }
