@@ -377,7 +377,7 @@ static void run_member(struct team_run *t, size_t index) {
         x = i == 0 ? first->team : x->next;
     struct bnr_run run = *t->run;
     run.exec = x;
-    for (size_t k = 0; k < x->plan->graph->n_outputs; k++)
+    for (size_t k = 0; x != first && k < x->plan->graph->n_outputs; k++)
         x->direct[k] = first->direct[k];
     struct bnr_error err = {.code = BNR_OK};
     const size_t slices = x->plan->slices;
