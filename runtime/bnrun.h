@@ -361,7 +361,9 @@ BNR_API enum bnr_status bnr_model_compile_file(const bnr_model *model, const cha
 
 /* Folds the model's BatchNormalizations and writes standard ONNX at the model's own opset. Names of
  * inputs, outputs and untouched nodes stay. The file is written beside `path` and renamed, so that a
- * failure leaves nothing half-written. options (may be NULL): keep, and these flags:
+ * failure leaves nothing half-written. FusedConv, FusedGemm and FusedMatMul beside a BN that folds become
+ * the standard operators that they are made of, from opset 14 on. options (may be NULL): keep, and these
+ * flags:
  * - BNR_FREEZE_INITIALIZERS.
  * - BNR_NO_FOLD keeps every BatchNormalization; the rest of the graph is cleaned.
  * - BNR_ONLY_BN leaves everything that no BN's fold touches as it was: no node is evaluated, merged or
