@@ -64,8 +64,8 @@ BNR_INLINE void tile(const struct bnr_nchwc_tile *t, const int nb, const bool ha
 
 // Blocks of one channel, neighbouring pixels next to each other. As there are few, the places of
 // the output are fetched from the first tap on.
-BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const bool half,
-                           const int rows, const int cols) {
+BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const int rows,
+                           const int cols) {
     vf acc[NB][PIXELS];
     clear_tile(acc, nb, rows * cols);
     const float *w = t->weights, *block = t->src, *dst = t->dst;
@@ -73,7 +73,7 @@ BNR_INLINE void tile_plain(const struct bnr_nchwc_tile *t, const int nb, const b
         for (size_t tap = 0; tap < t->taps; tap++, w += nb * VW, dst += VW) {
             __builtin_prefetch(dst, 1);
             __builtin_prefetch(dst + (nb - 1) * t->dst_block, 1);
-            add_channel(acc, block + t->offset[tap], w, t->src_row, nb, half, rows, cols, 1);
+            add_channel(acc, block + t->offset[tap], w, t->src_row, nb, false, rows, cols, 1);
         }
     }
     finish_tile(t, acc, nb, rows, cols, VW);
@@ -103,14 +103,18 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
 #define TILE_OF(name, nb, half, rows, cols)                                                        \
     static void tile_##name##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                    \
         tile(t, nb, half, rows, cols);                                                             \
-    }                                                                                              \
-    static void plain_##name##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                   \
-        tile_plain(t, nb, half, rows, cols);                                                       \
+    }
+
+#define PLAIN_OF(nb, rows, cols)                                                                   \
+    static void plain_##nb##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                     \
+        tile_plain(t, nb, rows, cols);                                                             \
     }
 
 #define TILE(rows, cols)                                                                           \
     TILE_OF(1, 1, false, rows, cols)                                                               \
     TILE_OF(2, 2, false, rows, cols)                                                               \
+    PLAIN_OF(1, rows, cols)                                                                        \
+    PLAIN_OF(2, rows, cols)                                                                        \
     static void lanes_1_##rows##_##cols(const struct bnr_nchwc_tile *t) {                          \
         tile_of_lanes(t, rows, cols);                                                              \
     }
@@ -133,13 +137,9 @@ typedef void tile_function(const struct bnr_nchwc_tile *);
 TILES(TILE_HALF)
 #define HALF_1(rows, cols) [rows - 1][cols - 1] = tile_half_##rows##_##cols,
 #define HALF_2(rows, cols) [rows - 1][cols - 1] = tile_1_half_##rows##_##cols,
-#define PLAIN_HALF_1(rows, cols) [rows - 1][cols - 1] = plain_half_##rows##_##cols,
-#define PLAIN_HALF_2(rows, cols) [rows - 1][cols - 1] = plain_1_half_##rows##_##cols,
 #else
 #define HALF_1 TILE_1
 #define HALF_2 TILE_2
-#define PLAIN_HALF_1 PLAIN_1
-#define PLAIN_HALF_2 PLAIN_2
 #endif
 
 static void any_tile(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
@@ -149,9 +149,8 @@ static void any_tile(const struct bnr_nchwc_tile *t, int nb, int rows, int cols)
 }
 
 static void any_plain(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
-    static tile_function *const tiles[2][NB][2][PIXELS] = {
-        {{TILES(PLAIN_1)}, {TILES(PLAIN_2)}}, {{TILES(PLAIN_HALF_1)}, {TILES(PLAIN_HALF_2)}}};
-    tiles[t->half][nb - 1][rows - 1][cols - 1](t);
+    static tile_function *const tiles[NB][2][PIXELS] = {{TILES(PLAIN_1)}, {TILES(PLAIN_2)}};
+    tiles[nb - 1][rows - 1][cols - 1](t);
 }
 
 static void any_lanes(const struct bnr_nchwc_tile *t, int nb, int rows, int cols) {
