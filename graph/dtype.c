@@ -84,8 +84,7 @@ size_t bnr_dtype_size(enum bnr_dtype dtype) {
     return bnr__dtype_size(dtype);
 }
 
-// ---- scalar conversions
-// -----------------------------------------------------------------------------
+// ---- scalar conversions -------------------------------------------------------------------------
 
 static uint32_t bits_of(float f) {
     uint32_t u;
@@ -249,8 +248,7 @@ uint8_t bnr__f32_to_f8(enum bnr_dtype d, float v, bool saturate) {
     return (uint8_t)(sign | abs);
 }
 
-// ---- arrays
-// -----------------------------------------------------------------------------------------
+// ---- arrays -------------------------------------------------------------------------------------
 
 // One case per dtype that is a C type as it stands: CASE(dtype, type).
 #define NATIVE_INTEGERS(CASE)                                                                      \

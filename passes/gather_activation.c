@@ -49,8 +49,7 @@ static bool collect(const struct bnr_node *n, struct product *p) {
     return true;
 }
 
-// ---- shapes of a gate
-// -------------------------------------------------------------------------------
+// ---- shapes of a gate ---------------------------------------------------------------------------
 
 // Clip(x + 3, 0, 6)
 static struct bnr_value *clipped(const struct bnr_value *v) {
@@ -133,8 +132,7 @@ static bool match(const struct bnr_node *n, struct found *f) {
                         match_gate(p.factors[1], p.factors[0], p.constant, f));
 }
 
-// ---- rewriting
-// --------------------------------------------------------------------------------------
+// ---- rewriting ----------------------------------------------------------------------------------
 
 static enum bnr_status replace(struct bnr_pass_cx *cx, struct bnr_node *n, const struct found *f) {
     struct bnr_node *with;

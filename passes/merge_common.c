@@ -17,8 +17,7 @@ static uint64_t mix(uint64_t h, uint64_t v) {
     return bnr__hash_bytes(&v, sizeof v, h);
 }
 
-// ---- constants
-// --------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 enum { HASHED_BYTES = 256 }; // of a tensor; the comparison reads all
 
@@ -37,8 +36,7 @@ static bool mergeable_constant(const struct bnr_value *v) {
            !bnr__tensor_is_hollow(v->tensor);
 }
 
-// ---- nodes
-// ------------------------------------------------------------------------------------------
+// ---- nodes --------------------------------------------------------------------------------------
 
 static size_t attr_elem_size(enum bnr_attr_type type) {
     switch (type) {
@@ -107,8 +105,7 @@ static bool mergeable_node(const struct bnr_pass_cx *cx, const struct bnr_node *
     return cx->settled || !n->op->affine || !n->op->affine->absorb_after;
 }
 
-// ---- the table
-// --------------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------
 
 struct slot {
     uint64_t hash;

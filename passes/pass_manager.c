@@ -28,8 +28,7 @@ const struct bnr_pass *bnr__pass_at(size_t i) {
     return i < BNR_COUNT(table) ? table[i] : NULL;
 }
 
-// ---- what passes call
-// -------------------------------------------------------------------------------
+// ---- what passes call ---------------------------------------------------------------------------
 
 static void log_line(const struct bnr_pass_cx *cx, enum bnr_log_level level, const char *fmt, ...)
     BNR_PRINTF(3, 4);
@@ -70,8 +69,7 @@ void bnr__pass_skip(struct bnr_pass_cx *cx, const char *pass, const struct bnr_n
     log_line(cx, BNR_LOG_DEBUG, "%s: skip '%s': %s", pass, n->label, text);
 }
 
-// ---- one pass
-// ---------------------------------------------------------------------------------------
+// ---- one pass -----------------------------------------------------------------------------------
 
 struct run_cx {
     struct bnr_pass_cx *cx;
@@ -123,8 +121,7 @@ static enum bnr_status run_pass(struct bnr_pass_cx *cx, const struct bnr_pass *p
     return print_graph(cx, pass);
 }
 
-// ---- which passes
-// -----------------------------------------------------------------------------------
+// ---- which passes -------------------------------------------------------------------------------
 
 struct pass_list {
     const struct bnr_pass *passes[2 * BNR_COUNT(table) + 64];

@@ -26,8 +26,7 @@ static bool is_op(const struct bnr_node *n, const char *const *names) {
     return false;
 }
 
-// ---- operators without float64
-// ----------------------------------------------------------------------
+// ---- operators without float64 ------------------------------------------------------------------
 
 static bool is_narrow_op(const struct bnr_node *n) {
     static const char *const names[] = {
@@ -85,8 +84,7 @@ static enum bnr_status isolate(struct promotion *p, struct bnr_node *n) {
     return BNR_OK;
 }
 
-// ---- attributes
-// -------------------------------------------------------------------------------------
+// ---- attributes ---------------------------------------------------------------------------------
 
 static enum bnr_status promote_attr_tensor(struct promotion *p, struct bnr_node *n,
                                            const char *name) {
@@ -139,8 +137,7 @@ static enum bnr_status promote_attrs(struct promotion *p, struct bnr_node *n) {
     return st == BNR_OK ? BNR_OK : bnr__no_memory(p->err);
 }
 
-// ---- values
-// -----------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 static enum bnr_status promote_type(struct promotion *p, struct bnr_type *t) {
     if (is_narrow(t->dtype) && t->kind != BNR_KIND_MAP)

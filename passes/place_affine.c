@@ -19,8 +19,7 @@ static bool is_affine(const struct bnr_node *n) {
     return bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine");
 }
 
-// ---- copies
-// -----------------------------------------------------------------------------------------
+// ---- copies -------------------------------------------------------------------------------------
 
 // An affine and the activations behind it, each the only reader of the one in front.
 struct chain {
@@ -95,8 +94,7 @@ static enum bnr_status copy_chain(struct bnr_pass_cx *cx, const struct chain *c)
     return BNR_OK;
 }
 
-// ---- moves
-// ------------------------------------------------------------------------------------------
+// ---- moves --------------------------------------------------------------------------------------
 
 // A copy has one reader, which may be able to take it in where the others were not.
 static enum bnr_status fold(struct bnr_pass_cx *cx, struct bnr_node *n, struct bnr_way *way, bool *folded) {

@@ -27,8 +27,7 @@ static void note(const struct bnr_node *n, const struct bnr_node *host, const ch
     }
 }
 
-// ---- by a plan
-// ---------------------------------------------------------------------------------------
+// ---- by a plan ----------------------------------------------------------------------------------
 
 // The node whose pass over memory a step is: its head, or the first that is no affine. NULL: the step
 // is nothing but affines.
@@ -60,8 +59,7 @@ void bnr__verdicts_of_plan(const struct bnr_plan *plan) {
             note_step(&plan->steps[i], alone);
 }
 
-// ---- by marks
-// ----------------------------------------------------------------------------------------
+// ---- by marks -----------------------------------------------------------------------------------
 
 static const struct bnr_node *marked_host(const struct bnr_node *n) {
     const struct bnr_node *head = n->fused_into ? n->fused_into : n;
@@ -100,8 +98,7 @@ void bnr__verdicts_expected(struct bnr_model *m) {
     }
 }
 
-// ---- by trying
-// ---------------------------------------------------------------------------------------
+// ---- by trying ----------------------------------------------------------------------------------
 
 static bool any_kept(const struct bnr_model *m) {
     for (size_t i = 0; i < m->n_bns; i++)

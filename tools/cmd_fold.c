@@ -25,8 +25,7 @@ static void on_bn(void *user, const struct bnr_bn_report *bn) {
     r->counts[bn->verdict]++;
 }
 
-// ---- the table of --explain
-// --------------------------------------------------------------------------
+// ---- the table of --explain ---------------------------------------------------------------------
 
 static const char *text_of(const json_t *entry, const char *key) {
     const char *s = json_string_value(json_object_get(entry, key));

@@ -90,8 +90,7 @@ static json_t *op_json(size_t index, const struct bnr_op_info *op) {
     return j;
 }
 
-// ---- tables
-// -------------------------------------------------------------------------------------------------
+// ---- tables -------------------------------------------------------------------------------------
 
 static int compare_ops(const void *a, const void *b) {
     struct bnr_op_info x, y;
@@ -191,8 +190,7 @@ static int print_ops_json(void) {
     return json_print(doc);
 }
 
-// ---- a model
-// ------------------------------------------------------------------------------------------------
+// ---- a model ------------------------------------------------------------------------------------
 
 static int print_missing(const char *path, bool json) {
     struct bnr_error err;

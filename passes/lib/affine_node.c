@@ -102,8 +102,7 @@ enum bnr_status bnr__affine_put_behind(struct bnr_pass_cx *cx, struct bnr_value 
     return bnr__node_infer(*out, NULL, cx->err);
 }
 
-// ---- standard ONNX
-// ----------------------------------------------------------------------------------
+// ---- standard ONNX ------------------------------------------------------------------------------
 
 // A Mul or Add in front of `before`: its arithmetic, name, data input, and the numbers v that vary
 // over that input like affine.

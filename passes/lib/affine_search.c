@@ -58,8 +58,7 @@ static bool exhausted(struct bnr_way *way, int depth) {
     return (++way->visits > MAX_VISITS || depth > MAX_DEPTH) && !no_way(way, "the way is too long");
 }
 
-// ---- ends
-// -------------------------------------------------------------------------------------------
+// ---- ends ---------------------------------------------------------------------------------------
 
 typedef bool absorb_fn(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
 
@@ -169,8 +168,7 @@ static bool leave(struct bnr_way *way, struct bnr_value *v, const struct bnr_aff
     return add_step(way, BNR_WAY_LEAVE, p, v->producer_index, a);
 }
 
-// ---- backward
-// ---------------------------------------------------------------------------------------
+// ---- backward -----------------------------------------------------------------------------------
 
 static bool only_reader(struct bnr_way *way, const struct bnr_value *v) {
     const struct bnr_node *p = v->producer;
@@ -294,8 +292,7 @@ static bool go_back(struct bnr_way *way, struct bnr_node *user, int index,
     return leave(way, v, a, mark);
 }
 
-// ---- forward
-// ----------------------------------------------------------------------------------------
+// ---- forward ------------------------------------------------------------------------------------
 
 static bool go_forth(struct bnr_way *way, struct bnr_value *v, const struct bnr_affine *a,
                      int depth);

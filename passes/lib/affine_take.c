@@ -3,8 +3,7 @@
 #include "graph/op.h"
 #include "passes/lib/affine_search.h"
 
-// ---- verdicts
-// ---------------------------------------------------------------------------------------
+// ---- verdicts -----------------------------------------------------------------------------------
 
 static bool is_end(const struct bnr_way_step *s) {
     return s->kind != BNR_WAY_BACK && s->kind != BNR_WAY_FORTH && s->kind != BNR_WAY_JOIN &&
@@ -104,8 +103,7 @@ static enum bnr_status settle_all(const struct bnr_way *way) {
     return BNR_OK;
 }
 
-// ---- steps
-// ------------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 
 // The node goes: who read its output reads its input. What was known of the output's dims holds for the
 // input as well: the rules said yes by it.

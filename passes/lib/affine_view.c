@@ -16,8 +16,7 @@ static const struct bnr_tensor *constant(const struct bnr_value *v) {
     return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
 }
 
-// ---- BatchNormalization
-// -----------------------------------------------------------------------------
+// ---- BatchNormalization -------------------------------------------------------------------------
 
 enum { X, SCALE, BIAS, MEAN, VAR };
 
@@ -137,8 +136,7 @@ static const char *view_batch_norm(const struct bnr_node *n, struct bnr_arena *a
     return batch_norm_values(n, &view->affine, s, t, arena);
 }
 
-// ---- arithmetic
-// -------------------------------------------------------------------------------------
+// ---- arithmetic ---------------------------------------------------------------------------------
 
 // Dims of a constant operand in terms of x's axes; false where the result would not have x's dims.
 static bool operand_dims(const struct bnr_node *n, int x_index, const struct bnr_tensor *c,
@@ -226,8 +224,7 @@ static bool view_arithmetic(const struct bnr_node *n, struct bnr_arena *arena,
     return s && fill(&view->affine, c, kind, s, t);
 }
 
-// ---- bnrun.Affine
-// -----------------------------------------------------------------------------------
+// ---- bnrun.Affine -------------------------------------------------------------------------------
 
 static bool view_affine(const struct bnr_node *n, struct bnr_affine_view *view) {
     if (!bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine"))

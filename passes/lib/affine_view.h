@@ -23,8 +23,7 @@ bool bnr__is_batch_norm(const struct bnr_node *n);
 // Whether the caller wants this BatchNormalization to stay: options->keep.
 bool bnr__pass_keeps(const struct bnr_pass_cx *cx, const struct bnr_node *n);
 
-// ---- making nodes
-// -----------------------------------------------------------------------------------
+// ---- making nodes -------------------------------------------------------------------------------
 
 // Puts `bnrun.Affine` in the place of node n, which is removed: its output 0 becomes that of the
 // new node, which reads x. Origins of n and label stay. `affine` varies over one axis at most.

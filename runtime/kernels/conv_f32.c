@@ -166,8 +166,7 @@ void bnr__conv_f32_pack_transposed(const struct bnr_conv_f32 *c, float *dst, con
     pack_groups(c, dst, weights, &(struct weight_steps){.row = 1, .channel = c->m, .tap = 0});
 }
 
-// ---- packing patches
-// --------------------------------------------------------------------------------
+// ---- packing patches ----------------------------------------------------------------------------
 
 // Neighbouring pixels of an output row, in lanes first .. last - 1 of a panel.
 struct pixel_row {
@@ -303,8 +302,7 @@ static void pack_panel(const struct bnr_conv_f32 *c, float *dst, const struct so
     }
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 struct job {
     const struct bnr_conv_f32_run *r;

@@ -33,8 +33,7 @@ void bnr__convt_f32_pack(const struct bnr_convt_f32 *c, float *dst, const float 
     bnr__conv_f32_pack_transposed(&c->product, dst, weights);
 }
 
-// ---- collecting
-// -------------------------------------------------------------------------------------
+// ---- collecting ---------------------------------------------------------------------------------
 
 struct job {
     const struct bnr_convt_f32_run *r;

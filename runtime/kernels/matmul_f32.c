@@ -49,8 +49,7 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
                             &c->scratch_bytes);
 }
 
-// ---- packing
-// ----------------------------------------------------------------------------------------
+// ---- packing ------------------------------------------------------------------------------------
 
 // The same as bnr_gemm_f32.pack of what lies k by k: element i of k at src[k * step + i].
 static void pack_across(const struct bnr_gemm_panel *p) {
@@ -148,8 +147,7 @@ static void pack_a(const struct bnr_matmul_f32 *c, float *dst, const float *a, s
     }
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 struct job {
     const struct bnr_matmul_f32_run *r;

@@ -16,8 +16,7 @@ static size_t pixel_step(const struct bnr_nchwc_conv_f32 *c) {
     return c->plain && !c->lanewise ? 1 : c->lanes;
 }
 
-// ---- sizes
-// ------------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
 static size_t reach(const struct bnr_conv_shape *s, int axis) {
     return (s->kernel[axis] - 1) * s->dilation[axis];
@@ -174,8 +173,7 @@ void bnr__nchwc_band_offsets(const struct bnr_nchwc_conv_f32 *c, size_t *offset)
     }
 }
 
-// ---- copying
-// ----------------------------------------------------------------------------------------
+// ---- copying ------------------------------------------------------------------------------------
 
 // n pixels of a row of the copy, from pixel `at` of the input on.
 struct source {

@@ -37,8 +37,7 @@ static size_t volume(const size_t v[BNR_CONV_AXES]) {
     return v[0] * v[1] * v[2];
 }
 
-// ---- preparing
-// --------------------------------------------------------------------------------------
+// ---- preparing ----------------------------------------------------------------------------------
 
 // A 1x1 kernel that reads every pixel once sees no rows and planes: the image is one long row.
 static void flatten(struct bnr_conv_shape *s) {
@@ -123,8 +122,7 @@ bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e) {
     return true;
 }
 
-// ---- packing weights
-// --------------------------------------------------------------------------------
+// ---- packing weights ----------------------------------------------------------------------------
 
 // Packed, of an output block.
 static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
@@ -217,8 +215,7 @@ void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
         bnr__nchwc_conv_f32_pack_part(c, dst, weights + i * parts.elems, i);
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 struct job {
     const struct bnr_nchwc_conv_f32_run *r;

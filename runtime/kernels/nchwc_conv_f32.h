@@ -17,8 +17,7 @@
 #include "runtime/kernels/conv_f32.h"
 #include "runtime/kernels/weights_f32.h"
 
-// ---- one instruction set's kernels
-// ---------------------------------------------------------------------------
+// ---- one instruction set's kernels --------------------------------------------------------------
 
 // A tile of output: nb blocks of channels x rows x cols pixels, held in registers. Input pixel
 // (row, col) of block b and tap t has its channels at src + b * src_block + offset[t] +
@@ -89,8 +88,7 @@ struct bnr_nchwc_narrow_f32_kernels {
 
 size_t bnr__nchwc_lanes(unsigned cpu); // c
 
-// ---- convolution
-// ---------------------------------------------------------------------------------------------
+// ---- convolution --------------------------------------------------------------------------------
 
 enum bnr_nchwc_algorithm { // their values are part of `variant`
     BNR_NCHWC_AUTO,        // the fastest that is accurate enough

@@ -213,8 +213,7 @@ void bnr__nchwc_window_run(const struct bnr_nchwc_window_run *r, struct bnr_pool
     bnr__parallel_for(pool, bands, even_grain(bands, least, (size_t)w->slots), run_bands, &j);
 }
 
-// ---- whole planes
-// -----------------------------------------------------------------------------------
+// ---- whole planes -------------------------------------------------------------------------------
 
 struct whole_job {
     const struct bnr_nchwc_window_kernels *kernels;

@@ -29,8 +29,7 @@ static const struct bnr_nchwc_winograd_f32_kernels *select_kernels(unsigned cpu)
     return best;
 }
 
-// ---- preparing
-// --------------------------------------------------------------------------------------
+// ---- preparing ----------------------------------------------------------------------------------
 
 // An odd number of vectors, so that the points of a tile do not fall into few sets of a cache.
 static bool point_floats(size_t lanes, size_t vectors, size_t *floats) {
@@ -125,8 +124,7 @@ void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, co
     }
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 struct job {
     const struct bnr_nchwc_conv_f32_run *r;

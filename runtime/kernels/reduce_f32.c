@@ -44,8 +44,7 @@ static double join(enum bnr_reduce_f32_kind kind, double acc, double x) {
     return acc + x;
 }
 
-// ---- the plan
-// -----------------------------------------------------------------------------------
+// ---- the plan -----------------------------------------------------------------------------------
 
 static int outermost_reduced(const struct bnr_reduce_f32 *r) {
     for (int d = 0; d < r->rank; d++)
@@ -91,8 +90,7 @@ size_t bnr__reduce_f32_scratch(const struct bnr_reduce_f32 *r) {
     return r->splits > 1 ? r->splits * r->results : 0;
 }
 
-// ---- reducing
-// -----------------------------------------------------------------------------------
+// ---- reducing -----------------------------------------------------------------------------------
 
 // Part of a piece: results `first` .. first + width - 1 from elements `at` on, with first_cut ..
 // last_cut - 1 of the outermost reduced dim.
@@ -223,8 +221,7 @@ void bnr__reduce_f32_run(const struct bnr_reduce_f32_run *run, struct bnr_pool *
         join_parts(run);
 }
 
-// ---- applying
-// -----------------------------------------------------------------------------------
+// ---- applying -----------------------------------------------------------------------------------
 
 struct application {
     const struct bnr_reduce_f32 *r;

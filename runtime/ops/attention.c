@@ -9,8 +9,7 @@
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, NONPAD };
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 static struct bnr_dim dim(const struct bnr_infer *cx, int i, int d) {
     const struct bnr_type *t = bnr__infer_in(cx, i);
@@ -177,8 +176,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// ---- reference
-// --------------------------------------------------------------------------------------
+// ---- reference ----------------------------------------------------------------------------------
 
 struct job {
     size_t batch, q_heads, kv_heads, queries, keys, past, size, v_size;

@@ -32,8 +32,7 @@ static bool is_spatial(const struct bnr_node *n) {
     return n->since >= 9 || bnr__attr_int(n, "spatial", 1) != 0;
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 // The shape that scale, B, mean and var must have; rank -1 while unknown.
 static struct bnr_shape parameter_shape(const struct bnr_node *n, const struct bnr_shape *x) {
@@ -115,8 +114,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// ---- reference
-// --------------------------------------------------------------------------------------
+// ---- reference ----------------------------------------------------------------------------------
 
 struct job {
     size_t batch, channels, inner; // X as [batch, channels, inner]

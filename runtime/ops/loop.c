@@ -27,8 +27,7 @@ static enum bnr_status get_body(const struct bnr_node *n, struct bnr_error *err,
         n->n_out, (*body)->n_inputs, (*body)->n_outputs);
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 struct rounds {
     struct bnr_info *state; // round, condition, carried values: what holds in every round
@@ -136,8 +135,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// ---- evaluation
-// -------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------
 
 struct loop {
     const struct bnr_args *a;

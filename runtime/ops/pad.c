@@ -243,8 +243,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return p.mode == CONSTANT ? pad_constant(a, &p) : pad_mapped(a, &p);
 }
 
-// ---- on blocked tensors
-// --------------------------------------------------------------------------------------
+// ---- on blocked tensors -------------------------------------------------------------------------
 
 // The fill as far as it is known before a run.
 static bool known_fill(const struct bnr_prepare *cx, float *fill) {

@@ -83,8 +83,7 @@ static enum bnr_status read_node(const struct bnr_node *n, struct bnr_error *err
     return check_flags(s, err);
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 // Type t without axis `axis`; *dim is its size.
 static void without_axis(struct bnr_type *t, int axis, struct bnr_dim *dim) {
@@ -185,8 +184,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// ---- evaluation
-// -------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------
 
 struct work {
     const struct bnr_args *a;

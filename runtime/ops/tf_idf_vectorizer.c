@@ -117,8 +117,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-// ---- looking up
-// -------------------------------------------------------------------------------------
+// ---- looking up ---------------------------------------------------------------------------------
 
 // Numbers are compared first; of strings they are all 0.
 static int compare_grams(const void *pa, const void *pb) {

@@ -137,8 +137,7 @@ static void refused(void **state) {
     }
 }
 
-// ---- Pad
-// ---------------------------------------------------------------------------------------------
+// ---- Pad ----------------------------------------------------------------------------------------
 
 static struct bnr_value *pad(struct net *t, struct bnr_value *x, double value, const int64_t pads[8]) {
     const bool old = bnr__model_opset(t->model, "") < 11;

@@ -16,8 +16,7 @@ enum { C = FOLD_C, FUSED = BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_FUSE };
 
 static const struct net_conv padded = {.k = 3, .pad = 1};
 
-// ---- 21, 22: what cannot fold becomes part of another step
-// ----------------------------------------------------------------------------
+// ---- 21, 22: what cannot fold becomes part of another step --------------------------------------
 
 static void build_several(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_conv(t, v, "conv", fold_matrix_x(t, v, "x", C), padded);
@@ -43,8 +42,7 @@ static void fused(void **state) {
     fold_matrix("BN -> activation -> Conv", build_preactivation);
 }
 
-// ---- 23: dequantized weights
-// ----------------------------------------------------------------------------------------------------
+// ---- 23: dequantized weights --------------------------------------------------------------------
 
 static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
                                const int64_t *dims, const double *values) {
@@ -106,8 +104,7 @@ static void quantized(void **state) {
     fold_matrix("DequantizeLinear -> Conv -> BN", build_dequantized);
 }
 
-// ---- 24: bodies
-// -----------------------------------------------------------------------------------------------------------------
+// ---- 24: bodies ---------------------------------------------------------------------------------
 
 // One branch is the pattern as it is, the other reads a convolution's weights from outside.
 static void build_branches(struct net *t, const struct fold_variant *v,

@@ -13,8 +13,7 @@ enum { C = FOLD_C, N = 5 };
 
 static const struct net_conv three = {.k = 3}, padded = {.k = 3, .pad = 1}, strided = {.k = 2, .stride = 2};
 
-// ---- 1, 2, 3, 6: behind convolutions
-// -------------------------------------------------------------------------
+// ---- 1, 2, 3, 6: behind convolutions ------------------------------------------------------------
 
 static void build_conv(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_x(t, v, "x", C);
@@ -45,8 +44,7 @@ static void behind_convolutions(void **state) {
     fold_matrix("Conv -> Add -> BN", build_bias_added);
 }
 
-// ---- 4, 5: behind Gemm and MatMul
-// ----------------------------------------------------------------------------
+// ---- 4, 5: behind Gemm and MatMul ---------------------------------------------------------------
 
 // The variants of a convolution stand for other things here: groups for the shape of C, axes for which
 // operands are transposed.
@@ -100,8 +98,7 @@ static void behind_products(void **state) {
     fold_matrix("MatMul -> BN", build_matmul);
 }
 
-// ---- 7, 26: affines that meet, channels that are constant
-// ------------------------------------------------------
+// ---- 7, 26: affines that meet, channels that are constant ---------------------------------------
 
 static void build_chain(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_conv(t, v, "conv", fold_matrix_x(t, v, "x", C), padded);
@@ -132,8 +129,7 @@ static void affines(void **state) {
     fold_matrix("constant -> BN", build_constant);
 }
 
-// ---- 8, 9, 10: in front of convolutions
-// ----------------------------------------------------------------------
+// ---- 8, 9, 10: in front of convolutions ---------------------------------------------------------
 
 static void build_in_front(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_between(t, v, net_bn(t, "bn", fold_matrix_x(t, v, "x", C), C));
@@ -178,8 +174,7 @@ static void in_front_of_convolutions(void **state) {
     fold_matrix("BN -> Conv with padding, large images", build_large_border);
 }
 
-// ---- 11: in front of products, through Flatten and Reshape
-// ---------------------------------------------------
+// ---- 11: in front of products, through Flatten and Reshape --------------------------------------
 
 static struct bnr_value *flatten(struct net *t, const struct fold_variant *v, struct bnr_value *x, int64_t *k) {
     *k = C * (v->spatial == 1 ? 6 : v->spatial == 2 ? 36 : 125);
@@ -210,8 +205,7 @@ static void in_front_of_products(void **state) {
     fold_matrix("BN -> Flatten -> MatMul", build_front_of_matmul);
 }
 
-// ---- 25: statistics for every activation
-// -----------------------------------------------------------------------
+// ---- 25: statistics for every activation --------------------------------------------------------
 
 static void build_per_activation(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     const int64_t dims[5] = {2, C, 3, 2, 2};

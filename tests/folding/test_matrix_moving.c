@@ -18,8 +18,7 @@ typedef struct bnr_value *pass_fn(struct net *t, const struct fold_variant *v, s
 
 static const struct net_conv padded = {.k = 3, .pad = 1}, point = {.k = 1};
 
-// ---- operators
-// -------------------------------------------------------------------------------------------
+// ---- operators ----------------------------------------------------------------------------------
 
 static int rank_of(const struct fold_variant *v) {
     return 2 + v->spatial;
@@ -169,8 +168,7 @@ static struct bnr_value *prelu(struct net *t, const struct fold_variant *v, stru
     return net_op(t, "PRelu", NULL, NET_IN(x, fold_matrix_vector(t, v, "slope", C)));
 }
 
-// ---- both ways
-// -------------------------------------------------------------------------------------------
+// ---- both ways ----------------------------------------------------------------------------------
 
 static const struct way {
     const char *name;
@@ -244,8 +242,7 @@ static void past(const char *title, const struct way *first, size_t n) {
     }
 }
 
-// ---- 16 with a shift: the padding of each channel would be another number
-// ------------------------------------------------------
+// ---- 16 with a shift: the padding of each channel would be another number -----------------------
 
 static void build_pad_behind(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_conv(t, v, "conv", fold_matrix_x(t, v, "x", C), padded);
@@ -286,8 +283,7 @@ static void activations(void **state) {
     past("activations", ways + 18, 2);
 }
 
-// ---- 13, 18, 20: several branches
-// ----------------------------------------------------------------------------
+// ---- 13, 18, 20: several branches ---------------------------------------------------------------
 
 static void build_concat(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     struct bnr_value *x = fold_matrix_x(t, v, "x", C);

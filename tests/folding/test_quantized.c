@@ -383,8 +383,7 @@ static void behind_matmul(void **state) {
     }
 }
 
-// ---- in front
-// ------------------------------------------------------------------------------------------------
+// ---- in front -----------------------------------------------------------------------------------
 
 // BN -> conv, whose weights have scales as c says. The bias takes the shift.
 static void in_front(struct net *t, struct layer c, int64_t pad) {
@@ -563,8 +562,7 @@ static void in_front_of_shared(void **state) {
     net_end(&t);
 }
 
-// ---- activations
-// -------------------------------------------------------------------------------------
+// ---- activations --------------------------------------------------------------------------------
 
 // Scale and shift as a BatchNormalization with mean 0, variance 1 and no epsilon.
 static struct bnr_value *exact_bn(struct net *t, struct bnr_value *x, int64_t n, const double *s,

@@ -30,8 +30,7 @@ static void stays(struct net *t, const char *part) {
     net_end(t);
 }
 
-// ---- training mode
-// ----------------------------------------------------------------------------------
+// ---- training mode ------------------------------------------------------------------------------
 
 static void training_mode(void **state) {
     struct net t;
@@ -94,8 +93,7 @@ static void statistics_in_use(void **state) {
     }
 }
 
-// ---- who reads the producer
-// -------------------------------------------------------------------------
+// ---- who reads the producer ---------------------------------------------------------------------
 
 static void other_use(void **state) {
     struct net t;
@@ -194,8 +192,7 @@ static void inside_of_a_body(void **state) {
     net_end(&t);
 }
 
-// ---- parameters
-// -------------------------------------------------------------------------------------
+// ---- parameters ---------------------------------------------------------------------------------
 
 // x -> Conv -> BN whose five inputs the caller may exchange.
 struct parts {
@@ -494,8 +491,7 @@ static void mixed_dtypes(void **state) {
     net_end(&t);
 }
 
-// ---- what only looks like it
-// ------------------------------------------------------------------------
+// ---- what only looks like it --------------------------------------------------------------------
 
 // Normalizations by the data's own statistics (pattern 27) are no batch norms: not in the report, not
 // changed, and what is behind a convolution stays there.
@@ -531,8 +527,7 @@ static void statistics_of_the_data(void **state) {
         }
 }
 
-// ---- what the caller wants
-// --------------------------------------------------------------------------
+// ---- what the caller wants ----------------------------------------------------------------------
 
 static void kept_by_name(void **state) {
     struct net t;

@@ -40,8 +40,7 @@ struct job {
     bool show;
 };
 
-// ---- memory
-// -------------------------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 struct memory {
     size_t live;
@@ -64,8 +63,7 @@ static void *limited(void *user, void *ptr, size_t old_size, size_t new_size) {
     return p;
 }
 
-// ---- one case
-// -----------------------------------------------------------------------------------------------
+// ---- one case -----------------------------------------------------------------------------------
 
 struct source {
     uint8_t *bytes;
@@ -143,8 +141,7 @@ static bool damage_make(struct damage *d, const struct source *s, struct bnr_are
     return true;
 }
 
-// ---- what comes of it
-// ---------------------------------------------------------------------------------------
+// ---- what comes of it ---------------------------------------------------------------------------
 
 static bool is_random(const bnr_model *m) {
     struct bnr_node_info info;
@@ -269,8 +266,7 @@ static const char *try_case(const struct damage *d, struct progress *p, char tex
     return wrong;
 }
 
-// ---- workers
-// ------------------------------------------------------------------------------------------------
+// ---- workers ------------------------------------------------------------------------------------
 
 static uint64_t seed_of(const struct job *job, const char *dir, size_t round) {
     uint64_t h = job->seed * 0x9e3779b97f4a7c15u + round;

@@ -38,8 +38,7 @@ static void *limited(void *user, void *ptr, size_t old_size, size_t new_size) {
 }
 static const struct bnr_allocator allocator = {.reallocate = limited};
 
-// ---- values
-// -----------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 static int64_t small_int(void) {
     static const int64_t odd[] = {INT64_MAX, INT64_MIN, INT32_MAX, 1 << 20, -1000, 64};
@@ -133,8 +132,7 @@ static enum bnr_dtype random_dtype(void) {
     return rnd(5) ? usual[rnd(BNR_COUNT(usual))] : (enum bnr_dtype)(1 + rnd(BNR_DTYPE_COUNT - 1));
 }
 
-// ---- templates
-// --------------------------------------------------------------------------------------
+// ---- templates ----------------------------------------------------------------------------------
 
 // Inputs that fit together, for operators that hardly accept random ones: dtype letter and dims,
 // "=" and values where they matter, "-" for an omitted input; "@name=3" an int, "@name=1,2," ints,
@@ -251,8 +249,7 @@ static struct bnr_tensor *from_template(const char *s) {
     return t;
 }
 
-// ---- one case
-// ---------------------------------------------------------------------------------------
+// ---- one case -----------------------------------------------------------------------------------
 
 struct fuzz_case {
     const struct bnr_op *op;

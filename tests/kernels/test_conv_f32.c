@@ -282,8 +282,7 @@ static void sizes_that_overflow_are_refused(void **state) {
     assert_false(bnr__conv_f32_init(&c, &s, 0, 1));
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 // A layer of a network at 224x224: input channels, output channels, input size, kernel, stride,
 // padding.

@@ -246,8 +246,7 @@ static void sizes_that_overflow_are_refused(void **state) {
     assert_false(bnr__dwconv_f32_init(&c, &s, 0, 1));
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 // Channels, input size, kernel, stride.
 static const size_t bench_layers[][4] = {

@@ -364,8 +364,7 @@ static void threads_do_not_matter(void **state) {
     bnr__pool_free(pool);
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 static void bench_run(void *cx) {
     bnr__eltwise_f32_run(cx, NULL);

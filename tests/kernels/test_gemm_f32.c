@@ -199,8 +199,7 @@ static void lists_agree_with_kernels(void **state) {
     assert_ptr_equal(bnr__gemm_f32_select(0), &bnr__gemm_f32_generic);
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 struct bench_tile {
     const struct bnr_gemm_f32 *g;

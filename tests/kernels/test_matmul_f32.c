@@ -190,8 +190,7 @@ static void sizes_that_overflow_are_refused(void **state) {
     assert_false(bnr__matmul_f32_init(&c, &s, 0, 1));
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 // m, n, k, is B constant.
 static const size_t bench_products[][4] = {

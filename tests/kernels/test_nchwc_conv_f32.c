@@ -182,8 +182,7 @@ static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_po
     return true;
 }
 
-// ---- the oracle
-// --------------------------------------------------------------------------------------
+// ---- the oracle ---------------------------------------------------------------------------------
 
 static double input_at(const struct conv_case *c, const struct buffers *b, size_t channel,
                        double x) {
@@ -300,8 +299,7 @@ static void check_conv(const struct conv_case *c, const struct buffers *b) {
         check_winograd(c, b);
 }
 
-// ---- random cases
-// ------------------------------------------------------------------------------------
+// ---- random cases -------------------------------------------------------------------------------
 
 // Steps as exporters make them: nothing, an activation, a residual add with one, and those that run
 // on the tile (one number for all, one per channel with the bias as slopes).
@@ -444,8 +442,7 @@ static void random_winograds(void **state) {
     bnr__pool_free(pool);
 }
 
-// ---- accuracy on the sizes of networks
-// ------------------------------------------------------------------------------------
+// ---- accuracy on the sizes of networks ----------------------------------------------------------
 
 // The largest error of an algorithm by the output's largest magnitude, and the same for the plain
 // sum of conv_f32's order.

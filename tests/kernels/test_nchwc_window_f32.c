@@ -116,8 +116,7 @@ static void run_window(const struct window_case *c, struct buffers *b, struct bn
     guard_free(q, scratch);
 }
 
-// ---- the oracle
-// --------------------------------------------------------------------------------------
+// ---- the oracle ---------------------------------------------------------------------------------
 
 // A result and the sum of the sizes of the finite terms that made it.
 struct result {
@@ -225,8 +224,7 @@ static void check_window(const struct window_case *c, const struct buffers *b) {
     }
 }
 
-// ---- random windows
-// ----------------------------------------------------------------------------------
+// ---- random windows -----------------------------------------------------------------------------
 
 // Kernels of 3 and 5 with stride 1 and 2, which have code of their own, more often than others.
 static void random_axis(struct rng *r, struct window_case *c, int i, size_t most, bool common) {
@@ -328,8 +326,7 @@ static void many_bands(void **state) {
     bnr__pool_free(pool);
 }
 
-// ---- whole planes
-// ------------------------------------------------------------------------------------
+// ---- whole planes -------------------------------------------------------------------------------
 
 struct whole_case {
     const char *level;

@@ -195,8 +195,7 @@ static void whole_planes(void **state) {
     }
 }
 
-// ---- bench
-// ------------------------------------------------------------------------------------------
+// ---- bench --------------------------------------------------------------------------------------
 
 // Average, planes, input size, kernel, stride, padding.
 static const size_t bench_layers[][6] = {

@@ -115,8 +115,7 @@ static void chain_end(struct chain *c) {
         bnr__tensor_unref(c->made[i]);
 }
 
-// ---- heads
-// ------------------------------------------------------------------------------------------
+// ---- heads --------------------------------------------------------------------------------------
 
 static bool chance(struct chain *c, unsigned one_in) {
     return rng_next(&c->r) % one_in == 0;
@@ -291,8 +290,7 @@ static bool head_elementwise(struct chain *c) {
     return true;
 }
 
-// ---- members
-// ----------------------------------------------------------------------------------------
+// ---- members ------------------------------------------------------------------------------------
 
 static void activation(struct chain *c) {
     static const char *const ops[] = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish",
@@ -372,8 +370,7 @@ static void add_members(struct chain *c) {
     resolve(c);
 }
 
-// ---- both ways
-// ----------------------------------------------------------------------------------------
+// ---- both ways ----------------------------------------------------------------------------------
 
 static struct bnr_tensor *given(const struct bnr_value *v) {
     return v ? (struct bnr_tensor *)(uintptr_t)v->source : NULL;

@@ -96,8 +96,7 @@ static const char *odd_text(struct damage *d) {
     return odd[rnd(d, BNR_COUNT(odd))];
 }
 
-// ---- where
-// ----------------------------------------------------------------------------------------------
+// ---- where --------------------------------------------------------------------------------------
 
 // The k-th node of all, bodies and functions included; counts down in *k.
 static Onnx__NodeProto *find_node(Onnx__NodeProto **nodes, size_t n, size_t *k) {
@@ -141,8 +140,7 @@ static Onnx__ValueInfoProto *input_of(struct damage *d, size_t i) {
     return d->model->graph->input[i];
 }
 
-// ---- attributes
-// -----------------------------------------------------------------------------------------
+// ---- attributes ---------------------------------------------------------------------------------
 
 static void clear_attr(Onnx__AttributeProto *a) {
     a->has_f = a->has_i = a->has_s = 0;
@@ -331,8 +329,7 @@ static void add_attr(struct damage *d) {
     n->attribute = all;
 }
 
-// ---- nodes
-// ----------------------------------------------------------------------------------------------
+// ---- nodes --------------------------------------------------------------------------------------
 
 static void change_node(struct damage *d) {
     Onnx__NodeProto *n = any_node(d);
@@ -381,8 +378,7 @@ static void change_opset(struct damage *d) {
     say(d, "; opset %lld", (long long)o->version);
 }
 
-// ---- inputs
-// ---------------------------------------------------------------------------------------------
+// ---- inputs -------------------------------------------------------------------------------------
 
 static struct bnr_tensor *make(struct damage *d, enum bnr_dtype dtype, int rank,
                                const int64_t *dims) {
@@ -527,8 +523,7 @@ static void change_initializer(struct damage *d) {
     change_attr_tensor(d, t);
 }
 
-// ---- declarations
-// ---------------------------------------------------------------------------------------
+// ---- declarations -------------------------------------------------------------------------------
 
 // The declared type follows the tensor: exactly, with open dims, or without a shape.
 static void declare(struct damage *d, size_t i) {

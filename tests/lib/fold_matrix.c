@@ -100,8 +100,7 @@ void fold_matrix(const char *pattern, fold_build_fn *build) {
         }
 }
 
-// ---- parts for builders
-// ----------------------------------------------------------------------------------
+// ---- parts for builders -------------------------------------------------------------------------
 
 struct bnr_value *fold_matrix_x(struct net *t, const struct fold_variant *v, const char *name,
                                 int64_t channels) {

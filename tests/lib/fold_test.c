@@ -257,8 +257,7 @@ void net_output(struct net *t, struct bnr_value *v) {
     must(t, bnr__graph_add_output(t->g, v, &t->err));
 }
 
-// ---- evaluation
-// -------------------------------------------------------------------------------------
+// ---- evaluation ---------------------------------------------------------------------------------
 
 static const struct bnr_tensor *value_of(struct bnr_tensor *const *values,
                                          const struct bnr_value *v) {
@@ -429,8 +428,7 @@ double net_error(struct net *t) {
     return worst;
 }
 
-// ---- sensitivity
-// ------------------------------------------------------------------------------------
+// ---- sensitivity --------------------------------------------------------------------------------
 
 static double unit(enum bnr_dtype dtype) {
     switch (dtype) {
@@ -492,8 +490,7 @@ double net_sensitivity(struct net *t) {
     return worst;
 }
 
-// ---- folding
-// ----------------------------------------------------------------------------------------
+// ---- folding ------------------------------------------------------------------------------------
 
 // Rounding of a weight, with room for sums of a few hundred of them and chains of layers.
 static double tolerance(enum bnr_dtype dtype) {

@@ -35,8 +35,7 @@ const char *random_name(struct random_net *r, const char *what) {
     return s;
 }
 
-// ---- values
-// -----------------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 struct random_item *random_any(struct random_net *r) {
     const int back = random_chance(r, 4) ? 1 + random_pick(r, r->n) : 1 + random_chance(r, 6);
@@ -144,8 +143,7 @@ static int operand_dims(struct random_net *r, const struct random_item *x, int64
     return rank;
 }
 
-// ---- steps: linear operators
-// --------------------------------------------------------------------------------
+// ---- steps: linear operators --------------------------------------------------------------------
 
 static void conv_attrs(struct random_net *r, int spatial, const int64_t *k, bool transposed) {
     int64_t pads[6], strides[3], dilations[3], extra[3];
@@ -239,8 +237,7 @@ static void step_matmul(struct random_net *r, struct random_item *x) {
     }
 }
 
-// ---- steps: affines and element-wise operators
-// --------------------------------------------------------------
+// ---- steps: affines and element-wise operators --------------------------------------------------
 
 // Before opset 9 with statistics for each activation.
 static void bn_of_all(struct random_net *r, struct random_item *x) {
@@ -334,8 +331,7 @@ static void step_norm(struct random_net *r, struct random_item *x) {
     random_made(r);
 }
 
-// ---- steps: windows
-// --------------------------------------------------------------------------------------
+// ---- steps: windows -----------------------------------------------------------------------------
 
 void random_step_pool(struct random_net *r, struct random_item *x) {
     static const char *const global[] = {"GlobalAveragePool", "GlobalMaxPool", "ReduceMean",
@@ -443,8 +439,7 @@ static void step_pad(struct random_net *r, struct random_item *x) {
     random_made(r);
 }
 
-// ---- steps: several values
-// -------------------------------------------------------------------------------
+// ---- steps: several values ----------------------------------------------------------------------
 
 void random_step_join(struct random_net *r, struct random_item *x) {
     static const char *const ops[] = {"Add", "Sub", "Mul", "Max", "Min", "Sum"};
@@ -519,8 +514,7 @@ static void step_cut(struct random_net *r, struct random_item *x) {
     random_made(r);
 }
 
-// ---- steps: layout
-// ---------------------------------------------------------------------------------------
+// ---- steps: layout ------------------------------------------------------------------------------
 
 static struct random_item *transpose(struct random_net *r, const struct random_item *x, int a, int b) {
     int64_t perm[RANDOM_NET_RANK];
@@ -612,8 +606,7 @@ static void step_rank(struct random_net *r, struct random_item *x) {
     }
 }
 
-// ---- networks
-// ----------------------------------------------------------------------------------------
+// ---- networks -----------------------------------------------------------------------------------
 
 // What nobody read becomes an output, and some that somebody did.
 static void finish(struct random_net *r) {

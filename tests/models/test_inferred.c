@@ -44,8 +44,7 @@ static void given_read(struct given *g, const bnr_model *m, const char *dir) {
     }
 }
 
-// ---- one value
-// ----------------------------------------------------------------------------------------------
+// ---- one value ----------------------------------------------------------------------------------
 
 static bool elems_agree(const struct bnr_info *info, const struct bnr_tensor *t) {
     for (int i = 0; info->elems && i < info->n_elems; i++)
@@ -75,8 +74,7 @@ static const char *disagreement(const struct bnr_info *info, const struct bnr_te
     return elems_agree(info, t) ? NULL : "other elements";
 }
 
-// ---- one case
-// -----------------------------------------------------------------------------------------------
+// ---- one case -----------------------------------------------------------------------------------
 
 static void make_outputs(struct bnr_graph *g) {
     for (struct bnr_node *n = g->first; n; n = n->next)
@@ -166,8 +164,7 @@ static void check_case(const char *dir, struct counts *c) {
     bnr_model_free(m);
 }
 
-// ---- networks
-// -----------------------------------------------------------------------------------------------
+// ---- networks -----------------------------------------------------------------------------------
 
 static void report_open(const struct bnr_value *v, const char *dir, const char *what) {
     char text[256];
@@ -236,8 +233,7 @@ static void check_network(const char *dir, struct counts *c) {
     bnr_model_free(m);
 }
 
-// ---- all
-// ----------------------------------------------------------------------------------------------------
+// ---- all ----------------------------------------------------------------------------------------
 
 static void each(const char *folder, const char *pattern,
                  void (*check)(const char *, struct counts *), struct counts *c) {

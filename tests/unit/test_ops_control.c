@@ -141,8 +141,7 @@ static void finish(struct bnr_tensor **out, size_t n) {
         __VA_ARGS__                                                                                \
     }
 
-// ---- If
-// ---------------------------------------------------------------------------------------------
+// ---- If -----------------------------------------------------------------------------------------
 
 static void if_case(double condition, int want_rank, const int64_t *want_dims) {
     struct bnr_tensor *out[1] = {NULL};
@@ -189,8 +188,7 @@ static void test_if_bad_branch(void **unused) {
     }
 }
 
-// ---- Loop
-// -------------------------------------------------------------------------------------------
+// ---- Loop ---------------------------------------------------------------------------------------
 
 // sum += round * 10 + 1; stacks the round's number; goes on while the sum is below `limit`.
 static struct bnr_node *counting_loop(struct bnr_value *trip, struct bnr_value *condition,
@@ -343,8 +341,7 @@ static void test_bad_body(void **unused) {
     finish(out, 1);
 }
 
-// ---- Scan
-// -------------------------------------------------------------------------------------------
+// ---- Scan ---------------------------------------------------------------------------------------
 
 // Running sums: state s; s' = s + x_t; stacks s'.
 static struct bnr_graph *sum_body(struct bnr_node *n, int rank, const int64_t *dims) {
@@ -422,8 +419,7 @@ static void test_scan_8(void **unused) {
     finish(out, 2);
 }
 
-// ---- sequences
-// --------------------------------------------------------------------------------------
+// ---- sequences ----------------------------------------------------------------------------------
 
 static void test_sequence_map(void **unused) {
     struct bnr_tensor *out[1] = {NULL};

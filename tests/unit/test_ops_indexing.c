@@ -64,8 +64,7 @@ static int64_t wrapped(double v, int64_t n) {
     return v < 0 ? (int64_t)v + n : (int64_t)v;
 }
 
-// ---- Gather family
-// ----------------------------------------------------------------------------------
+// ---- Gather family ------------------------------------------------------------------------------
 
 static void test_gather(void **unused) {
     state = 1;
@@ -162,8 +161,7 @@ static void test_gather_nd(void **unused) {
     }
 }
 
-// ---- Scatter family
-// ---------------------------------------------------------------------------------
+// ---- Scatter family -----------------------------------------------------------------------------
 
 static const char *const reductions[] = {"none", "add", "mul", "max", "min"};
 
@@ -277,8 +275,7 @@ static void test_reductions(void **unused) {
     reduce_one(BNR_DOUBLE, "min", 1, NAN, NAN);
 }
 
-// ---- the others
-// -------------------------------------------------------------------------------------
+// ---- the others ---------------------------------------------------------------------------------
 
 static void test_one_hot(void **unused) {
     static const double k[] = {0, 2, -1, 5, -4};

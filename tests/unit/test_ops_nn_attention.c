@@ -17,8 +17,7 @@ static void near(double seen, double expected) {
         fail_msg("%.9g, expected %.9g", seen, expected);
 }
 
-// ---- Attention
-// --------------------------------------------------------------------------------------
+// ---- Attention ----------------------------------------------------------------------------------
 
 enum { BATCH = 2, HEADS = 4, SHARED = 2, QUERIES = 3, KEYS = 5, PAST = 2, SIZE = 4, V_SIZE = 3 };
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, NONPAD };
@@ -178,8 +177,7 @@ static void attention_refusals(void **state) {
     ops_test_refused(&t, "go together");
 }
 
-// ---- relatives
-// ----------------------------------------------------------------------------------------
+// ---- relatives ----------------------------------------------------------------------------------
 
 static void rotary_embedding(void **state) {
     for (int interleaved = 0; interleaved < 2; interleaved++)
@@ -271,8 +269,7 @@ static void causal_conv(void **state) {
     ops_test_end(&t);
 }
 
-// ---- losses
-// ---------------------------------------------------------------------------------------------
+// ---- losses -------------------------------------------------------------------------------------
 
 static void losses(void **state) {
     enum { N = 2, C = 3, D = 2, ALL = N * D };
@@ -318,7 +315,7 @@ static void losses(void **state) {
     ops_test_refused(&t, "label 0 is 3, expected 0 to 2");
 }
 
-// ---- FlexAttention, without bodies (ONNX's own data have them) -------------------------------------------
+// ---- FlexAttention, without bodies (ONNX's own data have them) ----------------------------------
 
 static double flex_score(const struct ops_test *t, size_t head, size_t q, size_t k) {
     double sum = 0;

@@ -11,7 +11,6 @@
 #include "tests/lib/ops_test.h"
 
 // ---- Conv: y[n,m,o] = b[m] + sum over c, k of w[m,c,k] * x[n, c, o * stride + k * dilation - pad]
-// ----
 
 struct conv2d {
     int64_t n, c, h, w, m, kh, kw, group;
@@ -184,8 +183,7 @@ static void conv_refusals(void **state) {
     ops_test_refused(&t, "rank 2");
 }
 
-// ---- ConvTranspose: y[n, m, i * stride + k * dilation - pad] += x[n, c, i] * w[c, m, k]
-// -------------
+// ---- ConvTranspose: y[n, m, i * stride + k * dilation - pad] += x[n, c, i] * w[c, m, k] ---------
 
 static void conv_transpose_2d(void **state) {
     enum { N = 2, C = 4, M = 6, G = 2, H = 3, W = 4, K = 3 };
@@ -282,8 +280,7 @@ static void conv_transpose_refusals(void **state) {
     ops_test_refused(&t, "3 input channels do not divide into 2 groups");
 }
 
-// ---- MatMul and Gemm
-// --------------------------------------------------------------------------------
+// ---- MatMul and Gemm ----------------------------------------------------------------------------
 
 static void matmul_shapes(void **state) {
     struct ops_test t;

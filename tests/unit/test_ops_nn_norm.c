@@ -12,8 +12,7 @@
 #include "graph/affine.h"
 #include "tests/lib/ops_test.h"
 
-// ---- BatchNormalization
-// -----------------------------------------------------------------------------
+// ---- BatchNormalization -------------------------------------------------------------------------
 
 enum { N = 3, C = 4, D = 5, COUNT = N * C * D };
 
@@ -256,8 +255,7 @@ static void bn_refusals(void **state) {
     ops_test_refused(&t, "int32");
 }
 
-// ---- the others
-// -------------------------------------------------------------------------------------
+// ---- the others ---------------------------------------------------------------------------------
 
 // y = (x - mean) / sqrt(var + epsilon) over groups of elements: group(i) of element i.
 static void normalized(const struct ops_test *t, size_t (*group)(size_t i), double epsilon,
@@ -427,8 +425,7 @@ static void lp_normalization(void **state) {
     }
 }
 
-// ---- softmax, Dropout, PRelu
-// ------------------------------------------------------------------------
+// ---- softmax, Dropout, PRelu --------------------------------------------------------------------
 
 static void softmax(void **state) {
     static const struct {

@@ -45,8 +45,7 @@ static int directions(const struct options *o) {
     return o->direction[0] == 'b' ? 2 : 1;
 }
 
-// ---- the equations
-// ----------------------------------------------------------------------------------
+// ---- the equations ------------------------------------------------------------------------------
 
 static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
@@ -123,8 +122,7 @@ static void lstm_step(const struct at *a, const double *x, double *h, double *c)
     memcpy(h, next, sizeof next);
 }
 
-// ---- running them
-// -----------------------------------------------------------------------------------
+// ---- running them -------------------------------------------------------------------------------
 
 static const struct kind {
     const char *op;

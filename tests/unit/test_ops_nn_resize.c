@@ -13,8 +13,7 @@
 enum { IN = 5 };
 static const double x5[IN] = {1, 4, 2, 8, 5};
 
-// ---- the specification's formulas
-// -------------------------------------------------------------------
+// ---- the specification's formulas ---------------------------------------------------------------
 
 static double source(const char *mode, double o, double scale, double out) {
     const double wide = scale * IN;
@@ -63,8 +62,7 @@ static double nearest(double x, const char *mode) {
     return at(strcmp(mode, "floor") == 0 ? floor(x) : ceil(x));
 }
 
-// ---- one dimension
-// ----------------------------------------------------------------------------------
+// ---- one dimension ------------------------------------------------------------------------------
 
 static const char *const coordinates[] = {"half_pixel", "half_pixel_symmetric",
                                           "pytorch_half_pixel", "align_corners", "asymmetric"};
@@ -140,8 +138,7 @@ static void crop_and_resize(void **state) {
     ops_test_end(&t);
 }
 
-// ---- several
-// -----------------------------------------------------------------------------------------
+// ---- several ------------------------------------------------------------------------------------
 
 static void separable(void **state) {
     double x[6 * 7];

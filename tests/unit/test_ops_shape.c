@@ -90,8 +90,7 @@ static void check(const struct ops_test *t, int output, source_fn *source, const
     assert_int_equal(at, y->numel);
 }
 
-// ---- Transpose
-// --------------------------------------------------------------------------------------
+// ---- Transpose ----------------------------------------------------------------------------------
 
 struct permuted {
     int rank;
@@ -132,8 +131,7 @@ static void test_transpose(void **unused) {
     }
 }
 
-// ---- Slice
-// ------------------------------------------------------------------------------------------
+// ---- Slice --------------------------------------------------------------------------------------
 
 struct sliced {
     int rank;
@@ -227,8 +225,7 @@ static void test_slice_of_nothing(void **unused) {
     ops_test_end(&t);
 }
 
-// ---- Concat and Split
-// -------------------------------------------------------------------------------
+// ---- Concat and Split ---------------------------------------------------------------------------
 
 static void test_concat_split(void **unused) {
     state = 3;
@@ -286,8 +283,7 @@ static void test_split_equal(void **unused) {
     ops_test_end(&t);
 }
 
-// ---- Expand and Tile
-// --------------------------------------------------------------------------------
+// ---- Expand and Tile ----------------------------------------------------------------------------
 
 struct repeated {
     int rank, skip; // dims; leading ones that the input does not have
@@ -342,8 +338,7 @@ static void test_tile_1(void **unused) {
     ops_test_end(&t);
 }
 
-// ---- Pad
-// --------------------------------------------------------------------------------------------
+// ---- Pad ----------------------------------------------------------------------------------------
 
 struct padded {
     int rank, mode;
@@ -446,8 +441,7 @@ static void test_pad_value(void **unused) {
     ops_test_end(&t);
 }
 
-// ---- DepthToSpace and SpaceToDepth
-// ------------------------------------------------------------------
+// ---- DepthToSpace and SpaceToDepth --------------------------------------------------------------
 
 struct blocks {
     int64_t b, c; // c: channels of the side with fewer
@@ -493,8 +487,7 @@ static void test_depth_space(void **unused) {
     }
 }
 
-// ---- views
-// ------------------------------------------------------------------------------------------
+// ---- views --------------------------------------------------------------------------------------
 
 static void same_elements(struct ops_test *t, int rank, const int64_t *dims) {
     ops_test_ok(t);
@@ -562,8 +555,7 @@ static void test_squeeze_unsqueeze_flatten(void **unused) {
     }
 }
 
-// ---- made of dims and numbers
-// -----------------------------------------------------------------------
+// ---- made of dims and numbers -------------------------------------------------------------------
 
 static void test_shape_size(void **unused) {
     static const struct {

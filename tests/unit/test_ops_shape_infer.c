@@ -103,8 +103,7 @@ static void expect(const struct bnr_value *v, const char *want) {
     assert_string_equal(seen, want);
 }
 
-// ---- chains
-// -----------------------------------------------------------------------------------------
+// ---- chains -------------------------------------------------------------------------------------
 
 // x.view(x.size(0), -1) of torch.
 static void test_view(void **unused) {
@@ -179,8 +178,7 @@ static void test_expand_range(void **unused) {
     end(&n);
 }
 
-// ---- single operators
-// -------------------------------------------------------------------------------
+// ---- single operators ---------------------------------------------------------------------------
 
 static void test_reshape(void **unused) {
     static const struct {

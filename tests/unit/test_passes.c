@@ -112,8 +112,7 @@ static void printing(void **state) {
     net_end(&t);
 }
 
-// ---- for our own kernels
-// ----------------------------------------------------------------------------
+// ---- for our own kernels ------------------------------------------------------------------------
 
 static const struct bnr_node *node_named(const struct net *t, const char *name) {
     for (const struct bnr_node *n = t->folded->graph->first; n; n = n->next)
@@ -312,8 +311,7 @@ static void gathered_layer_norm(void **state) {
     }
 }
 
-// ---- promotion
-// --------------------------------------------------------------------------------------
+// ---- promotion ----------------------------------------------------------------------------------
 
 static void promotion(void **state) {
     struct net t;
@@ -345,8 +343,7 @@ static void promotion(void **state) {
     net_end(&t);
 }
 
-// ---- memory
-// -----------------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 static void failing_allocations(void **state) {
     struct net t;

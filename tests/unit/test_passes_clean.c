@@ -12,8 +12,7 @@
 
 enum { CLEAN = BNR_PASS_CLEAN };
 
-// ---- constants
-// --------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 static void constants_are_evaluated(void **state) {
     struct net t;
@@ -160,8 +159,7 @@ static void batch_norm_of_constant(void **state) {
     net_end(&t);
 }
 
-// ---- dead code
-// --------------------------------------------------------------------------------------
+// ---- dead code ----------------------------------------------------------------------------------
 
 static void dead_code(void **state) {
     struct net t;
@@ -205,8 +203,7 @@ static void unread_part_of_split(void **state) {
     net_end(&t);
 }
 
-// ---- identities
-// -------------------------------------------------------------------------------------
+// ---- identities ---------------------------------------------------------------------------------
 
 static void identities(void **state) {
     struct net t;
@@ -281,8 +278,7 @@ static void dropout_modes(void **state) {
     }
 }
 
-// ---- common subexpressions
-// --------------------------------------------------------------------------
+// ---- common subexpressions ----------------------------------------------------------------------
 
 static void common_subexpressions(void **state) {
     struct net t;

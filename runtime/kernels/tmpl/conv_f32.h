@@ -46,8 +46,7 @@ static void pack_strided(const struct bnr_conv_pack *p) {
     }
 }
 
-// ---- the prologue, on the vectors just written
-// --------------------------------------------------------
+// ---- the prologue, on the vectors just written --------------------------------------------------
 
 BNR_INLINE vf activate(const struct bnr_conv_before *b, size_t c, vf x, const enum bnr_eltwise_kind kind) {
     switch (kind) {

@@ -97,8 +97,7 @@ BNR_INLINE void tile_of_lanes(const struct bnr_nchwc_tile *t, const int rows, co
     finish_tile(t, acc, 1, rows, cols, VW);
 }
 
-// ---- instances
-// ---------------------
+// ---- instances ----------------------------------------------------------------------------------
 
 #define TILE_OF(name, nb, half, rows, cols)                                                        \
     static void tile_##name##_##rows##_##cols(const struct bnr_nchwc_tile *t) {                    \
@@ -159,8 +158,7 @@ static void any_lanes(const struct bnr_nchwc_tile *t, int nb, int rows, int cols
     tiles[rows - 1][cols - 1](t);
 }
 
-// ---- copying
-// ----------------------------------------------------------------------------------------
+// ---- copying ------------------------------------------------------------------------------------
 
 static void copy(const struct bnr_nchwc_copy *c) {
     const float *src = c->src;

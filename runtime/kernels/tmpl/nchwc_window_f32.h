@@ -108,8 +108,7 @@ static void find_inside(const struct bnr_window_row *r, size_t *first, size_t *l
         *first = *last = r->cols;
 }
 
-// ---- depthwise convolution with frequent kernels
-// -------------------------------------------------
+// ---- depthwise convolution with frequent kernels ------------------------------------------------
 
 // n outputs from col on, of which the first has `left` taps outside and the last one `right`, at
 // most half the kernel. Each input pixel goes to all outputs that see it.

@@ -128,8 +128,7 @@ BNR_INLINE void input_line_8(const vf *d, vf *r) {
 
 static const double points_8[] = {0, E, -E, F, -F, G, -G, H, -H};
 
-// ---- in two dimensions
-// ------------------------------------------------------------------------------
+// ---- in two dimensions --------------------------------------------------------------------------
 
 // m pixels, `step` from one to the next, of which the first `cols` exist.
 BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, size_t at, size_t step,
@@ -275,8 +274,7 @@ BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *poin
     }
 }
 
-// ---- in one
-// ------------------------------------------------------------------------------
+// ---- in one -------------------------------------------------------------------------------------
 
 #define INPUT_OF_LINE(n, line)                                                                     \
     static void line_input_##n(const struct bnr_winograd_input *t) {                               \

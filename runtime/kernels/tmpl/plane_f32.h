@@ -8,8 +8,7 @@
 #include "runtime/base/compiler.h"
 #include "runtime/kernels/tmpl/address.h"
 
-// ---- padded copies
-// ----------------------------------------------------------------------------------
+// ---- padded copies ------------------------------------------------------------------------------
 
 // Lane i of the vector: src[i * stride], for first <= i < last. `known`: the stride where it is a
 // constant, else 0.
@@ -65,8 +64,7 @@ static void copy(const struct bnr_plane_copy *c) {
     }
 }
 
-// ---- depthwise convolution
-// --------------------------------------------------------------------------
+// ---- depthwise convolution ----------------------------------------------------------------------
 
 BNR_INLINE void store_outputs(const struct bnr_plane_conv *c, size_t row, size_t col, vf v) {
     v = v_add(v, v_set1(c->bias));
@@ -187,8 +185,7 @@ static void conv_rows(const struct bnr_plane_conv *c) {
         conv_any(c);
 }
 
-// ---- pooling
-// ----------------------------------------------------------------------------------------
+// ---- pooling ------------------------------------------------------------------------------------
 
 // acc may not be NaN: where x is, acc stays.
 BNR_INLINE vf join(vf x, vf acc, const bool average) {

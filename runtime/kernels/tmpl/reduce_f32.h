@@ -66,8 +66,7 @@ BNR_INLINE double map_one(const enum bnr_reduce_f32_kind kind, float x, float sh
                                             : (double)x;
 }
 
-// ---- neighbours
-// ---------------------------------------------------------------------------------
+// ---- neighbours ---------------------------------------------------------------------------------
 
 BNR_INLINE float gather_lanes(const enum bnr_reduce_f32_kind kind, vf acc, vf seen) {
     float lanes[VW], best = start_of(kind);
@@ -127,8 +126,7 @@ BNR_INLINE double run(const enum bnr_reduce_f32_kind kind, const float *src, siz
     return result;
 }
 
-// ---- columns
-// ------------------------------------------------------------------------------------
+// ---- columns ------------------------------------------------------------------------------------
 
 BNR_INLINE void column_block(const enum bnr_reduce_f32_kind kind, float *part, float *seen,
                              const float *src, size_t rows, size_t ld, size_t cols,

@@ -192,8 +192,7 @@ static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool ap
     return ok;
 }
 
-// ---- dequantized weights
-// ------------------------------------------------------------------------------
+// ---- dequantized weights ------------------------------------------------------------------------
 
 static bool backward(struct bnr_affine_site *site, bool transposed, struct bnr_affine *out, bool apply,
                      struct bnr_error *err) {

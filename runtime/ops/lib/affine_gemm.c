@@ -60,8 +60,7 @@ static bool describe_before(struct bnr_affine_site *site, int w_index, bool tran
                                    site->node->label);
 }
 
-// ---- Gemm
-// ---------------------------------------------------------------------------------------------
+// ---- Gemm ---------------------------------------------------------------------------------------
 
 // C' in double, with its shape: [N] where C is absent or one number.
 struct gemm_c {
@@ -199,8 +198,7 @@ static bool gemm_backward(struct bnr_affine_site *site, struct bnr_affine *out, 
 const struct bnr_affine_rules bnr__affine_gemm = {
     .absorb_after = gemm_after, .absorb_before = gemm_before, .backward = gemm_backward};
 
-// ---- MatMul
-// -------------------------------------------------------------------------------------------
+// ---- MatMul -------------------------------------------------------------------------------------
 
 // The axes of x and of the output that the weights, the other input, connect.
 static bool matmul_axes(struct bnr_affine_site *site, int x_index, int *x_axis, int *out_axis) {

@@ -37,8 +37,7 @@ static bool no_memory(struct bnr_affine_site *site) {
     return bnr__affine_no(site, "'%s' has too many channels", site->node->label);
 }
 
-// ---- ranges along one axis
-// ----------------------------------------------------------------------------
+// ---- ranges along one axis ----------------------------------------------------------------------
 
 // Element j of `out` along `axis` (`count` of them) is element from + j*step of `a`; where that is
 // outside of a, the identity. The other axes stay.
@@ -96,8 +95,7 @@ static bool embed(struct bnr_affine_site *site, struct bnr_affine *out, const st
     return true;
 }
 
-// ---- Transpose
-// ----------------------------------------------------------------------------------------
+// ---- Transpose ----------------------------------------------------------------------------------
 
 // out axis i is axis order[i] of a.
 static bool permute(struct bnr_affine_site *site, struct bnr_affine *out,
@@ -153,8 +151,7 @@ static bool transpose_backward(struct bnr_affine_site *site, struct bnr_affine *
 const struct bnr_affine_rules bnr__affine_transpose = {.forward = transpose_forward,
                                                        .backward = transpose_backward};
 
-// ---- Concat and Split
-// ---------------------------------------------------------------------------------
+// ---- Concat and Split ---------------------------------------------------------------------------
 
 // The axis of a node that joins or splits, for values of `rank`; -1 when not known.
 static int joint_axis(const struct bnr_node *n, int64_t fallback, int rank) {
@@ -254,8 +251,7 @@ const struct bnr_affine_rules bnr__affine_concat = {.forward = concat_forward,
 const struct bnr_affine_rules bnr__affine_split = {.forward = split_forward,
                                                    .backward = split_backward};
 
-// ---- Slice
-// --------------------------------------------------------------------------------------------
+// ---- Slice --------------------------------------------------------------------------------------
 
 // Whether `axis` is cut, and then from where in which steps.
 static bool find_cut(const struct bnr_node *n, int axis, int rank, bool *cut, int64_t *start,
@@ -322,8 +318,7 @@ static bool slice_backward(struct bnr_affine_site *site, struct bnr_affine *out,
 const struct bnr_affine_rules bnr__affine_slice = {.forward = slice_forward,
                                                    .backward = slice_backward};
 
-// ---- Pad
-// ----------------------------------------------------------------------------------------------
+// ---- Pad ----------------------------------------------------------------------------------------
 
 struct padding {
     int rank;
@@ -485,8 +480,7 @@ static bool pad_backward(struct bnr_affine_site *site, struct bnr_affine *out, b
 }
 const struct bnr_affine_rules bnr__affine_pad = {.forward = pad_forward, .backward = pad_backward};
 
-// ---- DepthToSpace and SpaceToDepth
-// ----------------------------------------------------------------------
+// ---- DepthToSpace and SpaceToDepth --------------------------------------------------------------
 
 // Between `deep` channels and deep/blocks of them: which deep channel holds (channel, block).
 static size_t deep_channel(bool crd, size_t channel, size_t block, size_t channels, size_t blocks) {

@@ -17,8 +17,7 @@ bool bnr__affine_pass(struct bnr_affine_site *site, struct bnr_affine *out) {
     return true;
 }
 
-// ---- Identity, and f(s*x) = s*f(x)
-// --------------------------------------------------------------------
+// ---- Identity, and f(s*x) = s*f(x) --------------------------------------------------------------
 
 static bool identity(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                      struct bnr_error *err) {
@@ -42,8 +41,7 @@ const struct bnr_affine_rules bnr__affine_identity = {.forward = identity, .back
 const struct bnr_affine_rules bnr__affine_homogeneous = {.forward = homogeneous,
                                                          .backward = homogeneous};
 
-// ---- broadcasting
-// -------------------------------------------------------------------------------------
+// ---- broadcasting -------------------------------------------------------------------------------
 
 // Old broadcasting (below opset 7) aligns the second input by an attribute.
 static bool old_broadcast(const struct bnr_node *n) {
@@ -91,8 +89,7 @@ static bool project_to_output(struct bnr_affine_site *site, struct bnr_affine *o
     return true;
 }
 
-// ---- Add, Sum, Sub: s*(a + b) + t = (s*a + t) + s*b
-// -----------------------------------------------------
+// ---- Add, Sum, Sub: s*(a + b) + t = (s*a + t) + s*b ---------------------------------------------
 
 static bool add_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                          struct bnr_error *err) {
@@ -112,8 +109,7 @@ static bool add_backward(struct bnr_affine_site *site, struct bnr_affine *out, b
 
 const struct bnr_affine_rules bnr__affine_add = {.backward = add_backward};
 
-// ---- Mul, Div: the scale goes with one factor
-// ---------------------------------------------------------
+// ---- Mul, Div: the scale goes with one factor ---------------------------------------------------
 
 static bool no_shift(struct bnr_affine_site *site) {
     return !bnr__affine_has_shift(&site->affine) ||
@@ -155,8 +151,7 @@ static bool div_forward(struct bnr_affine_site *site, struct bnr_affine *out, bo
 const struct bnr_affine_rules bnr__affine_mul = {.backward = mul_backward, .forward = mul_forward};
 const struct bnr_affine_rules bnr__affine_div = {.backward = div_backward, .forward = div_forward};
 
-// ---- Max, Min, Where: the same to all that may be chosen
-// ----------------------------------------------
+// ---- Max, Min, Where: the same to all that may be chosen ----------------------------------------
 
 static bool choice_backward(struct bnr_affine_site *site, int first, struct bnr_affine *out) {
     for (int i = first; i < site->node->n_in; i++)
@@ -181,8 +176,7 @@ static bool where_backward(struct bnr_affine_site *site, struct bnr_affine *out,
 const struct bnr_affine_rules bnr__affine_max = {.backward = max_backward};
 const struct bnr_affine_rules bnr__affine_where = {.backward = where_backward};
 
-// ---- Expand
-// -------------------------------------------------------------------------------------------
+// ---- Expand -------------------------------------------------------------------------------------
 
 static bool expand_backward(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                             struct bnr_error *err) {

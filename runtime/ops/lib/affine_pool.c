@@ -62,8 +62,7 @@ const struct bnr_affine_rules bnr__affine_global_average_pool = {.forward = glob
 const struct bnr_affine_rules bnr__affine_global_max_pool = {.forward = max_pool,
                                                              .backward = max_pool};
 
-// ---- ReduceMean, ReduceMax, ReduceMin
-// -------------------------------------------------------------------
+// ---- ReduceMean, ReduceMax, ReduceMin -----------------------------------------------------------
 
 // Which axes of the input are reduced; false when that is not known.
 static bool reduced_axes(const struct bnr_node *n, int rank, bool *reduced) {
@@ -141,8 +140,7 @@ const struct bnr_affine_rules bnr__affine_reduce_mean = {.forward = mean_forward
 const struct bnr_affine_rules bnr__affine_reduce_max = {.forward = max_forward,
                                                         .backward = max_backward};
 
-// ---- Resize
-// -------------------------------------------------------------------------------------------
+// ---- Resize -------------------------------------------------------------------------------------
 
 static bool resize(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,
                    struct bnr_error *err) {

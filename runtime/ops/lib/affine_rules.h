@@ -38,8 +38,7 @@ extern const struct bnr_affine_rules bnr__affine_average_pool, bnr__affine_max_p
     bnr__affine_global_average_pool, bnr__affine_global_max_pool, bnr__affine_reduce_mean,
     bnr__affine_reduce_max, bnr__affine_resize;
 
-// ---- shared by the rules
-// -----------------------------------------------------------------------------
+// ---- shared by the rules ------------------------------------------------------------------------
 
 // The constant that a value holds, or NULL. Kind TENSOR.
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v);

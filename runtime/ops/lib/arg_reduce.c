@@ -34,8 +34,7 @@ struct search {
 
 enum { STRIP = 256 };
 
-// ---- float32
-// ------------------------------------------------------------------------------------
+// ---- float32 ------------------------------------------------------------------------------------
 // Elements times -1 where the smallest is asked for, so that larger is better; a NaN is best of
 // all.
 
@@ -90,8 +89,7 @@ static void search_float_strip(const struct search *s, size_t offset, size_t wid
         index[i] = where[i];
 }
 
-// ---- any dtype
-// ----------------------------------------------------------------------------------
+// ---- any dtype ----------------------------------------------------------------------------------
 
 // Larger is better, whichever was asked for.
 static void load_keys(const struct search *s, uint64_t *keys, size_t offset, size_t n) {

@@ -116,8 +116,7 @@ void bnr__fft_run(const struct bnr_fft *f, double *x, bool inverse) {
         conjugate(x, f->n, 1 / (double)f->n);
 }
 
-// ---- single precision
-// -------------------------------------------------------------------------------
+// ---- single precision ---------------------------------------------------------------------------
 
 static size_t smallest_factor(size_t n) {
     size_t p = 2;

@@ -92,8 +92,7 @@ static bool is_channel_axis(const struct bnr_prepare *cx, int64_t axis) {
     return rank >= 3 && (axis == 1 || axis == 1 - rank);
 }
 
-// ---- shuffle
-// ----------------------------------------------------------------------------------------------
+// ---- shuffle ------------------------------------------------------------------------------------
 
 static bool same_shape(const struct bnr_shape *a, const struct bnr_shape *b) {
     if (a->rank != b->rank)
@@ -163,8 +162,7 @@ enum bnr_status bnr__prepare_reshape(struct bnr_prepare *cx) {
     return bnr__prepare_channels(cx, 1, &(struct bnr_channels_out){type, list}, 1);
 }
 
-// ---- Concat, Split
-// ----------------------------------------------------------------------------------------------
+// ---- Concat, Split ------------------------------------------------------------------------------
 
 // In memory the output is its inputs one after the other.
 static bool is_joined(const struct bnr_prepare *cx) {

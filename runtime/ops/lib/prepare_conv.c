@@ -77,8 +77,7 @@ static void choose(struct bnr_prepare *cx, void (*run)(const struct bnr_args *, 
     cx->run = run;
 }
 
-// ---- the three ways
-// ---------------------------------------------------------------------------------
+// ---- the three ways -----------------------------------------------------------------------------
 
 static bool is_depthwise(const struct bnr_conv *c) {
     return c->group > 1 && c->group_in == 1 && c->group_out <= 4 && c->window.rank <= 2;
@@ -192,8 +191,7 @@ static enum bnr_status prepare_product(struct bnr_prepare *cx, const struct bnr_
     return bnr__prepare_product(cx, &p, &s);
 }
 
-// ---- Conv
-// -------------------------------------------------------------------------------------------
+// ---- Conv ---------------------------------------------------------------------------------------
 
 static bool is_float(const struct bnr_prepare *cx) {
     for (int i = 0; i < cx->node->n_in; i++) {

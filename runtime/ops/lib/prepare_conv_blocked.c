@@ -79,8 +79,7 @@ static double gain(const struct bnr_conv *c) {
     return products / PRODUCTS_A_BYTE;
 }
 
-// ---- depthwise
-// -------------------------------------------------------------------------------------------
+// ---- depthwise ----------------------------------------------------------------------------------
 
 struct depthwise_state {
     struct bnr_nchwc_window window;
@@ -158,8 +157,7 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     return BNR_OK;
 }
 
-// ---- others
-// ----------------------------------------------------------------------------------------------
+// ---- others -------------------------------------------------------------------------------------
 
 static void pack(void *dst, const void *src, size_t part, const void *arg) {
     bnr__nchwc_conv_f32_pack_part(arg, dst, src, part);

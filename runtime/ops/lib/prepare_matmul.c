@@ -88,8 +88,7 @@ static size_t dim(const struct bnr_info *info, int i) {
     return (size_t)info->type.shape.dims[i].n;
 }
 
-// ---- Gemm
-// -------------------------------------------------------------------------------------------
+// ---- Gemm ---------------------------------------------------------------------------------------
 
 enum bnr_status bnr__prepare_gemm(struct bnr_prepare *cx) {
     const struct bnr_node *n = cx->node;
@@ -117,8 +116,7 @@ enum bnr_status bnr__prepare_gemm(struct bnr_prepare *cx) {
     return bnr__prepare_product(cx, &p, &s);
 }
 
-// ---- MatMul
-// -----------------------------------------------------------------------------------------
+// ---- MatMul -------------------------------------------------------------------------------------
 
 // Where the operands of each product start.
 static bool find_operands(struct bnr_prepare *cx, const struct bnr_matmul_shape *s,

@@ -8,8 +8,7 @@
 #include "runtime/ops/lib/prepare_window.h"
 #include "runtime/ops/lib/steps.h"
 
-// ---- windows
-// ----------------------------------------------------------------------------------------
+// ---- windows ------------------------------------------------------------------------------------
 
 struct state {
     struct bnr_pool_f32 pool;
@@ -37,8 +36,7 @@ static void set_counts(struct bnr_pool_f32 *p, const struct bnr_window *w) {
     }
 }
 
-// ---- windows over blocked tensors
-// ----------------------------------------------------------------------------------------
+// ---- windows over blocked tensors ---------------------------------------------------------------
 
 struct blocked_state {
     struct bnr_nchwc_window window;
@@ -138,8 +136,7 @@ enum bnr_status bnr__prepare_average_pool(struct bnr_prepare *cx) {
     return prepare(cx, true);
 }
 
-// ---- whole planes
-// -----------------------------------------------------------------------------------
+// ---- whole planes -------------------------------------------------------------------------------
 
 struct global_state {
     const struct bnr_plane_f32 *kernels;

@@ -46,8 +46,7 @@ static float finish_norm(double v, float shift, double p) {
     return norm == 0 ? 1 : norm;
 }
 
-// ---- planning
-// -----------------------------------------------------------------------------------
+// ---- planning -----------------------------------------------------------------------------------
 
 // NULL where the kernels do not apply.
 static struct plan *make(struct bnr_prepare *cx, const bool *reduced, enum bnr_status *status) {
@@ -81,8 +80,7 @@ static enum bnr_status take(struct bnr_prepare *cx, const struct plan *p, size_t
     return BNR_OK;
 }
 
-// ---- reductions
-// ---------------------------------------------------------------------------------
+// ---- reductions ---------------------------------------------------------------------------------
 
 static void run_reduce(const struct bnr_args *a, const void *state) {
     static const struct {
@@ -136,8 +134,7 @@ enum bnr_status bnr__prepare_reduce(struct bnr_prepare *cx, const struct bnr_red
     return take(cx, p, 0, run_reduce);
 }
 
-// ---- scaling
-// ------------------------------------------------------------------------------------
+// ---- scaling ------------------------------------------------------------------------------------
 
 static void run_scaled(const struct bnr_args *a, const void *state) {
     const struct plan *p = state;

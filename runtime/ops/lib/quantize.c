@@ -9,8 +9,7 @@
 #include "runtime/ops/lib/conv.h"
 #include "runtime/ops/lib/matmul.h"
 
-// ---- QuantizeLinear and DequantizeLinear
-// ------------------------------------------------------------
+// ---- QuantizeLinear and DequantizeLinear --------------------------------------------------------
 
 static int64_t axis_of(const struct bnr_node *n, int rank) {
     const int64_t axis = n->since < 13 ? 0 : bnr__attr_int(n, "axis", 1);
@@ -203,8 +202,7 @@ void bnr__quant_store(enum bnr_dtype dtype, void *dst, const double *v, const do
     }
 }
 
-// ---- products
-// ---------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------
 
 enum bnr_status bnr__quant_side_infer(struct bnr_infer *cx, int i, int of,
                                       enum bnr_quant_side side) {

@@ -52,8 +52,7 @@ struct bnr_quant_run {
 void bnr__quant_runs(const struct bnr_quant_layout *l, struct bnr_pool *pool,
                      void (*fn)(void *cx, const struct bnr_quant_run *run), void *cx);
 
-// ---- products
-// ---------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------
 
 // Which dim of a matrix has a parameter each: rows of a, columns of b.
 enum bnr_quant_side { BNR_QUANT_ROWS, BNR_QUANT_COLUMNS };

@@ -10,8 +10,7 @@
 
 enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P };
 
-// ---- activations
-// ------------------------------------------------------------------------------------
+// ---- activations --------------------------------------------------------------------------------
 
 static double relu(double x, double a, double b) {
     return x > 0 ? x : 0;
@@ -125,8 +124,7 @@ static enum bnr_status read_attributes(struct bnr_recurrent *rnn, const char *co
     return read_activations(rnn, defaults, err);
 }
 
-// ---- inference
-// --------------------------------------------------------------------------------------
+// ---- inference ----------------------------------------------------------------------------------
 
 // Input i has these dims, as far as both are known.
 static enum bnr_status check_dims(struct bnr_infer *cx, int i, const char *name, int rank,
@@ -194,8 +192,7 @@ enum bnr_status bnr__recurrent_infer(struct bnr_infer *cx, struct bnr_recurrent 
     return BNR_OK;
 }
 
-// ---- reference
-// --------------------------------------------------------------------------------------
+// ---- reference ----------------------------------------------------------------------------------
 
 void bnr__recurrent_bias(const struct bnr_recurrent *rnn, int direction, const double *xw,
                          int first, int last, bool with_r_bias, double *out) {

@@ -6,8 +6,7 @@
 
 #include "runtime/base/pool.h"
 
-// ---- attributes
-// -------------------------------------------------------------------------------------
+// ---- attributes ---------------------------------------------------------------------------------
 
 // Index of attribute `name` in a NULL-terminated list; the first one when absent.
 static enum bnr_status choice(const struct bnr_node *n, const char *name, const char *const *names,
@@ -77,8 +76,7 @@ enum bnr_status bnr__resize_axes(const struct bnr_node *n, int rank, int axes[BN
     return BNR_OK;
 }
 
-// ---- sizes
-// ------------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
 #define MAX_SIZE 0x1p40
 #define MAX_WEIGHTS ((size_t)1 << 28) // along an axis
@@ -161,8 +159,7 @@ enum bnr_status bnr__resize_plan(const struct bnr_node *n, int rank, const int64
     return BNR_OK;
 }
 
-// ---- weights
-// ----------------------------------------------------------------------------------------
+// ---- weights ------------------------------------------------------------------------------------
 
 // Where output position `x` lies in the input.
 static double source(const struct bnr_resize *r, int axis, int64_t x) {
@@ -276,8 +273,7 @@ enum bnr_status bnr__resize_axis(const struct bnr_args *a, const struct bnr_resi
     return BNR_OK;
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 enum { GRAIN = 16 * 1024 };
 

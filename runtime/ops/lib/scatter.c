@@ -135,8 +135,7 @@ void bnr__scatter_apply(enum bnr_reduction r, enum bnr_dtype dtype, void *to, co
         reduce_one(r, dtype, (char *)to + i * size, (const char *)from + i * size);
 }
 
-// ---- ScatterElements
-// --------------------------------------------------------------------------------
+// ---- ScatterElements ----------------------------------------------------------------------------
 
 static const enum bnr_dtype index_types[] = {BNR_INT32, BNR_INT64, BNR_UNDEFINED};
 

@@ -129,8 +129,7 @@ const struct bnr_info *bnr__steps_info(const struct bnr_steps *s, const struct b
     return i < n->n_in && n->in[i] ? s->cx->info(s->cx, n->in[i]) : NULL;
 }
 
-// ---- forms
-// ------------------------------------------------------------------------------------------
+// ---- forms --------------------------------------------------------------------------------------
 
 // How a shape that broadcasts to the tensor repeats: element (place / inner) % period.
 struct repeat {
@@ -209,8 +208,7 @@ static bool find_form(struct bnr_steps *s, const struct bnr_shape *shape,
     return true;
 }
 
-// ---- constants
-// ------------------------------------------------------------------------------------------
+// ---- constants ----------------------------------------------------------------------------------
 
 static void pack_floats(void *dst, const struct bnr_tensor *t, void *arg) {
     float *out = dst;
@@ -262,8 +260,7 @@ static bool block_operand(struct bnr_steps *s, const struct bnr_info *info, int 
     return true;
 }
 
-// ---- steps
-// ------------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 
 static bool add(struct bnr_steps *s, struct bnr_eltwise_step step) {
     if (s->e.n == BNR_ELTWISE_MAX)

@@ -53,8 +53,7 @@ struct bnr_eltwise bnr__steps_before(struct bnr_prepare *cx);
 void bnr__steps_operands(const struct bnr_step_operands *o, const struct bnr_args *a,
                          const float *out[BNR_ELTWISE_MAX]);
 
-// ---- for the operators' `step`
-// ------------------------------------------------------------------------
+// ---- for the operators' `step` ------------------------------------------------------------------
 
 // A step without operand.
 bool bnr__steps_unary(struct bnr_steps *s, enum bnr_eltwise_kind kind, float p, float q);

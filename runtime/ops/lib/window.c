@@ -8,8 +8,7 @@
 // Sizes beyond this are refused, so that sums and products of two of them cannot overflow.
 #define LIMIT ((int64_t)1 << 30)
 
-// ---- attributes
-// -------------------------------------------------------------------------------------
+// ---- attributes ---------------------------------------------------------------------------------
 
 static enum bnr_status check_range(const struct bnr_node *n, const char *name, int64_t v,
                                    int64_t min, struct bnr_error *err) {
@@ -102,8 +101,7 @@ enum bnr_status bnr__window_attrs(const struct bnr_node *n, int rank, const stru
     return BNR_OK;
 }
 
-// ---- sizes
-// ------------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
 static enum bnr_status check_in(const struct bnr_node *n, int axis, int64_t in,
                                 struct bnr_error *err) {
@@ -220,8 +218,7 @@ struct bnr_window bnr__window_transpose(const struct bnr_window *w) {
     return t;
 }
 
-// ---- iteration
-// --------------------------------------------------------------------------------------
+// ---- iteration ----------------------------------------------------------------------------------
 
 int64_t bnr__window_taps(const struct bnr_window *w) {
     int64_t n = 1;
