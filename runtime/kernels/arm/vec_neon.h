@@ -148,13 +148,4 @@ static inline float v_sum(vf a) {
     return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
 }
 
-static inline void v_turn(vf *r) {
-    const float32x4_t a = vzip1q_f32(r[0], r[1]), b = vzip1q_f32(r[2], r[3]);
-    const float32x4_t c = vzip2q_f32(r[0], r[1]), d = vzip2q_f32(r[2], r[3]);
-    r[0] = vcombine_f32(vget_low_f32(a), vget_low_f32(b));
-    r[1] = vcombine_f32(vget_high_f32(a), vget_high_f32(b));
-    r[2] = vcombine_f32(vget_low_f32(c), vget_low_f32(d));
-    r[3] = vcombine_f32(vget_high_f32(c), vget_high_f32(d));
-}
-
 #endif

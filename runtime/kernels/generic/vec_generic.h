@@ -60,7 +60,7 @@ static inline vf v_lookup(vf v, const int32_t *index) {
     return out;
 }
 
-// r[i][k] becomes r[k][i].
+// VW vectors as a square: lane k of r[i] and lane i of r[k] change places.
 static inline void v_transpose(vf r[VW]) {
     const vf a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
     const vf b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
@@ -156,18 +156,6 @@ static inline vf v_scale2(vf a, vf n) {
 
 static inline float v_sum(vf a) {
     return (a[0] + a[2]) + (a[1] + a[3]);
-}
-
-// VW vectors as a square: lane k of r[i] and lane i of r[k] change places.
-static inline void v_turn(vf *r) {
-    const vf a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-    const vf b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-    const vf c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    const vf d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-    r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-    r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
-    r[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
 }
 
 #endif

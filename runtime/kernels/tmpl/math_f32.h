@@ -20,30 +20,30 @@ BNR_INLINE vf v_poly(vf x, const float *c,
     return y;
 }
 
-// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2) / 2.
-BNR_INLINE vf v_exp(vf x) {
+// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln(2) / 2: e^r - 1, and n.
+BNR_INLINE vf v_exp_parts(vf x, vf *n) {
     // (e^r - 1 - r) / r^2, 2^-28.2.
     static const float c[] = {0.49999994f, 0.166665167f, 0.0416681059f, 0.00836913101f,
                               0.00138364302f};
     // Beyond these the result is 0 (below half the smallest subnormal) or +Inf.
     x = v_min(v_set1(89.0f), v_max(v_set1(-104.0f), x));
-    const vf n = v_round(v_mul(x, v_set1(1.44269504f)));
+    *n = v_round(v_mul(x, v_set1(1.44269504f)));
     // ln 2 in two parts, the first short enough for an exact product with n.
-    vf r = v_fnma(n, v_set1(0.693359375f), x);
-    r = v_fnma(n, v_set1(-2.12194440e-4f), r);
-    const vf p = v_fma(v_mul(r, r), v_poly(r, c, 5), r);
+    vf r = v_fnma(*n, v_set1(0.693359375f), x);
+    r = v_fnma(*n, v_set1(-2.12194440e-4f), r);
+    return v_fma(v_mul(r, r), v_poly(r, c, 5), r);
+}
+
+BNR_INLINE vf v_exp(vf x) {
+    vf n;
+    const vf p = v_exp_parts(x, &n);
     return v_scale2(v_add(v_set1(1), p), n);
 }
 
-// e^x - 1 = (2^n - 1) + 2^n (e^r - 1), as above.
+// e^x - 1 = (2^n - 1) + 2^n (e^r - 1).
 BNR_INLINE vf v_expm1(vf x) {
-    static const float c[] = {0.49999994f, 0.166665167f, 0.0416681059f, 0.00836913101f,
-                              0.00138364302f};
-    x = v_min(v_set1(89.0f), v_max(v_set1(-104.0f), x));
-    const vf n = v_round(v_mul(x, v_set1(1.44269504f)));
-    vf r = v_fnma(n, v_set1(0.693359375f), x);
-    r = v_fnma(n, v_set1(-2.12194440e-4f), r);
-    const vf p = v_fma(v_mul(r, r), v_poly(r, c, 5), r);
+    vf n;
+    const vf p = v_exp_parts(x, &n);
     return v_add(v_sub(v_scale2(v_set1(1), n), v_set1(1)), v_scale2(p, n));
 }
 

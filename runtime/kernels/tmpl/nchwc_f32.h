@@ -11,7 +11,7 @@ BNR_INLINE void turn(const float *src, size_t src_step, float *dst, size_t dst_s
     BNR_UNROLL
     for (size_t i = 0; i < VW; i++)
         r[i] = v_load(src + i * src_step);
-    v_turn(r);
+    v_transpose(r);
     BNR_UNROLL
     for (size_t i = 0; i < VW; i++)
         v_store(dst + i * dst_step, r[i]);

@@ -20,7 +20,7 @@ BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n
         const bnr_any_float *src = t->src + (i + j) * t->src_step + k;
         r[j] = j >= n ? v_set1(0) : m == VW ? v_load((const float *)(const void *)src) : few(src, m);
     }
-    v_turn(r);
+    v_transpose(r);
     for (size_t j = 0; j < m; j++) {
         v_store(t->dst + (tap * channels + channel) * t->dst_step + i, r[j]);
         if (++tap == t->taps) {
