@@ -199,6 +199,13 @@ bool bnr__node_is(const struct bnr_node *n, const char *domain, const char *op_t
     return strcmp(n->op_type, op_type) == 0 && strcmp(n->domain, domain) == 0;
 }
 
+bool bnr__node_is_one_of(const struct bnr_node *n, const char *const *op_types) {
+    for (; *op_types; op_types++)
+        if (bnr__node_is(n, "", *op_types))
+            return true;
+    return false;
+}
+
 bool bnr__node_has_subgraphs(const struct bnr_node *n) {
     for (size_t i = 0; i < n->n_attrs; i++)
         if (n->attrs[i].type == BNR_ATTR_GRAPH || n->attrs[i].type == BNR_ATTR_GRAPHS)

@@ -360,6 +360,8 @@ const float *bnr__attr_floats(const struct bnr_node *n, const char *name, size_t
 struct bnr_graph *bnr__attr_graph(const struct bnr_node *n, const char *name);
 struct bnr_tensor *bnr__attr_tensor(const struct bnr_node *n, const char *name);
 bool bnr__node_is(const struct bnr_node *n, const char *domain, const char *op_type);
+// An operator of ai.onnx that is listed; a NULL ends the list.
+bool bnr__node_is_one_of(const struct bnr_node *n, const char *const *op_types);
 bool bnr__node_has_subgraphs(const struct bnr_node *n);
 // Values of outer graphs that g's nodes (nested ones too) read or that it returns: each once.
 enum bnr_status bnr__graph_captures(const struct bnr_graph *g, struct bnr_arena *arena,

@@ -7,19 +7,8 @@
 //
 // Needs: dims that are known to be equal (numbers or the same symbol); the output is no output of
 // the graph that would have to be an input or a constant.
-#include <string.h>
-
 #include "graph/op.h"
 #include "passes/pass.h"
-
-static bool is_one_of(const struct bnr_node *n, const char *const *names) {
-    if (n->domain[0] != '\0')
-        return false;
-    for (; *names; names++)
-        if (strcmp(n->op_type, *names) == 0)
-            return true;
-    return false;
-}
 
 static bool same_shape(const struct bnr_value *x, const struct bnr_value *y) {
     const struct bnr_shape *a = &x->info.type.shape, *b = &y->info.type.shape;
@@ -108,13 +97,15 @@ static bool is_identity(const struct bnr_node *n) {
                              *const split[] = {"Split", NULL};
     if (!n->op || n->n_in < 1 || !n->in[0] || n->n_out < 1 || !n->out[0])
         return false;
-    return is_one_of(n, identity) || (is_one_of(n, dropout) && is_idle_dropout(n)) ||
-           (is_one_of(n, casts) && is_idle_cast(n)) ||
-           (is_one_of(n, reshapes) && same_shape(n->in[0], n->out[0])) ||
-           (is_one_of(n, transpose) && is_idle_transpose(n)) ||
-           (is_one_of(n, slice) && is_idle_slice(n)) || (is_one_of(n, pad) && is_idle_pad(n)) ||
-           (is_one_of(n, of_one) && n->n_in == 1) ||
-           (is_one_of(n, split) && n->n_out == 1 && same_shape(n->in[0], n->out[0]));
+    return bnr__node_is_one_of(n, identity) ||
+           (bnr__node_is_one_of(n, dropout) && is_idle_dropout(n)) ||
+           (bnr__node_is_one_of(n, casts) && is_idle_cast(n)) ||
+           (bnr__node_is_one_of(n, reshapes) && same_shape(n->in[0], n->out[0])) ||
+           (bnr__node_is_one_of(n, transpose) && is_idle_transpose(n)) ||
+           (bnr__node_is_one_of(n, slice) && is_idle_slice(n)) ||
+           (bnr__node_is_one_of(n, pad) && is_idle_pad(n)) ||
+           (bnr__node_is_one_of(n, of_one) && n->n_in == 1) ||
+           (bnr__node_is_one_of(n, split) && n->n_out == 1 && same_shape(n->in[0], n->out[0]));
 }
 
 static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {

@@ -19,27 +19,21 @@ static bool is_narrow(enum bnr_dtype d) {
     return d == BNR_FLOAT || d == BNR_FLOAT16 || d == BNR_BFLOAT16;
 }
 
-static bool is_op(const struct bnr_node *n, const char *const *names) {
-    for (; *names; names++)
-        if (n->domain[0] == '\0' && strcmp(n->op_type, *names) == 0)
-            return true;
-    return false;
-}
-
 // ---- operators without float64 ------------------------------------------------------------------
 
 static bool is_narrow_op(const struct bnr_node *n) {
     static const char *const names[] = {
         "QuantizeLinear", "DequantizeLinear",  "DynamicQuantizeLinear", "QLinearConv",
         "QLinearMatMul",  "NonMaxSuppression", "TfIdfVectorizer",       NULL};
-    return (n->domain[0] != '\0' && strcmp(n->domain, BNR_INTERNAL_DOMAIN) != 0) || is_op(n, names);
+    return (n->domain[0] != '\0' && strcmp(n->domain, BNR_INTERNAL_DOMAIN) != 0) ||
+           bnr__node_is_one_of(n, names);
 }
 
 // Inputs that are float32 whatever the data are.
 static bool is_narrow_input(const struct bnr_node *n, int i) {
     static const char *const resize[] = {"Resize", NULL}, *const upsample[] = {"Upsample", NULL};
-    return is_narrow_op(n) || (is_op(n, resize) && i == (n->since < 11 ? 1 : 2)) ||
-           (is_op(n, upsample) && i == 1);
+    return is_narrow_op(n) || (bnr__node_is_one_of(n, resize) && i == (n->since < 11 ? 1 : 2)) ||
+           (bnr__node_is_one_of(n, upsample) && i == 1);
 }
 
 static enum bnr_status new_cast(struct promotion *p, struct bnr_node *before,
@@ -123,11 +117,11 @@ static enum bnr_status promote_attrs(struct promotion *p, struct bnr_node *n) {
             return bnr__no_memory(p->err);
     }
     enum bnr_status st = BNR_OK;
-    if (is_op(n, by_dtype) && !bnr__attr(n, "dtype"))
+    if (bnr__node_is_one_of(n, by_dtype) && !bnr__attr(n, "dtype"))
         st = bnr__node_set_attr_int(n, "dtype", BNR_DOUBLE);
-    if (is_op(n, by_datatype) && !bnr__attr(n, "output_datatype"))
+    if (bnr__node_is_one_of(n, by_datatype) && !bnr__attr(n, "output_datatype"))
         st = bnr__node_set_attr_int(n, "output_datatype", BNR_DOUBLE);
-    if (is_op(n, by_value) && !bnr__attr(n, "value")) {
+    if (bnr__node_is_one_of(n, by_value) && !bnr__attr(n, "value")) {
         struct bnr_tensor *zero;
         const int64_t one[1] = {1};
         BNR_TRY(bnr__tensor_new(&zero, p->m->allocator, BNR_DOUBLE, 1, one, p->err));

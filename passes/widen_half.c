@@ -9,20 +9,11 @@
 // to what it stands for. Whoever else reads such a value, and every graph output, gets it rounded.
 // Casts that nobody reads are left to eliminate_dead; those of the model itself stay, and so does
 // what they round.
-#include <string.h>
-
 #include "graph/build.h"
 #include "passes/pass.h"
 
 static bool is_half(const struct bnr_type *t) {
     return t->kind == BNR_KIND_TENSOR && (t->dtype == BNR_FLOAT16 || t->dtype == BNR_BFLOAT16);
-}
-
-static bool is_one_of(const struct bnr_node *n, const char *const *names) {
-    for (; *names; names++)
-        if (strcmp(n->op_type, *names) == 0)
-            return true;
-    return false;
 }
 
 // Operators that give T where they are given T, for any T among float32 and half precision.
@@ -32,10 +23,10 @@ static bool widens(const struct bnr_node *n) {
                                          "DepthToSpace", "SpaceToDepth", "LRN",       "ReduceMean",
                                          "ReduceSum",    "ReduceMax",    "ReduceMin", NULL};
     if (!n->op || n->domain[0] != '\0' || n->n_out < 1 || !n->out[0] ||
-        !is_half(&n->out[0]->info.type) || is_one_of(n, converts))
+        !is_half(&n->out[0]->info.type) || bnr__node_is_one_of(n, converts))
         return false;
     return n->op->prepare || (n->op->flags & (BNR_OP_VIEW | BNR_OP_ELEMENTWISE)) ||
-           is_one_of(n, others);
+           bnr__node_is_one_of(n, others);
 }
 
 struct widening {
