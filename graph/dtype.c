@@ -343,10 +343,8 @@ DEFINE_LOAD(bnr__load_f64, double)
         typedef S source BNR_ANY_ADDRESS;                                                          \
         const source *s = src;                                                                     \
         for (size_t i = 0; i < n; i++)                                                             \
-            dst[i] = _Generic(s[i], float                                                          \
-                              : to_i64((double)s[i]), double                                       \
-                              : to_i64((double)s[i]), default                                      \
-                              : (int64_t)s[i]);                                                    \
+            dst[i] = _Generic(s[i], float: to_i64((double)s[i]), double: to_i64((double)s[i]),     \
+                              default: (int64_t)s[i]);                                             \
         break;                                                                                     \
     }
 #define FROM_FLOAT(v) to_i64((double)(v))
