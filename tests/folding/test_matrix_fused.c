@@ -44,15 +44,6 @@ static void fused(void **state) {
 
 // ---- 23: dequantized weights --------------------------------------------------------------------
 
-static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
-                               const int64_t *dims, const double *values) {
-    const enum bnr_dtype before = t->dtype;
-    t->dtype = dtype;
-    struct bnr_value *made = net_const(t, name, rank, dims, values);
-    t->dtype = before;
-    return made;
-}
-
 static struct bnr_value *dequantize(struct net *t, const struct fold_variant *v, const char *name,
                                     struct bnr_value *q, bool per_channel) {
     const int64_t n = C;
@@ -66,7 +57,7 @@ static struct bnr_value *dequantize(struct net *t, const struct fold_variant *v,
     snprintf(zero, sizeof zero, "%s.z", name);
     struct bnr_value *in[3] = {q, net_const(t, scale, per_channel, &n, k), NULL};
     if (v->index & 2)
-        in[2] = typed(t, BNR_INT8, zero, per_channel, &n, z);
+        in[2] = net_typed(t, BNR_INT8, zero, per_channel, &n, z);
     q = net_op(t, "DequantizeLinear", name, in[2] ? 3 : 2, in);
     if (per_channel)
         net_attr_int(t, "axis", 0);
@@ -84,7 +75,7 @@ static void build_dequantized(struct net *t, const struct fold_variant *v,
     t->model->opsets[0].version = v->dtype == BNR_FLOAT ? 13 : 19;
     for (size_t i = 0; i < BNR_COUNT(integers); i++)
         integers[i] = round(net_random(t, -100, 100));
-    struct bnr_value *q = typed(t, BNR_INT8, "q", 2 + v->spatial, dims, integers);
+    struct bnr_value *q = net_typed(t, BNR_INT8, "q", 2 + v->spatial, dims, integers);
     struct bnr_value *in[3] = {fold_matrix_x(t, v, "x", C), dequantize(t, v, "dq", q, v->index & 1),
                                NULL};
     if (v->bias)
@@ -136,7 +127,8 @@ static void build_branches(struct net *t, const struct fold_variant *v,
 static void build_rounds(struct net *t, const struct fold_variant *v, struct fold_expectation *e) {
     const double two = 2;
     struct net outer;
-    struct bnr_value *x = fold_matrix_x(t, v, "x", C), *m = typed(t, BNR_INT64, "m", 0, NULL, &two);
+    struct bnr_value *x = fold_matrix_x(t, v, "x", C),
+                     *m = net_typed(t, BNR_INT64, "m", 0, NULL, &two);
     struct bnr_value *y = net_op(t, "Loop", "loop", 3, (struct bnr_value *[]){m, NULL, x});
     net_enter(t, &outer);
     net_body_input(t, "round", BNR_INT64)->declared.shape.rank = 0;

@@ -39,15 +39,6 @@ static struct bnr_value *integers(struct net *t, const char *name, struct range 
     return made;
 }
 
-static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
-                               const int64_t *dims, const double *values) {
-    const enum bnr_dtype before = t->dtype;
-    t->dtype = dtype;
-    struct bnr_value *made = net_const(t, name, rank, dims, values);
-    t->dtype = before;
-    return made;
-}
-
 // How weights are quantized.
 struct spec {
     struct range r;
@@ -73,7 +64,7 @@ static struct bnr_value *dequantized(struct net *t, const char *name, struct spe
     in[1] = net_const(t, label, s.channels ? 1 : 0, &n, k);
     snprintf(label, sizeof label, "%s.zero", name);
     if (s.zero)
-        in[2] = typed(t, s.r.dtype, label, s.channels ? 1 : 0, &n, z);
+        in[2] = net_typed(t, s.r.dtype, label, s.channels ? 1 : 0, &n, z);
     struct bnr_value *v = net_op(t, "DequantizeLinear", name, 2 + s.zero, in);
     if (s.channels)
         net_attr_int(t, "axis", s.axis);
@@ -171,7 +162,7 @@ static void two_channels(struct net *t, const double *q, const double *scale) {
     const double k = 0.5, one[2] = {1, 1}, none[2] = {0, 0};
     struct bnr_value *in[3] = {net_input(t, "x", NET_DIMS(1, 1, 2, 2))};
     in[1] = net_op(t, "DequantizeLinear", "w",
-                   NET_IN(typed(t, BNR_INT8, "q", NET_DIMS(2, 1, 1, 2), q),
+                   NET_IN(net_typed(t, BNR_INT8, "q", NET_DIMS(2, 1, 1, 2), q),
                           net_const(t, "k", 0, NULL, &k)));
     struct bnr_value *bn[5] = {net_op(t, "Conv", "conv", 2, in), net_const(t, "g", NET_DIMS(2), scale),
                                net_const(t, "b", NET_DIMS(2), none), net_const(t, "m", NET_DIMS(2), none),
@@ -264,7 +255,7 @@ static void blocks(void **state) {
         struct bnr_value *q = integers(&t, "q", int8, NET_DIMS(OUT, IN));
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(3, IN)), *in[3] = {q};
         in[1] = net_const(&t, "k", NET_DIMS(OUT, 2), scale);
-        in[2] = zero ? typed(&t, BNR_INT8, "z", NET_DIMS(OUT, 2), z) : NULL;
+        in[2] = zero ? net_typed(&t, BNR_INT8, "z", NET_DIMS(OUT, 2), z) : NULL;
         if (!behind) {
             x = net_op(&t, "Mul", "mul", NET_IN(x, net_const(&t, "s", NET_DIMS(IN), s)));
             x = net_op(&t, "Add", "add", NET_IN(x, net_const(&t, "t", NET_DIMS(IN), shift)));
@@ -290,7 +281,7 @@ static void narrow_scale(void **state) {
     const double k = 0.01;
     struct bnr_value *q = integers(&t, "q", int8, NET_DIMS(OUT, IN, 1, 1));
     struct bnr_value *w = net_op(&t, "DequantizeLinear", "w",
-                                 NET_IN(q, typed(&t, BNR_FLOAT16, "k", 0, NULL, &k)));
+                                 NET_IN(q, net_typed(&t, BNR_FLOAT16, "k", 0, NULL, &k)));
     net_attr_int(&t, "output_dtype", 1);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, IN, 2, 2));
     net_output(&t, net_bn(&t, "bn", net_op(&t, "Conv", "conv", NET_IN(x, w)), OUT));
@@ -580,7 +571,7 @@ static void integer_product(struct net *t, bool matmul, const double *s, const d
     const double k = 0.03, out = 0.25, zero = 100;
     struct bnr_value *x = matmul ? net_input(t, "x", NET_DIMS(3, IN)) : net_input(t, "x", NET_DIMS(1, IN, 3, 3));
     struct bnr_value *ks = net_const(t, "ks", 0, NULL, &k), *ys = net_const(t, "ys", 0, NULL, &out);
-    struct bnr_value *z = typed(t, BNR_UINT8, "z", 0, NULL, &zero);
+    struct bnr_value *z = net_typed(t, BNR_UINT8, "z", 0, NULL, &zero);
     x = net_op(t, "QuantizeLinear", "quantize", NET_IN(x, ks, z));
     struct bnr_value *w = matmul ? integers(t, "w", uint8, NET_DIMS(IN, OUT))
                                  : integers(t, "w", uint8, NET_DIMS(OUT, IN, 1, 1));
@@ -642,7 +633,8 @@ static void in_front_of_quantize(void **state) {
         const double out = 0.25, zero = 100;
         struct bnr_value *y = net_input(&t, "x", NET_DIMS(2, OUT, 4, 4));
         y = exact_bn(&t, net_op(&t, "Relu", NULL, NET_IN(y)), OUT, cases[i].s, cases[i].t);
-        struct bnr_value *ys = net_const(&t, "ys", 0, NULL, &out), *z = typed(&t, BNR_UINT8, "z", 0, NULL, &zero);
+        struct bnr_value *ys = net_const(&t, "ys", 0, NULL, &out);
+        struct bnr_value *z = net_typed(&t, BNR_UINT8, "z", 0, NULL, &zero);
         net_output(&t, net_op(&t, "QuantizeLinear", "quantize", NET_IN(y, ys, z)));
         t.tolerance = 1.01 / 100;
         net_fold(&t, FOLD);
@@ -661,7 +653,7 @@ static void whole_pairs(void **state) {
     net_begin(&t, 13);
     const double k = 0.02, out = 0.05, zero = 128;
     struct bnr_value *ks = net_const(&t, "ks", 0, NULL, &k), *ys = net_const(&t, "ys", 0, NULL, &out);
-    struct bnr_value *z = typed(&t, BNR_UINT8, "z", 0, NULL, &zero);
+    struct bnr_value *z = net_typed(&t, BNR_UINT8, "z", 0, NULL, &zero);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, IN, 5, 5));
     x = net_op(&t, "QuantizeLinear", NULL, NET_IN(x, ks, z));
     x = net_op(&t, "DequantizeLinear", NULL, NET_IN(x, ks, z));

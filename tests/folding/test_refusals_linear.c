@@ -24,17 +24,7 @@ static void kept(struct net *t, const char *part) {
 // scale * x + shift in each channel.
 static struct bnr_value *bn_of(struct net *t, struct bnr_value *x, int64_t channels, double scale,
                                double shift) {
-    const double v[4] = {scale, shift, 0, 1};
-    struct bnr_value *in[5] = {x};
-    for (int i = 0; i < 4; i++) {
-        double p[16];
-        for (int64_t c = 0; c < channels; c++)
-            p[c] = v[i];
-        in[i + 1] = net_const(t, "p", 1, &channels, p);
-    }
-    x = net_op(t, "BatchNormalization", "bn", 5, in);
-    net_attr_float(t, "epsilon", 0);
-    return x;
+    return net_uniform_bn(t, "bn", x, channels, scale, shift, 0, 1);
 }
 
 static struct bnr_value *of_all(struct net *t, int rank, const int64_t *dims, double v) {

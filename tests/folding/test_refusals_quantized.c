@@ -14,15 +14,6 @@
 
 enum { FOLD = BNR_PASS_CLEAN | BNR_PASS_FOLD, C = 4 };
 
-static struct bnr_value *typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
-                               const int64_t *dims, const double *values) {
-    const enum bnr_dtype before = t->dtype;
-    t->dtype = dtype;
-    struct bnr_value *made = net_const(t, name, rank, dims, values);
-    t->dtype = before;
-    return made;
-}
-
 static struct bnr_value *typed_input(struct net *t, enum bnr_dtype dtype, const char *name) {
     const enum bnr_dtype before = t->dtype;
     t->dtype = dtype;
@@ -91,7 +82,7 @@ static void constant_channel(void **state) {
         net_begin(&t, 13);
         for (size_t k = 0; k < BNR_COUNT(integers); k++)
             integers[k] = round(net_random(&t, -128, 127));
-        struct bnr_value *q = typed(&t, BNR_INT8, "q", NET_DIMS(C, C, 3, 3), integers);
+        struct bnr_value *q = net_typed(&t, BNR_INT8, "q", NET_DIMS(C, C, 3, 3), integers);
         q = net_op(&t, "DequantizeLinear", "dq", NET_IN(q, net_const(&t, "k", 0, NULL, &step)));
         q = net_op(
             &t, "Add", NULL,
@@ -132,7 +123,7 @@ static void shared_integers(void **state) {
         net_begin(&t, 13);
         for (size_t k = 0; k < BNR_COUNT(integers); k++)
             integers[k] = round(net_random(&t, -100, 100));
-        struct bnr_value *q = typed(&t, BNR_INT8, "q", NET_DIMS(C, C), integers);
+        struct bnr_value *q = net_typed(&t, BNR_INT8, "q", NET_DIMS(C, C), integers);
         struct bnr_value *a =
             net_op(&t, "DequantizeLinear", "a", NET_IN(q, net_const(&t, "k", 0, NULL, &step)));
         a = net_op(&t, "Neg", "neg", NET_IN(a));
@@ -161,7 +152,7 @@ static void quantized_scale_is_none(void **state) {
         struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(2, C, 3, 3)), scales[i], zeros);
         net_output(&t, net_op(&t, "QuantizeLinear", "q",
                               NET_IN(x, net_const(&t, "k", 0, NULL, &steps[i]),
-                                     typed(&t, BNR_INT8, "zero", 0, NULL, &zero))));
+                                     net_typed(&t, BNR_INT8, "zero", 0, NULL, &zero))));
         kept(&t, "the scale of 'q' is or becomes no finite positive number");
     }
 }
@@ -174,7 +165,7 @@ static void no_integers(void **state) {
     struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(2, C, 3, 3)), twice, zeros);
     net_output(&t, net_op(&t, "QuantizeLinear", "q",
                           NET_IN(x, net_const(&t, "k", 0, NULL, &step),
-                                 typed(&t, BNR_FLOAT8E4M3FN, "zero", 0, NULL, &zero))));
+                                 net_typed(&t, BNR_FLOAT8E4M3FN, "zero", 0, NULL, &zero))));
     kept(&t, "'q' makes no integers");
 }
 
@@ -186,7 +177,7 @@ static void one_scale_for_all(void **state) {
     struct bnr_value *x = bn_of(&t, net_input(&t, "x", NET_DIMS(2, C, 3, 3)), scale, zeros);
     net_output(&t, net_op(&t, "QuantizeLinear", "q",
                           NET_IN(x, net_const(&t, "k", 0, NULL, &step),
-                                 typed(&t, BNR_UINT8, "zero", 0, NULL, &zero))));
+                                 net_typed(&t, BNR_UINT8, "zero", 0, NULL, &zero))));
     kept(&t, "'q' has one scale for all channels in opset 10");
 }
 
@@ -208,7 +199,7 @@ static void feeds_the_scale(void **state) {
     t.data[0]->f32[0] = 0.125f;
     k = net_op(&t, "Mul", NULL, NET_IN(k, net_const(&t, "two", 0, NULL, &two)));
     net_output(&t, net_op(&t, "QuantizeLinear", "q",
-                          NET_IN(x, k, typed(&t, BNR_INT8, "zero", 0, NULL, &zero))));
+                          NET_IN(x, k, net_typed(&t, BNR_INT8, "zero", 0, NULL, &zero))));
     net_fold(&t, FOLD);
     net_expect(&t, "Mul QuantizeLinear");
     net_end(&t);

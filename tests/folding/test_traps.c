@@ -16,22 +16,6 @@ enum { CLEAN = BNR_PASS_CLEAN | BNR_PASS_FOLD, FILES = CLEAN | BNR_PASS_RAISE, C
 
 static const struct net_conv pointwise = {.spatial = 2, .in = C, .out = C, .k = 1};
 
-// The same four numbers for each channel.
-static struct bnr_value *bn_of(struct net *t, const char *name, struct bnr_value *x,
-                               int64_t channels, double scale, double b, double mean, double var) {
-    const double v[4] = {scale, b, mean, var};
-    struct bnr_value *in[5] = {x};
-    for (int i = 0; i < 4; i++) {
-        double p[16];
-        for (int64_t c = 0; c < channels; c++)
-            p[c] = v[i];
-        in[i + 1] = net_const(t, "p", 1, &channels, p);
-    }
-    x = net_op(t, "BatchNormalization", name, 5, in);
-    net_attr_float(t, "epsilon", 0);
-    return x;
-}
-
 // Everything that groups of passes can do gives the same.
 static void same_in_all(struct net *t) {
     static const unsigned groups[] = {BNR_PASS_FOLD, CLEAN, FILES, CLEAN | BNR_PASS_FUSE};
@@ -56,7 +40,7 @@ static void constant_too_large(void **state) {
     struct bnr_value *a = net_op(&t, "Conv", "a", NET_IN(x, v)),
                      *b = net_op(&t, "Conv", "b", NET_IN(x, w));
     a = net_op(&t, "Sum", "sum", NET_IN(a, b, net_const(&t, "far", NET_DIMS(1), &far)));
-    net_output(&t, bn_of(&t, "bn", a, 1, 2, 0, 0, 1));
+    net_output(&t, net_uniform_bn(&t, "bn", a, 1, 2, 0, 0, 1));
     same_in_all(&t);
     net_fold(&t, CLEAN); // sessions compute in float32
     net_expect_bn(&t, "bn", BNR_BN_KEPT, "the constant 'far' would not be finite in float16");
@@ -73,11 +57,11 @@ static void rest_too_large(void **state) {
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 1));
         struct bnr_value *w = net_const(&t, "w", NET_DIMS(1, 1), &large);
         if (front) {
-            x = bn_of(&t, "bn", x, 1, 2, 0, 300, 1);
+            x = net_uniform_bn(&t, "bn", x, 1, 2, 0, 300, 1);
             net_output(&t, net_op(&t, "MatMul", "mm", NET_IN(x, w)));
         } else {
             x = net_op(&t, "MatMul", "mm", NET_IN(x, w));
-            net_output(&t, bn_of(&t, "bn", x, 1, 2, 0, 60000, 1));
+            net_output(&t, net_uniform_bn(&t, "bn", x, 1, 2, 0, 60000, 1));
         }
         same_in_all(&t);
         net_fold(&t, CLEAN);
@@ -96,8 +80,8 @@ static void product_too_large(void **state) {
         for (size_t i = 0; i < t.data[0]->numel; i++)
             t.data[0]->u16[i] = (uint16_t)(0x0400 + i); // around 6e-5
         x = net_op(&t, "Relu", NULL, NET_IN(x));
-        x = bn_of(&t, "bn1", x, C, 300, shift * 0.5, 0, 1);
-        net_output(&t, bn_of(&t, "bn2", x, C, 300, -shift, 0, 1));
+        x = net_uniform_bn(&t, "bn1", x, C, 300, shift * 0.5, 0, 1);
+        net_output(&t, net_uniform_bn(&t, "bn2", x, C, 300, -shift, 0, 1));
         same_in_all(&t);
         net_fold(&t, FILES);
         net_expect(&t, "Relu BatchNormalization BatchNormalization");

@@ -98,6 +98,15 @@ struct bnr_value *net_const(struct net *t, const char *name, int rank, const int
     return constant(t, name, make_tensor(t, rank, dims, values));
 }
 
+struct bnr_value *net_typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
+                            const int64_t *dims, const double *values) {
+    const enum bnr_dtype before = t->dtype;
+    t->dtype = dtype;
+    struct bnr_value *made = net_const(t, name, rank, dims, values);
+    t->dtype = before;
+    return made;
+}
+
 struct bnr_value *net_weight(struct net *t, const char *name, int rank, const int64_t *dims) {
     return net_const(t, name, rank, dims, NULL);
 }
@@ -171,6 +180,22 @@ struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, i
     }
     free(p);
     return net_op(t, "BatchNormalization", name, 5, in);
+}
+
+struct bnr_value *net_uniform_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels,
+                                 double scale, double b, double mean, double var) {
+    const double v[4] = {scale, b, mean, var};
+    struct bnr_value *in[5] = {x};
+    assert_true(channels <= 16);
+    for (int i = 0; i < 4; i++) {
+        double p[16];
+        for (int64_t c = 0; c < channels; c++)
+            p[c] = v[i];
+        in[i + 1] = net_const(t, "p", 1, &channels, p);
+    }
+    x = net_op(t, "BatchNormalization", name, 5, in);
+    net_attr_float(t, "epsilon", 0);
+    return x;
 }
 
 struct bnr_value *net_conv(struct net *t, const char *name, struct bnr_value *x,

@@ -55,6 +55,9 @@ struct bnr_value *net_input(struct net *t, const char *name, int rank, const int
 struct bnr_value *net_weight(struct net *t, const char *name, int rank, const int64_t *dims);
 struct bnr_value *net_const(struct net *t, const char *name, int rank, const int64_t *dims,
                             const double *values);
+// net_const of a dtype that is not t->dtype.
+struct bnr_value *net_typed(struct net *t, enum bnr_dtype dtype, const char *name, int rank,
+                            const int64_t *dims, const double *values);
 struct bnr_value *net_ints(struct net *t, const char *name, const int64_t *values, size_t n);
 // The next input is one truth value.
 struct bnr_value *net_condition(struct net *t, const char *name, bool value);
@@ -70,6 +73,9 @@ struct bnr_value *net_op(struct net *t, const char *op_type, const char *name, i
 struct bnr_value *net_out(struct net *t, int index); // a further output of the node made last
 // A BatchNormalization with random parameters, as t->gamma and t->no_shift say.
 struct bnr_value *net_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels);
+// A BatchNormalization with epsilon 0 and the same four numbers for each of at most 16 channels.
+struct bnr_value *net_uniform_bn(struct net *t, const char *name, struct bnr_value *x, int64_t channels,
+                                 double scale, double b, double mean, double var);
 // Conv with square kernels over `spatial` axes: w is [out, in / group, k, ...]. pad on all sides.
 struct net_conv {
     int spatial;
