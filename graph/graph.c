@@ -220,6 +220,10 @@ bool bnr__value_is_constant(const struct bnr_value *v) {
     return !v->is_input || m->freeze_initializers || m->ir_version < 4;
 }
 
+const struct bnr_tensor *bnr__value_constant_tensor(const struct bnr_value *v) {
+    return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
+}
+
 bool bnr__value_single_use(const struct bnr_value *v) {
     return v->n_uses == 1 && v->n_graph_outputs == 0 && v->uses[0].node->graph == v->graph;
 }

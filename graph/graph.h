@@ -344,6 +344,8 @@ enum bnr_status bnr__node_lift_constant(struct bnr_node *n, struct bnr_error *er
 // Constant: has a tensor and cannot be overridden by a graph input (IR >= 4; older files had to list
 // every initializer as an input, so there it is constant).
 bool bnr__value_is_constant(const struct bnr_value *v);
+// The tensor of a constant, perhaps lazy; NULL for other values, other kinds, and NULL.
+const struct bnr_tensor *bnr__value_constant_tensor(const struct bnr_value *v);
 // Read by exactly one node input, and neither a graph output nor captured by a nested graph.
 bool bnr__value_single_use(const struct bnr_value *v);
 static inline bool bnr__value_is_output(const struct bnr_value *v) {

@@ -12,8 +12,7 @@
 #include "passes/pass.h"
 
 static const struct bnr_tensor *constant(const struct bnr_node *n, int index) {
-    const struct bnr_value *v = index < n->n_in ? n->in[index] : NULL;
-    return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
+    return bnr__value_constant_tensor(index < n->n_in ? n->in[index] : NULL);
 }
 
 static bool given(const struct bnr_node *n, int index) {

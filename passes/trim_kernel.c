@@ -113,14 +113,12 @@ static enum bnr_status set_geometry(struct bnr_node *conv, const struct axis *ax
 
 static enum bnr_status try_conv(struct bnr_pass_cx *cx, struct bnr_node *conv) {
     const struct bnr_shape *x = &conv->in[0]->info.type.shape;
-    const struct bnr_value *v = conv->in[1];
+    const struct bnr_tensor *w = bnr__value_constant_tensor(conv->in[1]);
     struct axis axes[BNR_MAX_RANK];
     int64_t front[BNR_MAX_RANK];
     bool any = false;
-    if (!v || !bnr__value_is_constant(v) || v->tensor->kind != BNR_KIND_TENSOR ||
-        v->tensor->rank < 3 || x->rank != v->tensor->rank)
+    if (!w || w->rank < 3 || x->rank != w->rank)
         return BNR_OK;
-    const struct bnr_tensor *w = v->tensor;
     for (int i = 0; i < w->rank - 2; i++) {
         if (!read_axis(conv, w->rank - 2, i, &axes[i]))
             return BNR_OK;
@@ -132,7 +130,7 @@ static enum bnr_status try_conv(struct bnr_pass_cx *cx, struct bnr_node *conv) {
     struct bnr_tensor *t;
     struct bnr_value *trimmed;
     BNR_TRY(cut(cx, w, axes, front, &t));
-    BNR_TRY(bnr__value_constant(&trimmed, conv->graph, v->name, t, cx->err));
+    BNR_TRY(bnr__value_constant(&trimmed, conv->graph, conv->in[1]->name, t, cx->err));
     if (set_geometry(conv, axes, w->rank - 2) != BNR_OK ||
         bnr__node_set_input(conv, 1, trimmed) != BNR_OK)
         return bnr__no_memory(cx->err);

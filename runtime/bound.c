@@ -32,7 +32,7 @@ static struct rounding rounding_of(enum bnr_dtype d) {
 // reference.
 static struct bnr_tensor *numbers(const struct bnr_node *n, int i) {
     const struct bnr_value *v = i < n->n_in ? n->in[i] : NULL;
-    const struct bnr_tensor *constant = bnr__affine_weights(v);
+    const struct bnr_tensor *constant = bnr__value_constant_tensor(v);
     struct bnr_tensor *t = constant ? bnr__tensor_share(constant) : bnr__affine_numbers(v);
     if (!t || (t->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(t->dtype)))
         return t;
@@ -130,7 +130,7 @@ static double bound_of(const struct bnr_node *n, const struct constants *c, int 
     const double beta = gemm ? fabs((double)bnr__attr_float(n, "beta", 1)) : 1;
     const struct rounding r = rounding_of(c->w->dtype);
     const double terms = (double)(l.outer * l.inner), times = (double)n->n_origins + 1;
-    const double w_times = bnr__affine_weights(n->in[w_index]) ? 1 : times;
+    const double w_times = bnr__value_constant_tensor(n->in[w_index]) ? 1 : times;
     const size_t all = l.groups * l.channels;
     const struct bnr_allocator *a = n->graph->model->allocator;
     double worst = 0, *sums = bnr__calloc(a, all, sizeof *sums);

@@ -12,10 +12,6 @@ static bool is_float(const struct bnr_value *v) {
     return v->info.type.kind == BNR_KIND_TENSOR && bnr__dtype_is_float(v->info.type.dtype);
 }
 
-static const struct bnr_tensor *constant(const struct bnr_value *v) {
-    return v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR ? v->tensor : NULL;
-}
-
 // ---- BatchNormalization -------------------------------------------------------------------------
 
 enum { X, SCALE, BIAS, MEAN, VAR };
@@ -64,12 +60,12 @@ static const char *check_parameters(const struct bnr_node *n, struct bnr_arena *
         const struct bnr_value *v = i < n->n_in ? n->in[i] : NULL;
         if (!v)
             return say(arena, "its %s is missing%s", names[i], "");
-        if (!constant(v) && v->is_input && v->tensor)
+        if (!bnr__value_constant_tensor(v) && v->is_input && v->tensor)
             return say(arena,
                        "its %s '%s' is an input of the graph whose default the caller may override "
                        "(initializers can be frozen)",
                        names[i], v->name);
-        if (!constant(v))
+        if (!bnr__value_constant_tensor(v))
             return say(arena, "its %s '%s' is not constant", names[i], v->name);
         if (!bnr__dtype_is_float(v->tensor->dtype) || v->tensor->numel == 0)
             return say(arena, "its %s '%s' has no floating-point numbers", names[i], v->name);
@@ -206,13 +202,13 @@ static bool view_arithmetic(const struct bnr_node *n, struct bnr_arena *arena,
         s = bnr__affine_alloc(&view->affine, 0, NULL, &t, arena);
         if (s)
             *s = -1;
-        return s != NULL && !constant(n->in[0]);
+        return s != NULL && !bnr__value_constant_tensor(n->in[0]);
     }
     if (!n->in[1] || !is_float(n->in[1]))
         return false;
-    view->data = constant(n->in[0]) ? 1 : 0;
-    const struct bnr_tensor *c = constant(n->in[1 - view->data]);
-    if (!c || constant(n->in[view->data]) || (kind == '/' && view->data == 1))
+    view->data = bnr__value_constant_tensor(n->in[0]) ? 1 : 0;
+    const struct bnr_tensor *c = bnr__value_constant_tensor(n->in[1 - view->data]);
+    if (!c || bnr__value_constant_tensor(n->in[view->data]) || (kind == '/' && view->data == 1))
         return false;
     if (kind == '-' && view->data == 1)
         kind = 'r';
@@ -231,7 +227,8 @@ static bool view_affine(const struct bnr_node *n, struct bnr_affine_view *view) 
         return false;
     const int rank = n->in[0]->info.type.shape.rank;
     const int64_t axis = bnr__attr_int(n, "axis", 1);
-    const struct bnr_tensor *s = constant(n->in[1]), *t = constant(n->in[2]);
+    const struct bnr_tensor *s = bnr__value_constant_tensor(n->in[1]);
+    const struct bnr_tensor *t = bnr__value_constant_tensor(n->in[2]);
     if (!s || !t || rank < 1 || axis < 0 || axis >= rank || s->dtype != BNR_DOUBLE ||
         t->dtype != BNR_DOUBLE || s->numel != t->numel)
         return false;

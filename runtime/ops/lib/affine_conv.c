@@ -35,7 +35,7 @@ static bool describe_shape(struct bnr_affine_site *site, bool transposed, struct
 
 static bool describe(struct bnr_affine_site *site, bool transposed, struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
-    const struct bnr_tensor *w = bnr__affine_weights(bnr__affine_input(n, W));
+    const struct bnr_tensor *w = bnr__value_constant_tensor(bnr__affine_input(n, W));
     if (!w)
         return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
     if (!bnr__dtype_is_float(w->dtype))

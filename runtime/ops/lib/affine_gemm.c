@@ -32,7 +32,7 @@ static bool describe_shape(struct bnr_affine_site *site, int w_index, bool trans
 static bool describe(struct bnr_affine_site *site, int w_index, bool transposed,
                      struct bnr_linear *l) {
     const struct bnr_node *n = site->node;
-    const struct bnr_tensor *w = bnr__affine_weights(bnr__affine_input(n, w_index));
+    const struct bnr_tensor *w = bnr__value_constant_tensor(bnr__affine_input(n, w_index));
     if (!w)
         return bnr__affine_no(site, "the weights of '%s' are not constant", n->label);
     if (!bnr__dtype_is_float(w->dtype))
@@ -234,7 +234,7 @@ static bool matmul_after(struct bnr_affine_site *site, bool apply, struct bnr_er
     struct bnr_linear l;
     const double *s, *t;
     int x_axis, axis;
-    const int x_index = bnr__affine_weights(site->node->in[1]) ? 0 : 1;
+    const int x_index = bnr__value_constant_tensor(site->node->in[1]) ? 0 : 1;
     if (!bnr__affine_has_scale(&site->affine))
         return bnr__affine_no(site, "'%s' has no bias that could take the shift",
                               site->node->label);

@@ -16,13 +16,8 @@ static const struct bnr_tensor *elements_of(const struct bnr_value *v) {
     return ((struct bnr_value *)(uintptr_t)v)->tensor = full;
 }
 
-const struct bnr_tensor *bnr__affine_weights(const struct bnr_value *v) {
-    const bool is = v && bnr__value_is_constant(v) && v->tensor->kind == BNR_KIND_TENSOR;
-    return is ? v->tensor : NULL;
-}
-
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v) {
-    const struct bnr_tensor *t = bnr__affine_weights(v);
+    const struct bnr_tensor *t = bnr__value_constant_tensor(v);
     return t && t->lazy ? elements_of(v) : t;
 }
 
@@ -94,7 +89,7 @@ static bool all_one(const double *f, int64_t n) {
 
 bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs, bool apply,
                        struct bnr_error *err) {
-    const struct bnr_tensor *w = bnr__affine_weights(l->w);
+    const struct bnr_tensor *w = bnr__value_constant_tensor(l->w);
     const bool on_a = outputs == l->out_is_a;
     if (all_one(f, outputs ? bnr__linear_outputs(l) : bnr__linear_inputs(l)))
         return true;
@@ -142,7 +137,7 @@ bool bnr__linear_on_weights(const struct bnr_linear *l, const double *f, bool ou
 
 bool bnr__linear_scale_inputs(const struct bnr_linear *l, const double *f, bool apply,
                               struct bnr_error *err) {
-    if (bnr__affine_weights(l->w))
+    if (bnr__value_constant_tensor(l->w))
         return bnr__linear_scale(l, f, false, apply, err);
     l->site->aside_index = l->w_index;
     return all_one(f, bnr__linear_inputs(l)) ||

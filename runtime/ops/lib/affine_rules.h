@@ -40,10 +40,8 @@ extern const struct bnr_affine_rules bnr__affine_average_pool, bnr__affine_max_p
 
 // ---- shared by the rules ------------------------------------------------------------------------
 
-// The constant that a value holds, or NULL. Kind TENSOR.
+// bnr__value_constant_tensor with elements. Who needs none, or takes them by bnr__weights_f64, calls that.
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v);
-// The same for those who need no elements, or take them by bnr__weights_f64: it may be lazy.
-const struct bnr_tensor *bnr__affine_weights(const struct bnr_value *v);
 // Input `index` of a node, or NULL where it is omitted or not there.
 struct bnr_value *bnr__affine_input(const struct bnr_node *n, int index);
 // The numbers of a constant, or of what a DequantizeLinear makes of constants (evaluated), as a new

@@ -233,7 +233,7 @@ bool bnr__scaled_fits(const struct bnr_linear *l, const struct bnr_tensor *w, co
         const double most =
             is_fast(s) ? (double)s->kernels->largest(row_f32(s, row), s->b * s->k) * s->rows[row]
                        : largest_of(s, row);
-        if (!isfinite(rounded(w->dtype, most)))
+        if (!bnr__affine_number_fits(most, w->dtype))
             return false;
     }
     return true;
