@@ -54,15 +54,22 @@ static bool fits(const struct bnr_nchwc_conv_f32 *c, size_t rows, size_t cols, s
     return copy_size(c, rows, cols, &r, &q, &floats) && floats <= most;
 }
 
+// Weights that are many times the input would rather go by once than once for each of two bands.
+static size_t most_floats(const struct bnr_nchwc_conv_f32 *c) {
+    const size_t weights = c->packed_bytes / sizeof(float);
+    const bool once = fits(c, c->s.out[1], c->s.out[2], min_size(weights / 4, 2 * BAND_FLOATS));
+    return once ? 2 * BAND_FLOATS : BAND_FLOATS;
+}
+
 // As many columns, then rows, then images as a band may have.
 static void choose_band(struct bnr_nchwc_conv_f32 *c) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t pixels = c->pixels;
+    const size_t pixels = c->pixels, most = most_floats(c);
     c->band_cols = s->out[2];
-    while (c->band_cols > 4 * pixels && !fits(c, 1, c->band_cols, BAND_FLOATS))
+    while (c->band_cols > 4 * pixels && !fits(c, 1, c->band_cols, most))
         c->band_cols = even_piece(s->out[2], c->band_cols / 2, pixels);
     c->band_rows = s->out[1];
-    while (c->band_rows > 4 && !fits(c, c->band_rows, c->band_cols, BAND_FLOATS))
+    while (c->band_rows > 4 && !fits(c, c->band_rows, c->band_cols, most))
         c->band_rows = even_piece(s->out[1], c->band_rows * 3 / 4, 2);
     while (c->band_rows > 1 && !fits(c, c->band_rows, c->band_cols, 2 * BAND_FLOATS))
         c->band_rows /= 2;

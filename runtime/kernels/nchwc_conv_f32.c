@@ -225,10 +225,11 @@ struct job {
     size_t image_parts, block_parts;
 };
 
-// One task's place.
+// One task's place, and the blocks of input whose products are being added.
 struct task {
     struct bnr_nchwc_band band;
     size_t image, images, block, blocks;
+    size_t in_block, in_blocks;
 };
 
 // All groups of a block.
@@ -269,6 +270,11 @@ static size_t pixel_of(const struct bnr_nchwc_conv_f32 *c, const struct bnr_nchw
     return ((b->z * c->s.out[1]) + b->row + at->row) * c->s.out[2] + b->col + at->col;
 }
 
+static bool is_last_input(const struct job *j, const struct task *k) {
+    return k->in_block + k->in_blocks == j->r->c->in_blocks;
+}
+
+// The sum over the input blocks in front is what the later ones' is added to.
 static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                      const struct corner *corner, int nb, int rows, int cols) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
@@ -277,6 +283,8 @@ static void run_tile(const struct job *j, const struct task *k, struct bnr_nchwc
     const float *residual = j->finish.residual;
     t->dst = j->r->dst + corner->image * c->dst_image + at;
     t->residual = residual ? residual + corner->image * j->finish.blocks * t->dst_block + at : NULL;
+    if (k->in_block > 0)
+        t->residual = t->dst;
     run_kernel(c, t, block, nb, rows, cols);
 }
 
@@ -293,24 +301,34 @@ static void finish_pixels(const struct job *j, const struct task *k, const struc
     }
 }
 
+// Channels of input that go into the tile, times taps.
+static size_t depth(const struct bnr_nchwc_tile *t) {
+    return ((t->blocks - 1) * t->channels + t->last_channels) * t->taps;
+}
+
+static size_t rows_of_tile(const struct bnr_nchwc_conv_f32 *c, size_t cols, size_t rows_left) {
+    return cols * 2 <= c->pixels && rows_left > 1 ? 2 : 1;
+}
+
 // All pixels of a band for nb blocks of output from `block` on.
 static void run_pixels(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
                        const struct bnr_nchwc_view *v, size_t image, size_t block, int nb) {
     enum { TILES_TO_FINISH = 4 }; // what they write stays in L1
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     const size_t most = c->pixels, pieces = ceil_div(k->band.cols, most);
+    const bool rest = j->finish.n_rest > 0 && is_last_input(j, k);
     struct corner at = {.image = image, .block = block}, first = at;
     t->src_block = v->src_block;
     t->src_row = v->src_row;
     for (size_t rows; at.row < k->band.rows; at.row += rows) {
-        rows = k->band.cols * 2 <= most && k->band.rows - at.row > 1 ? 2 : 1;
+        rows = rows_of_tile(c, k->band.cols, k->band.rows - at.row);
         for (size_t i = 1; i <= pieces; i++) {
             const size_t end = k->band.cols * i / pieces;
             at.col = k->band.cols * (i - 1) / pieces;
             t->src = v->src + at.row * v->src_row + at.col * v->step;
             run_tile(j, k, t, &at, nb, (int)rows, (int)(end - at.col));
-            t->ahead += t->ahead_step * c->s.cin * c->taps;
-            if (j->finish.n_rest == 0 || (i % TILES_TO_FINISH && i < pieces))
+            t->ahead += t->ahead_step * depth(t);
+            if (!rest || (i % TILES_TO_FINISH && i < pieces))
                 continue;
             first.row = at.row;
             first.col = k->band.cols * ((i - 1) / TILES_TO_FINISH * TILES_TO_FINISH) / pieces;
@@ -331,21 +349,37 @@ static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, si
     t->half = cout - last <= c->lanes / 2;
 }
 
-// The next blocks' weights come from memory in equal shares while the tiles of these are computed,
-// unless both together would fill L2.
-static void fetch_ahead(const struct bnr_nchwc_conv_f32 *c, const struct task *k,
-                        struct bnr_nchwc_tile *t, size_t nb) {
-    enum { MOST_FLOATS = 80 * 1024 };
-    const size_t width = nb * c->lanes;
-    const size_t tiles = k->images * k->band.rows * ceil_div(k->band.cols, c->pixels);
-    t->ahead = t->weights + width * c->s.cin * c->taps;
-    t->ahead_step = width * c->s.cin * c->taps > MOST_FLOATS ? 0 : ceil_div(width, tiles);
+// As many blocks of input at a time as leave room in L2 for the weights of the next ones.
+static size_t inputs_at_once(const struct bnr_nchwc_conv_f32 *c) {
+    enum { MOST_FLOATS = 80 * 1024, FLOATS = 40 * 1024 };
+    const size_t block = BNR_NCHWC_NB * c->lanes * (c->plain ? 1 : c->lanes) * c->taps;
+    if (c->in_blocks * block <= MOST_FLOATS)
+        return c->in_blocks;
+    return even_piece(c->in_blocks, max_size(FLOATS / block, 1), 1);
 }
 
-static void run_direct(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
-                       float *copy) {
+// Only the task's input blocks go into the tile, which has all set for the whole input. The next
+// weights come from memory in equal shares while the tiles of these are computed.
+static void set_inputs_of_tile(const struct job *j, const struct task *k, struct bnr_nchwc_tile *t,
+                               size_t nb) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const size_t step = c->copies ? c->copy_floats : c->src_image;
+    const size_t width = nb * c->lanes;
+    const size_t rows = ceil_div(k->band.rows, rows_of_tile(c, k->band.cols, k->band.rows));
+    const size_t tiles = k->images * rows * ceil_div(k->band.cols, c->pixels);
+    const bool last = is_last_input(j, k);
+    t->blocks = k->in_blocks;
+    t->last_channels = last && !c->plain ? c->s.cin - (c->in_blocks - 1) * c->lanes : t->channels;
+    t->weights += width * c->taps * k->in_block * t->channels;
+    t->ahead_step = ceil_div(width, tiles);
+    t->ahead = t->weights + width * depth(t);
+    t->clamp = last && j->finish.clamp;
+    if (!last)
+        t->bias = NULL;
+}
+
+static void run_direct(const struct job *j, struct task *k, struct bnr_nchwc_tile *t, float *copy) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t step = c->copies ? c->copy_floats : c->src_image, most = inputs_at_once(c);
     struct bnr_nchwc_view v;
     for (size_t i = k->images; i-- > 0;)
         bnr__nchwc_band_view(c, &k->band, j->r->src + (k->image + i) * c->src_image,
@@ -353,11 +387,14 @@ static void run_direct(const struct job *j, const struct task *k, struct bnr_nch
     const float *first = v.src; // of the first image
     for (size_t b = k->block, nb; b < k->block + k->blocks; b += nb) {
         nb = min_size(BNR_NCHWC_NB, k->block + k->blocks - b);
-        set_blocks_of_tile(j, t, k->band.group, b, nb);
-        fetch_ahead(c, k, t, nb);
-        for (size_t i = 0; i < k->images; i++) {
-            v.src = first + i * step;
-            run_pixels(j, k, t, &v, k->image + i, b, (int)nb);
+        for (k->in_block = 0; k->in_block < c->in_blocks; k->in_block += k->in_blocks) {
+            k->in_blocks = min_size(most, c->in_blocks - k->in_block);
+            set_blocks_of_tile(j, t, k->band.group, b, nb);
+            set_inputs_of_tile(j, k, t, nb);
+            for (size_t i = 0; i < k->images; i++) {
+                v.src = first + i * step + k->in_block * v.src_block;
+                run_pixels(j, k, t, &v, k->image + i, b, (int)nb);
+            }
         }
     }
 }
@@ -384,7 +421,7 @@ static void run_block_by_block(const struct job *j, const struct task *k, struct
 static struct task find_task(const struct job *j, size_t index) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     const struct bnr_conv_shape *s = &c->s;
-    struct task k;
+    struct task k = {.in_blocks = c->in_blocks};
     k.block = index % j->block_parts * c->band_blocks;
     k.blocks = min_size(c->band_blocks, c->out_blocks - k.block);
     index /= j->block_parts;
@@ -406,7 +443,7 @@ static struct task find_task(const struct job *j, size_t index) {
 
 static void run_task(const struct job *j, size_t index, float *copy) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    const struct task k = find_task(j, index);
+    struct task k = find_task(j, index);
     struct bnr_nchwc_tile t = {
         .offset = j->offset,
         .taps = c->taps,

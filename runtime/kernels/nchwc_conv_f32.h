@@ -10,7 +10,9 @@
 //
 // Accuracy: each element is one sum, in the order input block, tap, channel of the block, with one
 // fused multiply-add (generic: product and sum rounded separately) per term; bias and residual are
-// added last. Winograd: nchwc_winograd_f32.h. The result does not depend on threads.
+// added last. Where the weights of a block of output are too many for L2, the input blocks are cut
+// into pieces, of which each is one sum; the residual is added to the first one. Winograd:
+// nchwc_winograd_f32.h. The result does not depend on threads.
 #ifndef BNR_KERNELS_NCHWC_CONV_F32_H
 #define BNR_KERNELS_NCHWC_CONV_F32_H
 

@@ -396,6 +396,37 @@ static void random_shapes(void **state) {
     bnr__pool_free(pool);
 }
 
+// So many input channels that they are added some at a time.
+static void deep_shapes(void **state) {
+    struct bnr_pool *pool = test_pool(2);
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        struct conv_case c = {.level = levels[level], .algorithm = BNR_NCHWC_DIRECT};
+        if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
+            continue;
+        for (c.seed = 0; c.seed < 24; c.seed++) {
+            struct rng r = {c.seed * 1000};
+            const size_t size = rng_size(&r, 2, 4), stride = rng_size(&r, 1, 2);
+            c.s = (struct bnr_conv_shape){.batch = rng_size(&r, 1, 2),
+                                          .groups = c.seed % 5 == 0 ? 2 : 1,
+                                          .cin = rng_size(&r, 700, 760),
+                                          .cout = rng_size(&r, 1, 40),
+                                          .in = {1, size, size},
+                                          .kernel = {1, 5, 5},
+                                          .stride = {1, stride, stride},
+                                          .dilation = {1, 1, 1},
+                                          .pad = {0, 2, 2}};
+            for (int i = 0; i < BNR_CONV_AXES; i++)
+                c.s.out[i] = (c.s.in[i] - 1) / c.s.stride[i] + 1;
+            c.values = c.seed % 3 ? VALUES_RANDOM : (enum values)(rng_next(&r) % VALUES_KINDS);
+            c.plain = c.seed % 7 == 0;
+            c.prologue = rng_next(&r) % 3 == 0;
+            c.parts = rng_next(&r) % 3 == 0;
+            one_and_two_threads(&c, pool, &r);
+        }
+    }
+    bnr__pool_free(pool);
+}
+
 // 3x3, or 1xk and kx1, with stride 1: the only other choices are sizes, padding and channels.
 static bool random_winograd(struct rng *r, struct bnr_conv_shape *s, bool line) {
     const size_t k = line ? 1 + 2 * rng_size(r, 1, 3) : 3;
@@ -530,6 +561,7 @@ static void sizes_that_overflow_or_are_0_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_shapes),
+        cmocka_unit_test(deep_shapes),
         cmocka_unit_test(random_winograds),
         cmocka_unit_test(winograd_is_accurate_enough),
         cmocka_unit_test(sizes_that_overflow_or_are_0_are_refused),
