@@ -91,6 +91,7 @@ struct bnr_args {
     struct bnr_arena *temp;    // ref's working memory; emptied after the step
     struct bnr_run *run;       // for operators with subgraphs; NULL while constant folding without one
     struct bnr_error *err;
+    enum bnr_status *status; // fast kernels: BNR_OK, or why the data do not do, which err says
 };
 
 // Every wanted a->out[i] is a slot that holds an owned reference: these replace what is there.

@@ -44,7 +44,8 @@ static bool init_args(struct bnr_exec *x, const struct bnr_session *s) {
                                        .out = out,
                                        .n_out = st->n_out,
                                        .pool = plan->side_by_side ? NULL : s->pool,
-                                       .temp = &x->temp};
+                                       .temp = &x->temp,
+                                       .status = &x->status};
         gather(x, i);
     }
     return true;
@@ -284,13 +285,13 @@ static enum bnr_status run_step(struct bnr_run *run, int index, struct bnr_error
     a->err = err;
     if (st->moving)
         gather(x, index);
-    enum bnr_status status = BNR_OK;
+    x->status = BNR_OK;
     if (st->run)
         st->run(a, st->state);
     else
-        status = bnr__op_status(st->node, err, run_reference(x, st, a));
+        x->status = run_reference(x, st, a);
     drop_slots(x, st);
-    return status;
+    return bnr__op_status(st->node, err, x->status);
 }
 
 // ---- a run --------------------------------------------------------------------------------------

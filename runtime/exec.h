@@ -18,6 +18,7 @@ struct bnr_exec {
     struct bnr_memory *memory;  // the arena, while a run is under way
     struct bnr_tensor *headers; // [n_slots]: of PLACED slots
     struct bnr_tensor **slots;  // [n_slots]: what each slot holds now; references in DYNAMIC slots
+    enum bnr_status status;     // of the step under way, args[i].status
     struct bnr_tensor *blanks;  // stand for outputs that reference code makes itself
     struct bnr_args *args;      // [n_steps]
     const struct bnr_tensor ***in;  // [n_steps]: args[i].in, to be written

@@ -52,7 +52,8 @@ CUBE = (64, 256, 128)      # 2 million
 
 
 def cases():
-    """name, operator, inputs (constant ones in a list of their own), attributes, number of outputs, opset"""
+    """name, operator, inputs (constant ones in a list of their own), attributes, number of outputs, opset; of
+    com.microsoft where the operator is written so"""
     def case(name, op, inputs, constants=(), outputs=1, opset=17, **attributes):
         return name, op, inputs, list(constants), attributes, outputs, opset
 
@@ -240,18 +241,43 @@ def cases():
     yield case('RMSNormalization', 'RMSNormalization', [f(*MATRIX), f(2048)], opset=23)
     yield case('RotaryEmbedding', 'RotaryEmbedding', [f(2, 16, 512, 64), f(512, 32), f(512, 32), ints(512, 2, 512)],
                opset=23)
+    yield from attention_cases(case)
+
+
+def attention_cases(case):
     yield case('Attention', 'Attention', [f(1, 8, 256, 64), f(1, 8, 256, 64), f(1, 8, 256, 64)], opset=23)
+    yield case('Attention causal', 'Attention', [f(1, 8, 1024, 64), f(1, 8, 1024, 64), f(1, 8, 1024, 64)], opset=23,
+               is_causal=1)
+    yield case('Attention mask', 'Attention', [f(1, 512, 768), f(1, 512, 768), f(1, 512, 768), f(512, 512)], opset=23,
+               q_num_heads=12, kv_num_heads=12)
+    yield case('Attention cap', 'Attention', [f(1, 8, 512, 64), f(1, 2, 512, 64), f(1, 2, 512, 64)], opset=23,
+               softcap=5.0)
+    cache = [f(1, 8, 2047, 64), f(1, 8, 2047, 64)]
+    yield case('Attention decode', 'Attention',
+               [f(1, 8, 1, 64), f(1, 8, 1, 64), f(1, 8, 1, 64), np.zeros((1, 2048), np.float32), *cache], opset=23,
+               outputs=3)
+    yield case('Attention decode groups', 'Attention',
+               [f(1, 32, 1, 64), f(1, 8, 1, 64), f(1, 8, 1, 64), np.zeros((1, 2048), np.float32), *cache], opset=23,
+               outputs=3)
+    yield case('MultiHeadAttention', 'com.microsoft.MultiHeadAttention', [f(1, 512, 768), f(1, 512, 768), f(1, 512, 768)],
+               num_heads=12)
+    for name, n, past in (('prefill', 512, 0), ('decode', 1, 2047)):
+        yield case(f'GroupQueryAttention {name}', 'com.microsoft.GroupQueryAttention',
+                   [f(1, n, 2048), f(1, n, 512), f(1, n, 512), f(1, 8, past, 64), f(1, 8, past, 64),
+                    np.int32([n + past - 1])], [np.int32(n + past), f(4096, 32), f(4096, 32)], outputs=3,
+                   num_heads=32, kv_num_heads=8, do_rotary=1)
 
 
 def model_of(op, inputs, constants, attributes, outputs, opset):
     names = [f'x{i}' for i in range(len(inputs) + len(constants))]
-    node = helper.make_node(op, names, [f'y{i}' for i in range(outputs)], **attributes)
+    domain, _, op = op.rpartition('.')
+    node = helper.make_node(op, names, [f'y{i}' for i in range(outputs)], domain=domain, **attributes)
     declared = [helper.make_tensor_value_info(n, TYPES[a.dtype], a.shape) for n, a in zip(names, map(np.asarray, inputs))]
     initializers = [helper.make_tensor(n, TYPES[a.dtype], a.shape, a.tobytes(), raw=True)
                     for n, a in zip(names[len(inputs):], map(np.asarray, constants))]
     results = [helper.make_empty_tensor_value_info(f'y{i}') for i in range(outputs)]
     graph = helper.make_graph([node], 'g', declared, results, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset)],
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', opset), helper.make_opsetid('com.microsoft', 1)],
                              ir_version=8 if opset < 21 else 10).SerializeToString()
 
 

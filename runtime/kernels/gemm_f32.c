@@ -2,6 +2,8 @@
 // gemm_f32: the choice of kernels, and the loop over a cache block of register tiles.
 #include "runtime/kernels/gemm_f32.h"
 
+#include <string.h>
+
 #include "runtime/kernels/pieces.h"
 
 const struct bnr_gemm_f32 *bnr__gemm_f32_select(unsigned cpu) {
@@ -19,6 +21,15 @@ const struct bnr_gemm_f32 *bnr__gemm_f32_select(unsigned cpu) {
             best = rows[i].kernels;
     }
     return best;
+}
+
+void bnr__gemm_f32_pack_across(const struct bnr_gemm_panel *p) {
+    for (size_t k = 0; k < p->k; k++) {
+        float *dst = p->dst + k * p->width;
+        memcpy(dst, p->src + k * p->step, p->count * sizeof *dst);
+        if (p->count < p->width)
+            memset(dst + p->count, 0, (p->width - p->count) * sizeof *dst);
+    }
 }
 
 size_t bnr__gemm_f32_panel_rows(const struct bnr_gemm_f32 *g, size_t m) {

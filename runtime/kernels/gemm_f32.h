@@ -60,6 +60,9 @@ struct bnr_gemm_f32 {
 
 const struct bnr_gemm_f32 *bnr__gemm_f32_select(unsigned cpu);
 
+// The same as `pack` of what lies k by k: element i of k at src[k * step + i].
+void bnr__gemm_f32_pack_across(const struct bnr_gemm_panel *p);
+
 // How many rows the panels of A have when M rows are cut into as few panels as possible of nearly
 // equal height: a last panel of a few rows would waste most of its tile's time on loads.
 size_t bnr__gemm_f32_panel_rows(const struct bnr_gemm_f32 *g, size_t m);

@@ -3,8 +3,6 @@
 // C).
 #include "runtime/kernels/matmul_f32.h"
 
-#include <string.h>
-
 #include "runtime/base/checked.h"
 #include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
@@ -51,22 +49,12 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
 
 // ---- packing ------------------------------------------------------------------------------------
 
-// The same as bnr_gemm_f32.pack of what lies k by k: element i of k at src[k * step + i].
-static void pack_across(const struct bnr_gemm_panel *p) {
-    for (size_t k = 0; k < p->k; k++) {
-        float *dst = p->dst + k * p->width;
-        memcpy(dst, p->src + k * p->step, p->count * sizeof *dst);
-        if (p->count < p->width)
-            memset(dst + p->count, 0, (p->width - p->count) * sizeof *dst);
-    }
-}
-
 static void pack_panel(const struct bnr_matmul_f32 *c, const struct bnr_gemm_panel *p,
                        bool k_is_near) {
     if (k_is_near)
         c->gemm->pack(p);
     else
-        pack_across(p);
+        bnr__gemm_f32_pack_across(p);
 }
 
 // Columns col .. col + cols - 1 of B, elements k0 .. k0 + k - 1, panel by panel, `step` floats

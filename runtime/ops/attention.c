@@ -6,6 +6,7 @@
 
 #include "runtime/base/pool.h"
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/prepare.h"
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, NONPAD };
 
@@ -214,11 +215,13 @@ static double bias(const struct job *j, size_t b, size_t h, size_t query, size_t
 // In place; all zeros where no key may be attended.
 static void softmax(double *s, const double *biases, size_t n) {
     double max = -HUGE_VAL, best_bias = -HUGE_VAL, sum = 0;
+    bool none = true; // NaN is something
     for (size_t i = 0; i < n; i++) {
         max = fmax(max, s[i]);
         best_bias = fmax(best_bias, biases[i]);
+        none = none && s[i] == -HUGE_VAL;
     }
-    const bool none = best_bias == -HUGE_VAL || max == -HUGE_VAL;
+    none = none || best_bias == -HUGE_VAL;
     for (size_t i = 0; i < n; i++)
         sum += s[i] = none ? 0 : exp(s[i] - max);
     for (size_t i = 0; i < n && !none; i++)
@@ -397,4 +400,5 @@ BNR_DEFINE_OP(attention) = {
              "right_window_size:i scale:f softcap:f softmax_precision:i",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_attention,
 };

@@ -8,8 +8,22 @@
 #include "runtime/base/checked.h"
 #include "runtime/base/pool.h"
 #include "runtime/ops/lib/compute.h"
+#include "runtime/ops/lib/group_query.h"
 
-enum { Q, K, V, PAST_KEY, PAST_VALUE, SEQLENS, TOTAL, COS, SIN, POSITIONS, BIAS, SINK };
+enum {
+    Q = BNR_GQ_Q,
+    K = BNR_GQ_K,
+    V = BNR_GQ_V,
+    PAST_KEY = BNR_GQ_PAST_KEY,
+    PAST_VALUE = BNR_GQ_PAST_VALUE,
+    SEQLENS = BNR_GQ_SEQLENS,
+    TOTAL = BNR_GQ_TOTAL,
+    COS = BNR_GQ_COS,
+    SIN = BNR_GQ_SIN,
+    POSITIONS = BNR_GQ_POSITIONS,
+    BIAS = BNR_GQ_BIAS,
+    SINK = BNR_GQ_SINK
+};
 
 // ---- inference ---------------------------------------------------------------------------------
 
@@ -141,66 +155,26 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 
 struct job {
     const struct bnr_args *args;
-    size_t batch, heads, kv_heads, length, size, past, all, total;
-    double scale, softcap;
-    int64_t window;
-    const double *q, *k, *v;   // [batch, length, (heads)..., size]: rows of `stride`
-    size_t q_stride, kv_stride;
+    struct bnr_group_query g;
+    double scale;
+    const double *q, *k, *v;   // rows of g.q_stride and g.kv_stride
     double *qs;                // [batch, heads, length, size], rotated
     double *keys, *values;     // [batch, kv_heads, all, size]
     const double *cos, *sin;   // [rows, half] or NULL
-    size_t half, rows;
-    bool interleaved;
-    const int64_t *positions;  // [batch, length] or NULL
     const double *bias;        // [batch, heads, length, total] or NULL
     double *scores;            // [batch, heads, all]
     double *y;                 // [batch, length, heads, size]
 };
 
-// Keys in use of batch b, the new ones included, and those in front of the new ones. A prompt that fills all of
-// total_sequence_length begins at 0.
-static size_t keys_of(const struct job *j, size_t b) {
-    return (size_t)j->args->in[SEQLENS]->i32[b] + 1;
-}
-static size_t past_of(const struct job *j, size_t b) {
-    return j->length == j->total ? 0 : keys_of(j, b) - j->length;
-}
-
-static enum bnr_status check_lengths(const struct job *j) {
-    const struct bnr_args *a = j->args;
-    if (a->in[SEQLENS]->numel != j->batch)
-        return bnr__op_fail(a->node, a->err, BNR_SHAPE, "%zu seqlens_k for a batch of %zu",
-                            a->in[SEQLENS]->numel, j->batch);
-    if (j->total < j->length)
-        return bnr__op_fail(a->node, a->err, BNR_SHAPE, "total_sequence_length %zu is below %zu queries",
-                            j->total, j->length);
-    for (size_t b = 0; b < j->batch; b++) {
-        const int64_t last = a->in[SEQLENS]->i32[b];
-        const int64_t past = j->length == j->total ? 0 : last + 1 - (int64_t)j->length;
-        if (last < 0 || last >= (int64_t)j->total || past < 0 || past > (int64_t)j->past)
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE,
-                                "seqlens_k[%zu] is %lld with %zu new keys, a cache of %zu and %zu in all", b,
-                                (long long)last, j->length, j->past, j->total);
-        for (size_t i = 0; j->cos && i < j->length; i++) {
-            const int64_t at = j->positions ? j->positions[b * j->length + i] : past + (int64_t)i;
-            if (at < 0 || (size_t)at >= j->rows)
-                return bnr__op_fail(a->node, a->err, BNR_SHAPE, "position %lld of %zu in cos_cache",
-                                    (long long)at, j->rows);
-        }
-    }
-    return BNR_OK;
-}
-
 // One head's vector of the token (b, i), rotated by its position.
 static void rotated(const struct job *j, size_t b, size_t i, const double *x, double *y) {
-    memcpy(y, x, j->size * sizeof(*y));
+    memcpy(y, x, j->g.size * sizeof(*y));
     if (!j->cos)
         return;
-    const size_t at =
-        j->positions ? (size_t)j->positions[b * j->length + i] : past_of(j, b) + i;
-    for (size_t d = 0; d < j->half; d++) {
-        const size_t p = j->interleaved ? 2 * d : d, q = j->interleaved ? p + 1 : d + j->half;
-        const double c = j->cos[at * j->half + d], s = j->sin[at * j->half + d];
+    const size_t at = bnr__group_query_position(&j->g, b, i);
+    for (size_t d = 0; d < j->g.half; d++) {
+        const size_t p = j->g.interleaved ? 2 * d : d, q = j->g.interleaved ? p + 1 : d + j->g.half;
+        const double c = j->cos[at * j->g.half + d], s = j->sin[at * j->g.half + d];
         y[p] = x[p] * c - x[q] * s;
         y[q] = x[q] * c + x[p] * s;
     }
@@ -209,135 +183,100 @@ static void rotated(const struct job *j, size_t b, size_t i, const double *x, do
 // Past and new keys and values of a batch into the caches, zeros behind them; queries by heads.
 static void fill(const struct job *j, size_t b) {
     const struct bnr_tensor *pk = bnr__in(j->args, PAST_KEY), *pv = bnr__in(j->args, PAST_VALUE);
-    const size_t past = past_of(j, b);
-    for (size_t h = 0; h < j->kv_heads; h++) {
-        const size_t to = (b * j->kv_heads + h) * j->all * j->size;
-        const size_t from = (b * j->kv_heads + h) * j->past * j->size;
-        if (pk && past * j->size > 0) {
-            bnr__load_f64(j->keys + to, pk->dtype, bnr__at(pk, from), past * j->size);
-            bnr__load_f64(j->values + to, pv->dtype, bnr__at(pv, from), past * j->size);
+    const size_t past = bnr__group_query_past(&j->g, b);
+    for (size_t h = 0; h < j->g.kv_heads; h++) {
+        const size_t to = (b * j->g.kv_heads + h) * j->g.all * j->g.size;
+        const size_t from = (b * j->g.kv_heads + h) * j->g.past * j->g.size;
+        if (pk && past * j->g.size > 0) {
+            bnr__load_f64(j->keys + to, pk->dtype, bnr__at(pk, from), past * j->g.size);
+            bnr__load_f64(j->values + to, pv->dtype, bnr__at(pv, from), past * j->g.size);
         }
-        for (size_t i = 0; i < j->length; i++) {
-            const size_t row = (b * j->length + i) * j->kv_stride + h * j->size;
-            rotated(j, b, i, j->k + row, j->keys + to + (past + i) * j->size);
-            memcpy(j->values + to + (past + i) * j->size, j->v + row, j->size * sizeof(double));
+        for (size_t i = 0; i < j->g.length; i++) {
+            const size_t row = (b * j->g.length + i) * j->g.kv_stride + h * j->g.size;
+            rotated(j, b, i, j->k + row, j->keys + to + (past + i) * j->g.size);
+            memcpy(j->values + to + (past + i) * j->g.size, j->v + row, j->g.size * sizeof(double));
         }
     }
-    for (size_t h = 0; h < j->heads; h++)
-        for (size_t i = 0; i < j->length; i++)
-            rotated(j, b, i, j->q + (b * j->length + i) * j->q_stride + h * j->size,
-                    j->qs + ((b * j->heads + h) * j->length + i) * j->size);
+    for (size_t h = 0; h < j->g.heads; h++)
+        for (size_t i = 0; i < j->g.length; i++)
+            rotated(j, b, i, j->q + (b * j->g.length + i) * j->g.q_stride + h * j->g.size,
+                    j->qs + ((b * j->g.heads + h) * j->g.length + i) * j->g.size);
 }
 
 static void attend(const struct job *j, size_t b, size_t h, size_t i) {
-    const size_t kv = (b * j->kv_heads + h / (j->heads / j->kv_heads)) * j->all * j->size;
-    const double *q = j->qs + ((b * j->heads + h) * j->length + i) * j->size;
-    double *s = j->scores + (b * j->heads + h) * j->all;
-    double *y = j->y + ((b * j->length + i) * j->heads + h) * j->size, max = -HUGE_VAL, sum = 0;
-    const size_t end = past_of(j, b) + i + 1;
+    const size_t kv = (b * j->g.kv_heads + h / (j->g.heads / j->g.kv_heads)) * j->g.all * j->g.size;
+    const double *q = j->qs + ((b * j->g.heads + h) * j->g.length + i) * j->g.size;
+    double *s = j->scores + (b * j->g.heads + h) * j->g.all;
+    double *y = j->y + ((b * j->g.length + i) * j->g.heads + h) * j->g.size, max = -HUGE_VAL, sum = 0;
+    const size_t end = bnr__group_query_past(&j->g, b) + i + 1;
     const size_t begin =
-        j->window >= 0 && end > (size_t)j->window ? end - (size_t)j->window : 0;
+        j->g.window >= 0 && end > (size_t)j->g.window ? end - (size_t)j->g.window : 0;
     for (size_t k = begin; k < end; k++) {
         double dot = 0;
-        for (size_t d = 0; d < j->size; d++)
-            dot += q[d] * j->keys[kv + k * j->size + d];
+        const double cap = (double)j->g.softcap;
+        for (size_t d = 0; d < j->g.size; d++)
+            dot += q[d] * j->keys[kv + k * j->g.size + d];
         dot *= j->scale;
-        s[k] = j->softcap > 0 ? j->softcap * tanh(dot / j->softcap) : dot;
+        s[k] = j->g.softcap > 0 ? cap * tanh(dot / cap) : dot;
         if (j->bias)
-            s[k] += j->bias[((b * j->heads + h) * j->length + i) * j->total + k];
+            s[k] += j->bias[((b * j->g.heads + h) * j->g.length + i) * j->g.total + k];
         max = fmax(max, s[k]);
     }
     for (size_t k = begin; k < end; k++)
         sum += s[k] = exp(s[k] - max);
     for (size_t k = begin; k < end; k++)
-        for (size_t d = 0; d < j->size; d++)
-            y[d] += s[k] / sum * j->values[kv + k * j->size + d];
+        for (size_t d = 0; d < j->g.size; d++)
+            y[d] += s[k] / sum * j->values[kv + k * j->g.size + d];
 }
 
 static void run_heads(void *cx, size_t begin, size_t end) {
     const struct job *j = cx;
     for (size_t head = begin; head < end; head++)
-        for (size_t i = 0; i < j->length; i++)
-            attend(j, head / j->heads, head % j->heads, i);
-}
-
-static enum bnr_status read_job(const struct bnr_args *a, struct job *j) {
-    const struct bnr_node *n = a->node;
-    const struct bnr_tensor *q = a->in[Q], *past = bnr__in(a, PAST_KEY), *cos = bnr__in(a, COS);
-    const bool packed = !bnr__in(a, K);
-    if (a->in[TOTAL]->numel != 1 || a->in[TOTAL]->i32[0] < 0)
-        return bnr__op_fail(n, a->err, BNR_SHAPE, "total_sequence_length is no number of keys");
-    j->args = a;
-    j->batch = (size_t)q->dims[0];
-    j->length = (size_t)q->dims[1];
-    j->heads = (size_t)bnr__attr_int(n, "num_heads", 1);
-    j->kv_heads = (size_t)bnr__attr_int(n, "kv_num_heads", 1);
-    j->q_stride = (size_t)q->dims[2];
-    j->size = j->q_stride / (j->heads + (packed ? 2 * j->kv_heads : 0));
-    j->kv_stride = packed ? j->q_stride : j->kv_heads * j->size;
-    j->past = past ? (size_t)past->dims[2] : 0;
-    j->total = (size_t)a->in[TOTAL]->i32[0];
-    j->all = j->total > j->past ? j->total : j->past;
-    const float scale = bnr__attr_float(n, "scale", 0);
-    j->scale = scale != 0 ? (double)scale : 1 / sqrt((double)j->size);
-    j->softcap = (double)bnr__attr_float(n, "softcap", 0);
-    j->window = bnr__attr_int(n, "local_window_size", -1);
-    j->interleaved = bnr__attr_int(n, "rotary_interleaved", 0) != 0;
-    if (bnr__attr_int(n, "do_rotary", 0) != 0) {
-        j->rows = (size_t)cos->dims[0];
-        j->half = (size_t)cos->dims[1];
-        j->cos = bnr__all_f64(a, cos);
-        j->sin = bnr__all_f64(a, a->in[SIN]);
-        if (!j->cos || !j->sin)
-            return BNR_NO_MEMORY;
-    }
-    if (bnr__in(a, POSITIONS)) {
-        if (a->in[POSITIONS]->numel != j->batch * j->length)
-            return bnr__op_fail(n, a->err, BNR_SHAPE, "%zu position_ids for %zu tokens",
-                                a->in[POSITIONS]->numel, j->batch * j->length);
-        j->positions = a->in[POSITIONS]->i64;
-    }
-    return BNR_OK;
+        for (size_t i = 0; i < j->g.length; i++)
+            attend(j, head / j->g.heads, head % j->g.heads, i);
 }
 
 static enum bnr_status load(const struct bnr_args *a, struct job *j) {
     size_t n;
-    const int64_t cache[] = {(int64_t)j->batch, (int64_t)j->kv_heads, (int64_t)j->all, (int64_t)j->size};
-    const int64_t scores[] = {(int64_t)j->batch, (int64_t)j->heads, (int64_t)j->length,
-                              (int64_t)j->total};
+    const int64_t cache[] = {(int64_t)j->g.batch, (int64_t)j->g.kv_heads, (int64_t)j->g.all,
+                             (int64_t)j->g.size};
+    const int64_t scores[] = {(int64_t)j->g.batch, (int64_t)j->g.heads, (int64_t)j->g.length,
+                              (int64_t)j->g.total};
     BNR_TRY(bnr__shape_numel(cache, 4, "the cache", &n, a->err));
-    const bool packed = !bnr__in(a, K);
+    const bool packed = j->g.packed;
+    j->scale = j->g.scale != 0 ? (double)j->g.scale : 1 / sqrt((double)j->g.size);
+    if (j->g.rotates) {
+        j->cos = bnr__all_f64(a, a->in[COS]);
+        j->sin = bnr__all_f64(a, a->in[SIN]);
+        if (!j->cos || !j->sin)
+            return BNR_NO_MEMORY;
+    }
     j->q = bnr__all_f64(a, a->in[Q]);
-    j->k = packed ? j->q + j->heads * j->size : bnr__all_f64(a, a->in[K]);
-    j->v = packed ? j->q + (j->heads + j->kv_heads) * j->size : bnr__all_f64(a, a->in[V]);
+    j->k = packed ? j->q + j->g.heads * j->g.size : bnr__all_f64(a, a->in[K]);
+    j->v = packed ? j->q + (j->g.heads + j->g.kv_heads) * j->g.size : bnr__all_f64(a, a->in[V]);
     j->keys = bnr__temp_f64(a, n);
     j->values = bnr__temp_f64(a, n);
-    j->qs = bnr__temp_f64(a, j->batch * j->length * j->heads * j->size);
-    j->y = bnr__temp_f64(a, j->batch * j->length * j->heads * j->size);
-    j->scores = bnr__temp_f64(a, j->batch * j->heads * j->all);
+    j->qs = bnr__temp_f64(a, j->g.batch * j->g.length * j->g.heads * j->g.size);
+    j->y = bnr__temp_f64(a, j->g.batch * j->g.length * j->g.heads * j->g.size);
+    j->scores = bnr__temp_f64(a, j->g.batch * j->g.heads * j->g.all);
     if (!j->q || !j->k || !j->v || !j->keys || !j->values || !j->qs || !j->y || !j->scores)
         return BNR_NO_MEMORY;
     if (!bnr__in(a, BIAS))
         return BNR_OK;
-    const struct bnr_tensor *bias = a->in[BIAS];
-    for (int i = 0; i < 4; i++)
-        if (bias->rank != 4 || (bias->dims[i] != scores[i] && bias->dims[i] != 1))
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE, "attention_bias does not fit the scores");
-    j->bias = bnr__expand_f64(a, bias, 4, scores);
+    j->bias = bnr__expand_f64(a, a->in[BIAS], 4, scores);
     return j->bias ? BNR_OK : BNR_NO_MEMORY;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {
-    struct job j = {0};
-    BNR_TRY(read_job(a, &j));
-    BNR_TRY(check_lengths(&j));
+    struct job j = {.args = a};
+    BNR_TRY(bnr__group_query_read(a, &j.g));
     BNR_TRY(load(a, &j));
-    for (size_t b = 0; b < j.batch; b++)
+    for (size_t b = 0; b < j.g.batch; b++)
         fill(&j, b);
-    if (j.size > 0 && j.length > 0 && j.batch > 0)
-        bnr__parallel_for(a->pool, j.batch * j.heads, 1, run_heads, &j);
-    const int64_t y[] = {(int64_t)j.batch, (int64_t)j.length, (int64_t)(j.heads * j.size)};
-    const int64_t cache[] = {(int64_t)j.batch, (int64_t)j.kv_heads, (int64_t)j.all, (int64_t)j.size};
+    if (j.g.size > 0 && j.g.length > 0 && j.g.batch > 0)
+        bnr__parallel_for(a->pool, j.g.batch * j.g.heads, 1, run_heads, &j);
+    const int64_t y[] = {(int64_t)j.g.batch, (int64_t)j.g.length, (int64_t)(j.g.heads * j.g.size)};
+    const int64_t cache[] = {(int64_t)j.g.batch, (int64_t)j.g.kv_heads, (int64_t)j.g.all, (int64_t)j.g.size};
     for (int i = 0; i < 3 && i < a->n_out; i++) {
         struct bnr_tensor *t;
         BNR_TRY(bnr__out(a, i, a->in[Q]->dtype, i == 0 ? 3 : 4, i == 0 ? y : cache, &t));
@@ -359,4 +298,5 @@ BNR_DEFINE_OP(ms_group_query_attention) = {
              "rotary_interleaved:i scale:f smooth_softmax:i softcap:f",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_group_query,
 };

@@ -7,7 +7,7 @@
 
 #include "graph/op.h"
 
-enum { OPS_TEST_MAX = 10 };
+enum { OPS_TEST_MAX = 12 };
 
 struct ops_test {
     struct bnr_model *model;

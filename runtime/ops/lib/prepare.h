@@ -38,6 +38,7 @@ enum bnr_scaling {
 };
 enum bnr_status bnr__prepare_scaled(struct bnr_prepare *cx, const bool *reduced,
                                     enum bnr_scaling scaling);
+enum bnr_status bnr__prepare_attention(struct bnr_prepare *cx);
 // Any operator with `step`.
 enum bnr_status bnr__prepare_steps(struct bnr_prepare *cx);
 
