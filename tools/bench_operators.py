@@ -214,6 +214,8 @@ def cases():
     yield case('GRU', 'GRU', [f(32, 8, 64)], [f(1, 192, 64), f(1, 192, 64), f(1, 384)], hidden_size=64)
     yield case('LSTM', 'LSTM', [f(32, 8, 64)], [f(1, 256, 64), f(1, 256, 64), f(1, 512)], hidden_size=64)
     yield case('LSTM 1', 'LSTM', [f(64, 1, 256)], [f(1, 1024, 256), f(1, 1024, 256), f(1, 2048)], hidden_size=256)
+    yield case('LSTM both', 'LSTM', [f(32, 16, 256)], [f(2, 2048, 256), f(2, 2048, 512), f(2, 4096)], hidden_size=512,
+               direction='bidirectional')
     yield case('RNN', 'RNN', [f(32, 8, 64)], [f(1, 64, 64), f(1, 64, 64), f(1, 128)], hidden_size=64)
     yield case('QuantizeLinear', 'QuantizeLinear', [f(*MATRIX)], [np.float32(0.02), np.uint8(128)])
     yield case('QuantizeLinear channels', 'QuantizeLinear', [f(*IMAGE)], [positive(64), np.zeros(64, np.uint8)], axis=1)

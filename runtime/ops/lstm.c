@@ -43,6 +43,11 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__recurrent_ref(a, &rnn, functions);
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    struct bnr_recurrent rnn = describe();
+    return bnr__recurrent_prepare(cx, &rnn, functions);
+}
+
 BNR_DEFINE_OP(lstm) = {
     .domain = "",
     .name = "LSTM",
@@ -55,4 +60,5 @@ BNR_DEFINE_OP(lstm) = {
              "input_forget:i layout:i output_sequence:i",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

@@ -26,6 +26,11 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__recurrent_ref(a, &rnn, functions);
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    struct bnr_recurrent rnn = describe();
+    return bnr__recurrent_prepare(cx, &rnn, functions);
+}
+
 BNR_DEFINE_OP(rnn) = {
     .domain = "",
     .name = "RNN",
@@ -38,4 +43,5 @@ BNR_DEFINE_OP(rnn) = {
              "layout:i output_sequence:i",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

@@ -6,9 +6,19 @@
 #include <strings.h>
 
 #include "runtime/base/pool.h"
+#include "runtime/kernels/eltwise_f32.h"
 #include "runtime/ops/lib/matmul.h"
 
-enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P };
+enum {
+    X = BNR_RNN_X,
+    W = BNR_RNN_W,
+    R = BNR_RNN_R,
+    B = BNR_RNN_B,
+    SEQUENCE_LENS = BNR_RNN_LENGTHS,
+    INITIAL_H = BNR_RNN_H,
+    INITIAL_C = BNR_RNN_C,
+    P = BNR_RNN_P
+};
 
 // ---- activations --------------------------------------------------------------------------------
 
@@ -49,20 +59,21 @@ static double softplus(double x, double a, double b) {
 static const struct {
     const char *name;
     double (*fn)(double, double, double);
+    int kind;
     int parameters; // how many of alpha, beta it has
     double alpha, beta;
 } known[] = {
-    {"Relu", relu, 0, 0, 0},
-    {"Tanh", tanh_, 0, 0, 0},
-    {"Sigmoid", sigmoid, 0, 0, 0},
-    {"Affine", affine, 2, 1, 0},
-    {"LeakyRelu", leaky_relu, 1, (double)0.01f, 0},
-    {"ThresholdedRelu", thresholded_relu, 1, 1, 0},
-    {"ScaledTanh", scaled_tanh, 2, 1, 1},
-    {"HardSigmoid", hard_sigmoid, 2, (double)0.2f, 0.5},
-    {"Elu", elu, 1, 1, 0},
-    {"Softsign", softsign, 0, 0, 0},
-    {"Softplus", softplus, 0, 0, 0},
+    {"Relu", relu, BNR_ELTWISE_CLAMP, 0, 0, 0},
+    {"Tanh", tanh_, BNR_ELTWISE_TANH, 0, 0, 0},
+    {"Sigmoid", sigmoid, BNR_ELTWISE_SIGMOID, 0, 0, 0},
+    {"Affine", affine, -1, 2, 1, 0},
+    {"LeakyRelu", leaky_relu, BNR_ELTWISE_LEAKY_RELU, 1, (double)0.01f, 0},
+    {"ThresholdedRelu", thresholded_relu, -1, 1, 1, 0},
+    {"ScaledTanh", scaled_tanh, -1, 2, 1, 1},
+    {"HardSigmoid", hard_sigmoid, BNR_ELTWISE_HARD_SIGMOID, 2, (double)0.2f, 0.5},
+    {"Elu", elu, BNR_ELTWISE_ELU, 1, 1, 0},
+    {"Softsign", softsign, -1, 0, 0, 0},
+    {"Softplus", softplus, BNR_ELTWISE_SOFTPLUS, 0, 0, 0},
 };
 
 // The next value of activation_alpha or _beta for function i of n. A list with an entry for every
@@ -94,7 +105,8 @@ static enum bnr_status read_activations(struct bnr_recurrent *rnn, const char *c
         if (k == BNR_COUNT(known))
             return bnr__op_fail(rnn->node, err, BNR_SHAPE, "activation '%.*s' is not known",
                                 (int)len, wanted);
-        rnn->f[i] = (struct bnr_activation){known[k].fn, known[k].alpha, known[k].beta};
+        rnn->f[i] = (struct bnr_activation){known[k].fn, known[k].kind, known[k].alpha,
+                                            known[k].beta};
         if (known[k].parameters > 0)
             rnn->f[i].alpha = parameter(alpha, n_alpha, i, n, &alphas, known[k].alpha);
         if (known[k].parameters > 1)
@@ -103,8 +115,8 @@ static enum bnr_status read_activations(struct bnr_recurrent *rnn, const char *c
     return BNR_OK;
 }
 
-static enum bnr_status read_attributes(struct bnr_recurrent *rnn, const char *const *defaults,
-                                       struct bnr_error *err) {
+enum bnr_status bnr__recurrent_attributes(struct bnr_recurrent *rnn, const char *const *defaults,
+                                          struct bnr_error *err) {
     const char *direction = bnr__attr_string(rnn->node, "direction", "forward");
     const int64_t layout = bnr__attr_int(rnn->node, "layout", 0);
     rnn->directions = strcmp(direction, "bidirectional") == 0 ? 2 : 1;
@@ -157,7 +169,7 @@ static struct bnr_dim dim_of_input(const struct bnr_infer *cx, int i, int d) {
 enum bnr_status bnr__recurrent_infer(struct bnr_infer *cx, struct bnr_recurrent *rnn,
                                      const char *const *default_functions) {
     rnn->node = cx->node;
-    BNR_TRY(read_attributes(rnn, default_functions, cx->err));
+    BNR_TRY(bnr__recurrent_attributes(rnn, default_functions, cx->err));
     for (int i = 0; i < cx->n_in; i++)
         BNR_TRY(bnr__infer_types(cx, i, i == SEQUENCE_LENS ? BNR_TYPE(INT32) : BNR_TYPES_FLOAT));
     const int step_axis = rnn->batch_first ? 1 : 0;
@@ -216,7 +228,7 @@ void bnr__recurrent_product(const struct bnr_recurrent *rnn, int direction, cons
 
 struct job {
     const struct bnr_recurrent *rnn;
-    const int64_t *lengths; // [batch] or NULL
+    const int32_t *lengths; // [batch] or NULL
     double *y, *h, *c;      // [direction, step, batch, hidden]; [direction, batch, hidden]
 };
 
@@ -278,17 +290,13 @@ static double *input_products(const struct bnr_args *a, const struct bnr_recurre
     return xw;
 }
 
-static enum bnr_status check_lengths(const struct bnr_args *a, const struct bnr_recurrent *rnn,
-                                     const int64_t **lengths) {
+enum bnr_status bnr__recurrent_lengths(const struct bnr_args *a, int64_t steps, int64_t batch) {
     const struct bnr_tensor *t = bnr__in(a, SEQUENCE_LENS);
-    *lengths = bnr__all_i64(a, t);
-    if (t && !*lengths)
-        return BNR_NO_MEMORY;
-    for (int64_t b = 0; t && b < rnn->batch; b++)
-        if ((*lengths)[b] < 0 || (*lengths)[b] > rnn->steps)
+    for (int64_t b = 0; t && b < batch; b++)
+        if (t->i32[b] < 0 || t->i32[b] > steps)
             return bnr__op_fail(a->node, a->err, BNR_SHAPE,
                                 "sequence_lens[%lld] is %lld, expected 0 to %lld", (long long)b,
-                                (long long)(*lengths)[b], (long long)rnn->steps);
+                                (long long)t->i32[b], (long long)steps);
     return BNR_OK;
 }
 
@@ -335,7 +343,7 @@ enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurren
     const struct bnr_tensor *peephole = rnn->lstm ? bnr__in(a, P) : NULL;
     struct job j = {.rnn = rnn};
     rnn->node = a->node;
-    BNR_TRY(read_attributes(rnn, default_functions, a->err));
+    BNR_TRY(bnr__recurrent_attributes(rnn, default_functions, a->err));
     rnn->steps = x->dims[rnn->batch_first ? 1 : 0];
     rnn->batch = x->dims[rnn->batch_first ? 0 : 1];
     rnn->input = x->dims[2];
@@ -347,7 +355,8 @@ enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurren
                                (rnn->gates + 1) * rnn->hidden};
     size_t numel;
     BNR_TRY(bnr__shape_numel(largest, 4, "the gates of all steps", &numel, a->err));
-    BNR_TRY(check_lengths(a, rnn, &j.lengths));
+    BNR_TRY(bnr__recurrent_lengths(a, rnn->steps, rnn->batch));
+    j.lengths = bnr__in(a, SEQUENCE_LENS) ? a->in[SEQUENCE_LENS]->i32 : NULL;
     j.y = bnr__temp_f64(a, pairs * (size_t)rnn->steps * hidden);
     j.h = initial_state(a, rnn, INITIAL_H);
     j.c = initial_state(a, rnn, rnn->lstm ? INITIAL_C : BNR_VARIADIC);

@@ -6,8 +6,21 @@
 
 #include "runtime/ops/lib/compute.h"
 
+// The inputs by position.
+enum bnr_recurrent_input {
+    BNR_RNN_X,
+    BNR_RNN_W,
+    BNR_RNN_R,
+    BNR_RNN_B,
+    BNR_RNN_LENGTHS,
+    BNR_RNN_H,
+    BNR_RNN_C,
+    BNR_RNN_P
+};
+
 struct bnr_activation {
     double (*fn)(double x, double alpha, double beta);
+    int kind; // bnr_eltwise_kind of the kernels, -1: none. Their p is alpha, q is beta
     double alpha, beta;
 };
 
@@ -31,12 +44,20 @@ struct bnr_recurrent {
                  double *h, double *c);
 };
 
-// What an operator says about itself; `inputs` by position: X, W, R, B, sequence_lens, initial_h,
-// initial_c, P.
+// Sets what attributes say, for the node that rnn names.
+enum bnr_status bnr__recurrent_attributes(struct bnr_recurrent *rnn, const char *const *defaults,
+                                          struct bnr_error *err);
+// Checks the data of sequence_lens, where there is that input.
+enum bnr_status bnr__recurrent_lengths(const struct bnr_args *a, int64_t steps, int64_t batch);
+
+// What an operator says about itself.
 enum bnr_status bnr__recurrent_infer(struct bnr_infer *cx, struct bnr_recurrent *rnn,
                                      const char *const *default_functions);
 enum bnr_status bnr__recurrent_ref(const struct bnr_args *a, struct bnr_recurrent *rnn,
                                    const char *const *default_functions);
+// By matmul_f32 and eltwise_f32.
+enum bnr_status bnr__recurrent_prepare(struct bnr_prepare *cx, struct bnr_recurrent *rnn,
+                                       const char *const *default_functions);
 
 // Function k of a direction, applied to x after clipping.
 static inline double bnr__recurrent_call(const struct bnr_recurrent *rnn, int direction, int k,
