@@ -393,12 +393,13 @@ struct bnr_verify_output {
     size_t numel;
     double magnitude; /* largest |value| of the double-precision result */
     struct bnr_difference folded_unfolded, folded_double, unfolded_double;
-    double allowed; /* for folded_double.max_abs: the larger of twice unfolded_double.max_abs and
-                       tolerance * magnitude */
-    int passed; /* that, and unfolded_double.max_abs at most 100 * tolerance * magnitude */
+    double allowed; /* for folded_double.max_abs: the larger of twice `rounding` and tolerance * magnitude */
+    int passed;     /* that, and `rounding` at most 100 * tolerance * magnitude */
     /* bnr_verify_training: promoted to double precision before it is folded, what the folded network
      * gives: the fold without rounding. passed needs at most 1e-9 * magnitude. */
     struct bnr_difference algebra_double;
+    double rounding; /* unfolded_double.max_abs; where that would not be enough, the largest of several
+                        evaluations of the unfolded network, by reference code and each CPU level's kernels */
 };
 
 /* One BatchNormalization of the model (bnr_verify_training, bnr_verify_layers). */

@@ -12,7 +12,9 @@ enum bnr_way_of_running {
     BNR_TRUTH,    // the graph as it is, in double precision by reference code
     BNR_LAYERS,   // folded, with the outputs of layers exposed
     BNR_ALGEBRA,  // promoted to double first, then folded, by reference code: rounds nothing that matters
-    BNR_WAYS
+    BNR_ROUNDED,  // BNR_UNFOLDED again by other kernels, which round elsewhere
+    BNR_ROUNDED_END = BNR_ROUNDED + 3,
+    BNR_WAYS = BNR_ROUNDED_END
 };
 
 struct bnr_proof_way {
@@ -28,6 +30,8 @@ struct bnr_proof {
     size_t n_inputs, n_outputs; // of the model as the caller sees it
     double tolerance;
     struct bnr_proof_way ways[BNR_WAYS];
+    const bnr_model *unfolded; // what BNR_UNFOLDED ran
+    bool rounded;              // it ran by other kernels as well
     struct bnr_verify_report *report;
     struct bnr_error *err;
 };
@@ -35,7 +39,7 @@ struct bnr_proof {
 // Runs `model` in way k and leaves the outputs in p->ways[k]; what was there goes.
 enum bnr_status bnr__proof_run(struct bnr_proof *p, enum bnr_way_of_running k, const struct bnr_model *model);
 void bnr__proof_end(struct bnr_proof_way *w);
-// Output i of the ways that ran; `folded` against the others. `name` is copied.
+// Output i of the ways that ran; `folded` against the others. `name` is copied. While p->unfolded is there.
 enum bnr_status bnr__proof_compare(struct bnr_proof *p, struct bnr_verify_output *o, const char *name,
                                    const struct bnr_tensor *folded, size_t i);
 // All outputs of the model, and the verdict about them.

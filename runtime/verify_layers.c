@@ -118,6 +118,8 @@ static enum bnr_status run_exposed(struct bnr_proof *p, struct exposing *e) {
         st = bnr__proof_bns(p, e->n) ? BNR_OK : bnr__no_memory(p->err);
     for (size_t k = 0; st == BNR_OK && k < e->n; k++)
         st = compare_layer(p, &e->layers[k], k);
+    if (st == BNR_OK)
+        st = bnr__proof_compare_all(p);
     bnr__model_free(copy);
     return st;
 }
@@ -129,10 +131,7 @@ static enum bnr_status prove(struct bnr_proof *p, struct exposing *e) {
         e->bodies = false; // what a body makes may not stack: other shapes in other rounds
         st = run_exposed(p, e);
     }
-    if (st != BNR_OK)
-        return st;
-    BNR_TRY(bnr__proof_compare_all(p));
-    return add_bounds(p, e->n);
+    return st == BNR_OK ? add_bounds(p, e->n) : st;
 }
 
 enum bnr_status bnr__prove_layers(struct bnr_proof *p) {

@@ -46,9 +46,9 @@ static enum bnr_status prove(struct bnr_proof *p, struct bnr_trainer *t) {
     enum bnr_status st = BNR_OK;
     for (size_t i = 0; st == BNR_OK && i < BNR_COUNT(constants); i++)
         st = bnr__proof_run(p, constants[i], model);
-    bnr__model_free(model);
     if (st == BNR_OK)
         st = bnr__proof_compare_all(p);
+    bnr__model_free(model);
     return st == BNR_OK ? list_trained(p, t) : st;
 }
 

@@ -10,8 +10,8 @@ const struct verb verb_verify = {
     "verify", "verify MODEL [INPUT ...] [options]",
     "Runs the folded and the unfolded model on the same inputs, evaluates the unfolded one in double\n"
     "precision too, and compares. Exit status 1 when the folded result is out of tolerance: further from\n"
-    "the double-precision result than twice the unfolded one and than --tolerance times the output's\n"
-    "largest magnitude.\n"
+    "the double-precision result than twice the unfolded one (also as other kernels round it) and than\n"
+    "--tolerance times the output's largest magnitude.\n"
     "--train lets every BN normalize by the batch itself, makes constants of its statistics and folds those:\n"
     "in double precision this must give the same, and rounding may add what it adds to the unfolded network.\n"
     "What could not be checked is listed; where nothing could, nothing is verified.\n"
@@ -43,6 +43,7 @@ static json_t *output_report_json(const struct bnr_verify_output *o, enum check 
     json_object_set_new(j, "unfolded_double", difference_json(&o->unfolded_double));
     if (check == CHECK_TRAIN)
         json_object_set_new(j, "algebra_double", difference_json(&o->algebra_double));
+    json_object_set_new(j, "rounding", json_number(o->rounding));
     json_object_set_new(j, "allowed", json_number(o->allowed));
     json_object_set_new(j, "passed", json_boolean(o->passed));
     return j;
@@ -144,6 +145,8 @@ static void print_table(const struct bnr_verify_report *r, enum check check, jso
         print_comparison("unfolded against double", &o->unfolded_double);
         if (check == CHECK_TRAIN)
             print_comparison("folded in double against double", &o->algebra_double);
+        if (o->rounding > o->unfolded_double.max_abs)
+            printf("  unfolded, rounded otherwise    abs %.4g\n", o->rounding);
         printf("  allowed against double: %.4g\n", o->allowed);
         if (!o->passed)
             printf("  worst at element %zu: %.9g, expected %.9g\n", o->folded_double.index,
