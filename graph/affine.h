@@ -54,6 +54,8 @@ struct bnr_affine_rules {
     bool (*absorb_after)(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
     // affine -> op(x at input `index`): the same in front.
     bool (*absorb_before)(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
+    // op(x at input `index`) + affine(x): the same beside it.
+    bool (*absorb_beside)(struct bnr_affine_site *site, bool apply, struct bnr_error *err);
     // affine -> op  ==  op -> affines: gives out[i] for each output that needs one (n 0: none
     // needed there). out has n_out zeroed entries; s and t in site->temp.
     bool (*forward)(struct bnr_affine_site *site, struct bnr_affine *out, bool apply,

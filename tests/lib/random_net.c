@@ -457,7 +457,7 @@ void random_step_join(struct random_net *r, struct random_item *x) {
     random_made(r);
 }
 
-// A branch that ends in Add, both sides linear, or one of them x itself.
+// A branch that ends in Add, both sides linear, or one of them x itself or its batch normalization.
 void random_step_residual(struct random_net *r, struct random_item *x) {
     if (x->rank < 3 || x->dims[1] > MOST_CHANNELS)
         return;
@@ -465,11 +465,20 @@ void random_step_residual(struct random_net *r, struct random_item *x) {
     struct net *t = &r->t;
     struct net_conv c = {
         .spatial = x->rank - 2, .in = x->dims[1], .out = x->dims[1], .k = 1, .bias = random_chance(r, 2)};
-    for (int i = 0; i < 1 + random_chance(r, 2); i++) {
+    const int other = random_pick(r, 3);
+    if (other == 2 && random_chance(r, 2))
+        c.pad = 1, c.k = 3;
+    for (int i = 0; i < 1 + (other == 1); i++) {
         side[i] = net_conv(t, random_name(r, "conv"), x->v, c);
         for (int k = 1; k < t->node->n_in; k++)
             settled(r, t->node->in[k]);
         if (!random_made(r))
+            return;
+    }
+    if (other == 2) {
+        random_step_bn(r, x);
+        side[1] = t->node->out[0];
+        if (r->items[r->n - 1].v != side[1])
             return;
     }
     net_op(t, "Add", NULL, NET_IN(side[0], side[1]));

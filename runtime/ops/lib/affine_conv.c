@@ -2,6 +2,7 @@
 // Affines around Conv and ConvTranspose, any number of spatial axes and groups.
 //     conv(x) -> (s, t):   W' = s[o]*W, b' = s[o]*b + t[o]
 //     (s, t) -> conv(x):   W' = W*s[c], b' = b + sum over c and k of W*t[c]
+//     conv(x) + (s*x + t): W'[o, o, tap on the pixel itself] = W + s[o], b' = b + t[o]
 // Where W is no constant but dequantized from constants, the scale goes on to W as an affine of its own,
 // from behind and from in front, and the bias takes the shift in floating point: as int32 it would be
 // rounded to the product of the scales.
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/ops/lib/affine_border.h"
+#include "runtime/ops/lib/affine_scaled.h"
 
 enum { X, W, B };
 
@@ -192,6 +194,64 @@ static bool absorb_before(struct bnr_affine_site *site, bool transposed, bool ap
     return ok;
 }
 
+// ---- beside it ----------------------------------------------------------------------------------
+
+// What an axis pads in front, where it gives as many outputs as it has inputs.
+static bool keeps_size(const struct bnr_node *n, int axis, int64_t reach, int64_t *before) {
+    const char *auto_pad = bnr__attr_string(n, "auto_pad", "NOTSET");
+    size_t count;
+    const int64_t *pads = bnr__attr_ints(n, "pads", &count);
+    const int64_t after = strcmp(auto_pad, "SAME_LOWER") == 0 ? reach / 2 : reach - reach / 2;
+    if (strncmp(auto_pad, "SAME", 4) == 0) {
+        *before = reach - after;
+        return true;
+    }
+    const bool padded = strcmp(auto_pad, "NOTSET") == 0 && count > 0;
+    *before = padded ? pads[axis] : 0;
+    return (padded ? *before + pads[(size_t)axis + count / 2] : 0) == reach;
+}
+
+// The tap that lies on the output's own pixel.
+static bool own_tap(const struct bnr_linear *l, int64_t *tap) {
+    const struct bnr_node *n = l->site->node;
+    size_t count;
+    const int64_t *dilations = bnr__attr_ints(n, "dilations", &count);
+    *tap = 0;
+    for (int i = 0; i + 2 < bnr__affine_shape(l->w).rank; i++) {
+        const int64_t k = bnr__affine_dim(l->w, i + 2), by = count ? dilations[i] : 1;
+        int64_t before;
+        if (!keeps_size(n, i, (k - 1) * by, &before) || before % by != 0)
+            return false;
+        *tap = *tap * k + before / by;
+    }
+    return all_are(n, "strides", 1);
+}
+
+static bool conv_beside(struct bnr_affine_site *site, bool apply, struct bnr_error *err) {
+    struct bnr_linear l;
+    const double *s, *t;
+    double *bias, *v;
+    int64_t tap;
+    if (!describe(site, false, &l) || !bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) ||
+        !load_bias(&l, &bias))
+        return false;
+    if (site->index != X || l.a != l.b || !own_tap(&l, &tap))
+        return bnr__affine_no(site, "no tap of '%s' lies on the pixel itself", site->node->label);
+    const struct bnr_tensor *w = l.numbers;
+    if (w->numel > BNR_AFFINE_MAX || !(v = BNR_NEW_ARRAY(site->temp, w->numel, double)))
+        return bnr__affine_no(site, "'%s' has too many weights", site->node->label);
+    bnr__weights_f64(w, v, 0, w->numel);
+    for (int64_t o = 0; o < bnr__linear_outputs(&l); o++) {
+        v[(o * l.b + o % l.b) * l.k + tap] += s[o];
+        bias[o] += t[o];
+    }
+    for (int really = 0; really <= apply; really++)
+        if (!store_bias(&l, bias, really, err) ||
+            !bnr__linear_store(site, W, l.w->name, w->dtype, w->rank, w->dims, v, really, err))
+            return false;
+    return true;
+}
+
 // ---- dequantized weights ------------------------------------------------------------------------
 
 static bool backward(struct bnr_affine_site *site, bool transposed, struct bnr_affine *out, bool apply,
@@ -233,8 +293,10 @@ static bool transposed_before(struct bnr_affine_site *site, bool apply, struct b
     return absorb_before(site, true, apply, err);
 }
 
-const struct bnr_affine_rules bnr__affine_conv = {
-    .absorb_after = conv_after, .absorb_before = conv_before, .backward = conv_backward};
+const struct bnr_affine_rules bnr__affine_conv = {.absorb_after = conv_after,
+                                                  .absorb_before = conv_before,
+                                                  .absorb_beside = conv_beside,
+                                                  .backward = conv_backward};
 const struct bnr_affine_rules bnr__affine_conv_transpose = {.absorb_after = transposed_after,
                                                             .absorb_before = transposed_before,
                                                             .backward = transposed_backward};

@@ -163,14 +163,27 @@ void bnr__linear_dot(const struct bnr_linear *l, const double *t, double *acc) {
         }
 }
 
-// What reading the elements back says of them.
-static bool all_finite(const struct bnr_tensor *t, double *largest) {
+// What reading n elements back says of them.
+static bool all_finite(const struct bnr_tensor *t, size_t begin, size_t n, double *largest) {
     *largest = 0;
-    for (size_t i = 0; i < t->numel; i++) {
+    for (size_t i = begin; i < begin + n; i++) {
         const double x = fabs(bnr__tensor_f64(t, i));
         if (!isfinite(x))
             return false;
         *largest = x > *largest ? x : *largest;
+    }
+    return true;
+}
+
+// Also rounds off what float16 has no digits for, row by row.
+static bool settle(struct bnr_tensor *t) {
+    const size_t rows = t->rank > 1 && t->numel ? (size_t)t->dims[0] : 1, n = t->numel / rows;
+    double largest;
+    for (size_t at = 0; at < t->numel; at += n) {
+        if (!all_finite(t, at, n, &largest))
+            return false;
+        if (t->dtype == BNR_FLOAT16)
+            bnr__flush_f16(t->u16 + at, n, largest);
     }
     return true;
 }
@@ -183,17 +196,14 @@ bool bnr__linear_store(struct bnr_affine_site *site, int index, const char *hint
     if (bnr__tensor_new(&t, a, BNR_DOUBLE, rank, dims, err) != BNR_OK)
         return bnr__affine_no(site, "out of memory");
     const double tiny = bnr__smallest_normal(dtype);
-    double largest;
     for (size_t i = 0; i < t->numel; i++)
         t->f64[i] = fabs(v[i]) < tiny ? 0 : v[i];
     const enum bnr_status st = bnr__tensor_cast(&rounded, a, t, dtype, err);
-    const bool ok = st == BNR_OK && all_finite(rounded, &largest);
+    const bool ok = st == BNR_OK && settle(rounded);
     bnr__tensor_unref(t);
-    if (ok && dtype == BNR_FLOAT16)
-        bnr__flush_f16(rounded->u16, rounded->numel, largest);
     if (ok && apply)
         return replace_input(site, index, hint, rounded, err);
     bnr__tensor_unref(rounded);
-    return ok || bnr__affine_no(site, "the new bias of '%s' would not be finite in %s",
-                                site->node->label, bnr__dtype_name(dtype));
+    return ok || bnr__affine_no(site, "the new %s of '%s' would not be finite in %s",
+                                rank > 2 ? "weights" : "bias", site->node->label, bnr__dtype_name(dtype));
 }
