@@ -115,6 +115,8 @@ enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
 // a->in and a->out may lie in the caller's own memory: run() touches no byte behind their ends. Scratch and
 // packed constants are padded (BNR_TENSOR_PAD). It does not read a constant that it had packed: once
 // nothing else does, a session may give its elements back.
+struct bnr_pair;
+
 struct bnr_prepare {
     const struct bnr_node *node;
     const struct bnr_node *const *fused; // members in order; each one's first chained input is the
@@ -150,6 +152,23 @@ struct bnr_prepare {
     double saves;       // what a blocked kernel gains over the plain one, in bytes moved to another layout
     int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
                         // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1
+    enum bnr_status (*pair)(struct bnr_pair *p); // blocked: asks what makes a->in[0]; NULL: nothing to ask
+};
+
+// A kernel that alone reads another one's output, as its input 0: may the two run as one step? Its a->in are
+// the kernel's own, but for number 0, which is the front's, and behind them, from front_at on, the front's
+// head's others; its a->out are the kernel's own.
+struct bnr_pair {
+    void (*front_run)(const struct bnr_args *a, const void *state); // of the front, by which to know it
+    const void *front_state, *own_state;
+    int front_at, threads;
+    struct bnr_arena *arena; // for `state`
+    struct bnr_error *err;
+    // Results; run NULL: they run one after the other
+    void (*run)(const struct bnr_args *a, const void *state);
+    const void *state;
+    size_t scratch;
+    const char *kernel;
 };
 
 // A packed form of the constant `t`, made once per session for (t, key): `size` bytes are allocated

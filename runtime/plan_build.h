@@ -40,10 +40,12 @@ struct bnr_planner {
 struct bnr_chain {
     const struct bnr_node *const *nodes, *const *before; // the head first; what runs in front of it
     int n, n_before;
+    const struct bnr_chain *front; // another chain, whose output is input 0 here and in no memory; or NULL
 };
 
 // The inputs of the step: the head's own (where something runs in front of it, input 0 is the first
-// one's), then those of the members behind but for the chained one. Input i; NULL: omitted.
+// one's), then those of the members behind but for the chained one, then those of the front's head but
+// for the first one. Input i; NULL: omitted.
 const struct bnr_value *bnr__chain_input(const struct bnr_chain *c, int i);
 int bnr__chain_inputs(const struct bnr_chain *c); // how many
 
@@ -58,6 +60,7 @@ struct bnr_group {
     size_t scratch_bytes;
     struct bnr_value *packed[BNR_MAX_ASKED]; // constants that the kernel packed and does not read
     int n_packed;
+    enum bnr_status (*pair)(struct bnr_pair *p);
     struct bnr_step step;
 };
 
@@ -71,6 +74,10 @@ struct bnr_candidate {
 
 // plan_groups.c: p->groups, in execution order, from p->node_index.
 enum bnr_status bnr__plan_groups(struct bnr_planner *p);
+// plan_pairs.c: groups that run as one with what makes their input.
+enum bnr_status bnr__plan_pairs(struct bnr_planner *p);
+// The node that v's only use is, apart from nodes that do not run, or NULL.
+const struct bnr_node *bnr__plan_only_reader(const struct bnr_planner *p, const struct bnr_value *v);
 // What groups could there be on blocked tensors: p->candidates, without packing anything.
 enum bnr_status bnr__plan_candidates(struct bnr_planner *p);
 // plan_layout.c: which values are blocked; sets p->lanes, and candidate_of to what is to run so.

@@ -35,8 +35,8 @@ static bool same_size(const struct bnr_planner *p, const struct bnr_value *a,
            bnr__type_bytes(&bnr__planner_info(p, b)->type, &y) && x == y;
 }
 
-// The node that v's only use is, apart from nodes that do not run, or NULL.
-static const struct bnr_node *only_reader(const struct bnr_planner *p, const struct bnr_value *v) {
+const struct bnr_node *bnr__plan_only_reader(const struct bnr_planner *p,
+                                             const struct bnr_value *v) {
     const struct bnr_node *reader = NULL;
     if (v->n_graph_outputs > 0)
         return NULL;
@@ -54,7 +54,7 @@ static const struct bnr_node *only_reader(const struct bnr_planner *p, const str
 // The member behind n in the chain that `head` leads, or NULL.
 static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
                                           const struct bnr_node *head) {
-    const struct bnr_node *next = n->n_out > 0 && n->out[0] ? only_reader(p, n->out[0]) : NULL;
+    const struct bnr_node *next = n->n_out > 0 && n->out[0] ? bnr__plan_only_reader(p, n->out[0]) : NULL;
     if (!next)
         return NULL;
     bool joins = next->fused_into == head && !p->grouped[next->id] &&
@@ -179,17 +179,19 @@ static enum bnr_status release_packed(struct bnr_planner *p, struct bnr_group *g
 const struct bnr_value *bnr__chain_input(const struct bnr_chain *c, int i) {
     if (i == 0 && c->n_before > 0)
         return c->before[0]->in[0];
+    if (i == 0 && c->front)
+        return c->front->nodes[0]->in[0];
     for (int k = 0; k < c->n; k++) {
         const struct bnr_value *chained = k > 0 ? c->nodes[k - 1]->out[0] : NULL;
         for (int j = 0; j < c->nodes[k]->n_in; j++)
             if ((!chained || c->nodes[k]->in[j] != chained) && i-- == 0)
                 return c->nodes[k]->in[j];
     }
-    return NULL;
+    return c->front && i + 1 < c->front->nodes[0]->n_in ? c->front->nodes[0]->in[i + 1] : NULL;
 }
 
 int bnr__chain_inputs(const struct bnr_chain *c) {
-    int count = c->nodes[0]->n_in;
+    int count = c->nodes[0]->n_in + (c->front ? c->front->nodes[0]->n_in - 1 : 0);
     for (int k = 1; k < c->n; k++)
         for (int j = 0; j < c->nodes[k]->n_in; j++)
             count += c->nodes[k]->in[j] != c->nodes[k - 1]->out[0];
@@ -268,6 +270,7 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g, size_
     g->scratch_bytes = cx.scratch;
     g->overwrites = cx.overwrites;
     g->joined = cx.joined;
+    g->pair = cx.pair;
     g->blocked_in = cx.blocked_in;
     g->blocked_out = cx.blocked_out;
     return release_packed(p, g);
@@ -375,5 +378,5 @@ enum bnr_status bnr__plan_groups(struct bnr_planner *p) {
     BNR_TRY(bnr__plan_layout(p));
     BNR_TRY(for_ungrouped(p, group_of));
     qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
-    return BNR_OK;
+    return bnr__plan_pairs(p);
 }

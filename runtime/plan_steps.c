@@ -330,8 +330,8 @@ static enum bnr_status complete_group(struct bnr_planner *p, struct bnr_group *g
     g->step.node = g->chain.nodes[0];
     g->step.nodes = g->chain.nodes;
     g->step.n_nodes = g->chain.n;
-    g->step.before = g->chain.before;
-    g->step.n_before = g->chain.n_before;
+    g->step.before = g->chain.front ? g->chain.front->nodes : g->chain.before;
+    g->step.n_before = g->chain.front ? g->chain.front->n : g->chain.n_before;
     BNR_TRY(bodies_of(p, g));
     BNR_TRY(read_slots(p, g));
     BNR_TRY(write_slots(p, g));

@@ -40,13 +40,19 @@ static double product(const struct dims *d, int from) {
     return p;
 }
 
-// Multiplications and additions of the step's main operator; 0 where that is not what it does.
+// A pointwise convolution in front of a depthwise one, whose channels are its outputs.
+static double flops_before(const json_t *args, const struct dims *x, const struct dims *y) {
+    const char *first = json_string_value(json_array_get(json_object_get(args, "before"), 0));
+    return first && strcmp(first, "Conv") == 0 && y->rank > 1 ? 2 * product(x, 0) * y->d[1] : 0;
+}
+
+// Multiplications and additions of the step's main operators; 0 where that is not what it does.
 static double flops_of(const char *op, const json_t *args) {
     const json_t *in = json_object_get(args, "inputs"), *out = json_object_get(args, "outputs");
     const struct dims x = dims_of(json_array_get(in, 0)), w = dims_of(json_array_get(in, 1)),
                       y = dims_of(json_array_get(out, 0));
     if (strcmp(op, "Conv") == 0 && w.rank > 2)
-        return 2 * product(&y, 0) * product(&w, 1);
+        return 2 * product(&y, 0) * product(&w, 1) + flops_before(args, &x, &y);
     if (strcmp(op, "ConvTranspose") == 0 && w.rank > 2)
         return 2 * product(&x, 0) * product(&w, 1);
     if (strcmp(op, "Gemm") == 0 && w.rank == 2 && y.rank == 2 && y.d[1] > 0)
@@ -107,6 +113,7 @@ static json_t *describe(const struct step *s, double ms, double sum, double limi
     json_t *j = json_object();
     json_object_set(j, "node", json_object_get(args, "node"));
     json_object_set(j, "op", json_object_get(s->event, "name"));
+    json_object_set(j, "before", json_object_get(args, "before"));
     json_object_set(j, "fused", json_object_get(args, "fused"));
     json_object_set(j, "kernel", json_object_get(args, "kernel"));
     json_object_set(j, "output", json_array_get(json_object_get(args, "outputs"), 0));
@@ -156,6 +163,7 @@ static const char *text_of(const json_t *j, const char *key) {
 static void print_operators(const json_t *step) {
     size_t i;
     const json_t *name;
+    json_array_foreach(json_object_get(step, "before"), i, name) printf("%s+", json_string_value(name));
     printf("%s", text_of(step, "op"));
     json_array_foreach(json_object_get(step, "fused"), i, name) printf("+%s", json_string_value(name));
 }

@@ -338,13 +338,13 @@ static void run_pixels(const struct job *j, const struct task *k, struct bnr_nch
 }
 
 // The fields of a tile that follow from its blocks of output.
-static void set_blocks_of_tile(const struct job *j, struct bnr_nchwc_tile *t, size_t group,
-                               size_t block, size_t nb) {
-    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+static void set_blocks_of_tile(const struct bnr_nchwc_conv_f32_run *r, struct bnr_nchwc_tile *t,
+                               size_t group, size_t block, size_t nb) {
+    const struct bnr_nchwc_conv_f32 *c = r->c;
     const size_t cout = c->groups == 1 ? c->s.groups * c->s.cout : c->s.cout;
     const size_t last = (block + nb - 1) * c->lanes;
     t->weights = c->weights + (group * c->out_blocks + block) * block_floats(c);
-    t->bias = j->r->bias ? j->r->bias + group * cout + block * c->lanes : NULL;
+    t->bias = r->bias ? r->bias + group * cout + block * c->lanes : NULL;
     t->last_bias = (int)min_size(c->lanes, cout - last);
     t->half = cout - last <= c->lanes / 2;
 }
@@ -389,7 +389,7 @@ static void run_direct(const struct job *j, struct task *k, struct bnr_nchwc_til
         nb = min_size(BNR_NCHWC_NB, k->block + k->blocks - b);
         for (k->in_block = 0; k->in_block < c->in_blocks; k->in_block += k->in_blocks) {
             k->in_blocks = min_size(most, c->in_blocks - k->in_block);
-            set_blocks_of_tile(j, t, k->band.group, b, nb);
+            set_blocks_of_tile(j->r, t, k->band.group, b, nb);
             set_inputs_of_tile(j, k, t, nb);
             for (size_t i = 0; i < k->images; i++) {
                 v.src = first + i * step + k->in_block * v.src_block;
@@ -412,7 +412,7 @@ static void run_block_by_block(const struct job *j, const struct task *k, struct
                 bnr__nchwc_band_lanes(c, &band, image, b, copy, &v);
             else
                 bnr__nchwc_band_view(c, &band, image, copy, &v);
-            set_blocks_of_tile(j, t, 0, b, 1);
+            set_blocks_of_tile(j->r, t, 0, b, 1);
             run_pixels(j, k, t, &v, i, b, 1);
         }
     }
@@ -441,22 +441,28 @@ static struct task find_task(const struct job *j, size_t index) {
     return k;
 }
 
-static void run_task(const struct job *j, size_t index, float *copy) {
-    const struct bnr_nchwc_conv_f32 *c = j->r->c;
-    struct task k = find_task(j, index);
-    struct bnr_nchwc_tile t = {
-        .offset = j->offset,
+// What all tiles have in common.
+static struct bnr_nchwc_tile common_tile(const struct bnr_nchwc_conv_f32 *c,
+                                         const struct bnr_nchwc_finish *finish) {
+    return (struct bnr_nchwc_tile){
         .taps = c->taps,
         .blocks = c->lanewise ? c->s.cin : c->in_blocks,
         .channels = c->plain ? 1 : c->lanes,
+        .last_channels = c->plain ? 1 : c->s.cin - (c->in_blocks - 1) * c->lanes,
         .far = c->taps == 1,
         .dst_block = volume(c->s.out) * c->lanes,
         .dst_row = c->s.out[2] * c->lanes,
-        .clamp = j->finish.clamp,
-        .lo = j->finish.lo,
-        .hi = j->finish.hi,
+        .clamp = finish->clamp,
+        .lo = finish->lo,
+        .hi = finish->hi,
     };
-    t.last_channels = c->plain ? 1 : c->s.cin - (c->in_blocks - 1) * c->lanes;
+}
+
+static void run_task(const struct job *j, size_t index, float *copy) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    struct task k = find_task(j, index);
+    struct bnr_nchwc_tile t = common_tile(c, &j->finish);
+    t.offset = j->offset;
     if (c->lanewise || c->narrow)
         run_block_by_block(j, &k, &t, copy);
     else
@@ -486,4 +492,43 @@ void bnr__nchwc_conv_f32_run(const struct bnr_nchwc_conv_f32_run *r, struct bnr_
     const size_t tasks =
         c->groups * j.image_parts * c->s.out[0] * c->row_parts * c->col_parts * j.block_parts;
     bnr__parallel_for(pool, tasks, 1, run_tasks, &j);
+}
+
+// ---- pointwise, for a reader of its own ---------------------------------------------------------
+
+bool bnr__nchwc_conv_f32_has_points(const struct bnr_nchwc_conv_f32 *c) {
+    for (int i = 0; i < c->e.n; i++) {
+        if (c->e.step[i].kind < BNR_ELTWISE_CLAMP) // reads an array
+            return false;
+    }
+    return c->algorithm == BNR_NCHWC_DIRECT && c->taps == 1 && c->s.groups == 1 && !c->plain &&
+           !c->copies && c->s.in[2] == volume(c->s.in) && inputs_at_once(c) == c->in_blocks;
+}
+
+void bnr__nchwc_conv_f32_points(const struct bnr_nchwc_conv_f32_run *r,
+                                const struct bnr_nchwc_finish *finish,
+                                const struct bnr_nchwc_points *p) {
+    static const size_t no_offset[1] = {0};
+    const struct bnr_nchwc_conv_f32 *c = r->c;
+    const float *src = r->src + p->image * c->src_image + p->pixel * c->lanes;
+    const size_t pieces = ceil_div(p->pixels, c->pixels);
+    struct bnr_nchwc_tile t = common_tile(c, finish);
+    t.offset = no_offset;
+    t.src_block = c->s.in[2] * c->lanes;
+    t.dst_block = p->dst_block;
+    set_blocks_of_tile(r, &t, 0, p->block, p->blocks);
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t first = part_start(p->pixels, pieces, 1, i);
+        const size_t end = part_start(p->pixels, pieces, 1, i + 1);
+        t.src = src + first * c->lanes;
+        t.dst = p->dst + first * c->lanes;
+        c->kernels->tile(&t, (int)p->blocks, 1, (int)(end - first));
+    }
+    const struct bnr_eltwise_tile e = {.dst = p->dst,
+                                       .src = p->dst,
+                                       .ld = p->dst_block,
+                                       .rows = p->blocks,
+                                       .cols = p->pixels * c->lanes};
+    for (int i = 0; i < finish->n_rest; i++)
+        c->eltwise->tile(&finish->rest[i], r->operands, &e);
 }

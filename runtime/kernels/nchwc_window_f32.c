@@ -81,9 +81,7 @@ static float count_taps(const struct bnr_nchwc_window *w, int axis, size_t o) {
 struct job {
     const struct bnr_nchwc_window_run *r;
     struct bnr_slots slots;
-    struct bnr_eltwise rest; // what the kernel does not do
-    bool clamp;
-    float lo, hi;
+    struct bnr_nchwc_window_steps steps;
 };
 
 struct slot {
@@ -91,9 +89,17 @@ struct slot {
     float *count;
 };
 
-// The input rows of output row (z, y).
-static size_t find_rows(const struct bnr_nchwc_window *w, const struct slot *slot, size_t z,
-                        size_t y) {
+static struct slot slot_in(const struct bnr_nchwc_window *w, void *memory) {
+    const size_t rows = w->s.kernel[0] * w->s.kernel[1];
+    struct slot slot = {.at = memory};
+    slot.weight_row = slot.at + rows;
+    slot.count = (float *)(slot.weight_row + rows);
+    return slot;
+}
+
+// The input rows of output row (z, y), of which the source holds the last `ring`.
+static size_t find_rows(const struct bnr_nchwc_window *w, const struct slot *slot, size_t ring,
+                        size_t z, size_t y) {
     const struct bnr_window_shape *s = &w->s;
     size_t n = 0;
     for (size_t i = 0; i < s->kernel[0]; i++) {
@@ -102,22 +108,22 @@ static size_t find_rows(const struct bnr_nchwc_window *w, const struct slot *slo
             const size_t in_y = y * s->stride[1] + k * s->dilation[1] - s->pad[1];
             if (in_y >= s->in[1])
                 continue;
-            slot->at[n] = (in_z * s->in[1] + in_y) * s->in[2] * w->kernels->lanes;
+            slot->at[n] = (in_z * s->in[1] + in_y) % ring * s->in[2] * w->kernels->lanes;
             slot->weight_row[n++] = i * s->kernel[1] + k;
         }
     }
     return n;
 }
 
-// What the rows of a block have in common.
-static struct bnr_window_row rows_of_block(const struct job *j, const struct slot *slot,
-                                           size_t block) {
-    const struct bnr_nchwc_window *w = j->r->w;
+// What the rows have in common.
+static struct bnr_window_row common_row(const struct bnr_nchwc_window_rows *t,
+                                        const struct slot *slot) {
+    const struct bnr_nchwc_window *w = t->r->w;
     const struct bnr_window_shape *s = &w->s;
-    const size_t lanes = w->kernels->lanes, channel = block % w->blocks;
+    const size_t lanes = w->kernels->lanes, channel = t->block % w->blocks;
     struct bnr_window_row r = {
         .cols = s->out[2],
-        .src = j->r->src + block * s->in[0] * s->in[1] * s->in[2] * lanes,
+        .src = t->src,
         .at = slot->at,
         .weight_row = slot->weight_row,
         .width = s->in[2],
@@ -126,9 +132,9 @@ static struct bnr_window_row rows_of_block(const struct job *j, const struct slo
         .dilation = s->dilation[2],
         .pad = s->pad[2],
         .count = slot->count,
-        .clamp = j->clamp,
-        .lo = j->lo,
-        .hi = j->hi,
+        .clamp = t->steps->clamp,
+        .lo = t->steps->lo,
+        .hi = t->steps->hi,
     };
     if (w->kind == BNR_WINDOW_CONV) {
         r.weights = w->weights + channel * w->taps * lanes;
@@ -144,67 +150,69 @@ static void count_row(const struct bnr_nchwc_window *w, const struct slot *slot,
         slot->count[i] = rows * count_taps(w, 2, i);
 }
 
-static void run_band(const struct job *j, const struct slot *slot, size_t block, size_t band) {
-    const struct bnr_nchwc_window *w = j->r->w;
+void bnr__nchwc_window_rows(const struct bnr_nchwc_window_rows *t) {
+    const struct bnr_nchwc_window *w = t->r->w;
     const size_t all = w->s.out[0] * w->s.out[1], row_floats = w->s.out[2] * w->kernels->lanes;
-    const size_t first = part_start(all, w->parts * w->bands, 1, band);
-    const size_t last = part_start(all, w->parts * w->bands, 1, band + 1);
-    const size_t place = (block * all + first) * row_floats;
-    struct bnr_window_row r = rows_of_block(j, slot, block);
-    r.dst = j->r->dst + place;
-    for (size_t row = first; row < last; row++, r.dst += row_floats) {
+    const size_t place = (t->block * all + t->first) * row_floats;
+    const struct slot slot = slot_in(w, t->memory);
+    struct bnr_window_row r = common_row(t, &slot);
+    r.dst = t->r->dst + place;
+    for (size_t row = t->first; row < t->last; row++, r.dst += row_floats) {
         const size_t z = row / w->s.out[1], y = row % w->s.out[1];
-        r.rows = find_rows(w, slot, z, y);
+        r.rows = find_rows(w, &slot, t->ring, z, y);
         if (w->kind == BNR_WINDOW_AVERAGE)
-            count_row(w, slot, z, y);
+            count_row(w, &slot, z, y);
         w->kernels->row[w->kind](&r);
     }
-    if (j->rest.n == 0)
+    if (t->steps->rest.n == 0)
         return;
-    const struct bnr_eltwise_tile t = {.dst = j->r->dst + place,
-                                       .src = j->r->dst + place,
+    const struct bnr_eltwise_tile e = {.dst = t->r->dst + place,
+                                       .src = t->r->dst + place,
                                        .ld = all * row_floats,
                                        .rows = 1,
-                                       .cols = (last - first) * row_floats,
-                                       .row = block,
-                                       .col = first * row_floats,
+                                       .cols = (t->last - t->first) * row_floats,
+                                       .row = t->block,
+                                       .col = t->first * row_floats,
                                        .place = place};
-    w->eltwise->tile(&j->rest, j->r->operands, &t);
+    w->eltwise->tile(&t->steps->rest, t->r->operands, &e);
 }
 
 static void run_bands(void *cx, size_t begin, size_t end) {
     struct job *j = cx;
     const struct bnr_nchwc_window *w = j->r->w;
-    const size_t rows = w->s.kernel[0] * w->s.kernel[1];
+    const size_t out_rows = w->s.out[0] * w->s.out[1], in_rows = w->s.in[0] * w->s.in[1];
     void *memory = bnr__slots_take(&j->slots);
-    struct slot slot = {.at = memory};
-    slot.weight_row = slot.at + rows;
-    slot.count = (float *)(slot.weight_row + rows);
+    struct bnr_nchwc_window_rows t = {
+        .r = j->r, .steps = &j->steps, .ring = in_rows, .memory = memory};
     for (size_t i = begin; i < end; i++) {
         const size_t block = i / w->bands % w->blocks, part = i / w->bands / w->blocks % w->parts;
         const size_t image = i / w->bands / w->blocks / w->parts;
-        run_band(j, &slot, image * w->blocks + block, part * w->bands + i % w->bands);
+        const size_t band = part * w->bands + i % w->bands;
+        t.block = image * w->blocks + block;
+        t.src = j->r->src + t.block * in_rows * w->s.in[2] * w->kernels->lanes;
+        t.first = part_start(out_rows, w->parts * w->bands, 1, band);
+        t.last = part_start(out_rows, w->parts * w->bands, 1, band + 1);
+        bnr__nchwc_window_rows(&t);
     }
     bnr__slots_give(&j->slots, memory);
 }
 
-// A clamp in front of the steps is done in registers.
-static void split_steps(struct job *j, const struct bnr_eltwise *e) {
-    j->rest = *e;
+void bnr__nchwc_window_split(struct bnr_nchwc_window_steps *s, const struct bnr_eltwise *e) {
+    *s = (struct bnr_nchwc_window_steps){.rest = *e};
     if (e->n == 0 || e->step[0].kind != BNR_ELTWISE_CLAMP)
         return;
-    j->clamp = true;
-    j->lo = e->step[0].p;
-    j->hi = e->step[0].q;
-    j->rest.n--;
-    for (int i = 0; i < j->rest.n; i++)
-        j->rest.step[i] = e->step[i + 1];
+    s->clamp = true;
+    s->lo = e->step[0].p;
+    s->hi = e->step[0].q;
+    s->rest.n--;
+    for (int i = 0; i < s->rest.n; i++)
+        s->rest.step[i] = e->step[i + 1];
 }
 
 void bnr__nchwc_window_run(const struct bnr_nchwc_window_run *r, struct bnr_pool *pool) {
     const struct bnr_nchwc_window *w = r->w;
     struct job j = {.r = r};
-    split_steps(&j, &w->e);
+    bnr__nchwc_window_split(&j.steps, &w->e);
     bnr__slots_init(&j.slots, r->scratch, w->slot_bytes, w->slots);
     const size_t bands = w->batch * w->blocks * w->parts * w->bands;
     const size_t rows = ceil_div(w->s.out[0] * w->s.out[1], w->parts * w->bands);

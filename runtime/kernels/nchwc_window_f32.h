@@ -71,7 +71,7 @@ struct bnr_nchwc_window {
     int slots;
 };
 
-// Sets everything but batch, blocks, weights, bias, counts and e. False when a size overflows or$
+// Sets everything but batch, blocks, weights, bias, counts and e. False when a size overflows or
 // rows have no output.
 bool bnr__nchwc_window_init(struct bnr_nchwc_window *w, enum bnr_window_kind kind,
                             const struct bnr_window_shape *s, unsigned cpu, int threads);
@@ -89,6 +89,25 @@ struct bnr_nchwc_window_run {
 };
 
 void bnr__nchwc_window_run(const struct bnr_nchwc_window_run *r, struct bnr_pool *pool);
+
+// The steps of `e`: a clamp in front is done in registers.
+struct bnr_nchwc_window_steps {
+    struct bnr_eltwise rest;
+    bool clamp;
+    float lo, hi;
+};
+void bnr__nchwc_window_split(struct bnr_nchwc_window_steps *s, const struct bnr_eltwise *e);
+
+// Rows `first` .. `last` - 1 of outputs of one block, counted through all images. Input row y of the
+// block is the (y % ring)-th at src.
+struct bnr_nchwc_window_rows {
+    const struct bnr_nchwc_window_run *r;
+    const struct bnr_nchwc_window_steps *steps;
+    const float *src;
+    size_t ring, block, first, last;
+    void *memory; // slot_bytes
+};
+void bnr__nchwc_window_rows(const struct bnr_nchwc_window_rows *t);
 
 // The mean or maximum of every plane: s->blocks * s->batch vectors.
 void bnr__nchwc_whole_run(const struct bnr_nchwc_window_kernels *kernels, const struct bnr_nchwc *s,

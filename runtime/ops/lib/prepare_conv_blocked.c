@@ -2,6 +2,7 @@
 // Conv on blocked tensors, by nchwc_conv_f32.
 #include "runtime/base/checked.h"
 #include "runtime/kernels/nchwc_conv_f32.h"
+#include "runtime/kernels/nchwc_pair_f32.h"
 #include "runtime/ops/lib/prepare_conv.h"
 #include "runtime/ops/lib/prepare_window.h"
 
@@ -100,6 +101,49 @@ static void run_depthwise(const struct bnr_args *a, const void *opaque) {
     bnr__nchwc_window_run(&r, a->pool);
 }
 
+// What is between a pointwise convolution and the depthwise one that reads it is not made as a whole.
+struct pair_state {
+    struct bnr_nchwc_pair pair;
+    const struct bnr_step_operands *operands; // of the depthwise one
+    int front_bias;                           // where in a->in, if it is there
+};
+
+static void run_pair(const struct bnr_args *a, const void *opaque) {
+    const struct pair_state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(st->operands, a, operands);
+    const bool bias = st->front_bias < a->n_in && a->in[st->front_bias];
+    const struct bnr_nchwc_pair_run r = {
+        .p = &st->pair,
+        .dst = a->out[0]->f32,
+        .src = a->in[0]->f32,
+        .bias = bias ? a->in[st->front_bias]->f32 : NULL,
+        .operands = operands,
+        .scratch = a->scratch,
+    };
+    bnr__nchwc_pair_run(&r, a->pool);
+}
+
+static enum bnr_status pair(struct bnr_pair *p) {
+    const struct state *front = p->front_state;
+    const struct depthwise_state *own = p->own_state;
+    if (p->front_run != run || !front->conv.weights)
+        return BNR_OK;
+    struct pair_state *st = BNR_NEW(p->arena, struct pair_state);
+    if (!st)
+        return bnr__no_memory(p->err);
+    if (!bnr__nchwc_pair_init(&st->pair, &front->conv, &own->window, p->threads) ||
+        !bnr__nchwc_pair_is_worth_it(&st->pair))
+        return BNR_OK;
+    st->operands = &own->operands;
+    st->front_bias = p->front_at + 1;
+    p->kernel = bnr__arena_printf(p->arena, "nchwc_pair_f32_%s", own->window.kernels->isa);
+    p->scratch = st->pair.scratch_bytes;
+    p->state = st;
+    p->run = run_pair;
+    return BNR_OK;
+}
+
 // Constant weights and bias, one output channel for each input channel.
 static bool is_depthwise(const struct bnr_prepare *cx, const struct bnr_conv *c) {
     const bool bias = cx->node->n_in > 2 && cx->in[2];
@@ -154,6 +198,7 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     cx->kernel = bnr__arena_printf(cx->arena, "nchwc_dwconv_f32_%s", st->window.kernels->isa);
     cx->state = st;
     cx->run = run_depthwise;
+    cx->pair = pair;
     return BNR_OK;
 }
 
