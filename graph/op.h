@@ -188,12 +188,17 @@ struct bnr_pack_format {
     uint64_t variant;
     size_t size;
     size_t parts, part_elems; // part i: of elements [i * part_elems, (i + 1) * part_elems), the last of fewer
+    bool turned;              // of the elements of the matrix that t is the transpose of (graph/turned.h)
     // dst: of the whole; src: the first element of the part.
     void (*pack)(void *dst, const void *src, size_t part, const void *arg);
     const void *arg;
 };
 const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
                                 const struct bnr_pack_format *f);
+
+// For kernels that read a constant as it is: its elements where they are, at any address, perhaps in a mapped
+// file. They stay as long as packs do. NULL: they are not at hand (or out of memory), so that it has to be packed.
+const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t);
 
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
 struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does

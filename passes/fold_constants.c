@@ -9,11 +9,15 @@
 // file (they are small on purpose), and what would let the model grow by more than GROWTH_MAX in
 // all.
 #include "graph/op.h"
+#include "graph/turned.h"
 #include "passes/lib/bn_report.h"
 #include "runtime/base/checked.h"
 
 static const size_t GROWTH_MAX = (size_t)1 << 30;
-enum { MAX_CHAIN = 8 }; // operators between quantized weights and who reads them
+enum {
+    MAX_CHAIN = 8, // operators between quantized weights and who reads them
+    WORTH_TURNING = 1 << 16,
+};
 
 // Whether a node is, or rearranges the result of, a DequantizeLinear that a file keeps.
 static bool stays_quantized(const struct bnr_pass_cx *cx, const struct bnr_node *n) {
@@ -67,6 +71,30 @@ static bool constant_inputs(const struct bnr_node *n, struct bnr_tensor **ins, s
         if (v->n_uses == 1 && !bnr__size_add(*bytes, ins[i]->nbytes, bytes))
             return false;
     }
+    return true;
+}
+
+// Whether products alone read v, as their second operand.
+static bool is_weights(const struct bnr_value *v) {
+    for (size_t i = 0; i < v->n_uses; i++)
+        if (v->uses[i].index != 1 || !(bnr__node_is(v->uses[i].node, "", "MatMul") ||
+                                       bnr__node_is(v->uses[i].node, "", "Gemm")))
+            return false;
+    return v->n_uses > 0 && v->n_graph_outputs == 0;
+}
+
+// For our own kernels the transpose of large weights is not made: they are packed from the
+// original. False: it has to be. out[0]: a new reference, or NULL when out of memory.
+static bool turn(const struct bnr_pass_cx *cx, const struct bnr_node *n, struct bnr_tensor **outs) {
+    size_t count;
+    if (!(cx->groups & BNR_PASS_FUSE) || !bnr__node_is(n, "", "Transpose"))
+        return false;
+    const struct bnr_tensor *t = bnr__value_constant_tensor(n->in[0]);
+    const int64_t *perm = bnr__attr_ints(n, "perm", &count);
+    if (!t || t->rank != 2 || t->dtype != BNR_FLOAT || t->nbytes < WORTH_TURNING ||
+        (perm && (count != 2 || perm[0] != 1 || perm[1] != 0)) || !is_weights(n->out[0]))
+        return false;
+    bnr__tensor_turned(&outs[0], bnr__tensor_unconst(t), NULL);
     return true;
 }
 
@@ -142,7 +170,9 @@ static enum bnr_status fold_node(struct bnr_pass_cx *cx, struct bnr_node *n, siz
     if (!outs)
         return bnr__no_memory(cx->err);
     enum bnr_status st = BNR_OK;
-    if (!known_outputs(n, outs))
+    if (turn(cx, n, outs))
+        st = outs[0] ? BNR_OK : bnr__no_memory(cx->err);
+    else if (!known_outputs(n, outs))
         st = evaluate(cx, n, growth, outs);
     if (st != BNR_OK)
         return st == BNR_UNSUPPORTED ? BNR_OK : st;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "graph/turned.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/map.h"
 #include "runtime/base/pool.h"
@@ -11,6 +12,7 @@
 
 struct bnr_pack {
     struct bnr_tensor *source; // a reference, so that no other tensor gets its address
+    struct bnr_tensor *held;   // in place: a reference on who has the elements; else NULL
     const char *key;
     uint64_t variant, hash;
     const void *data;
@@ -49,8 +51,10 @@ void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a) {
 
 void bnr__packs_free(struct bnr_packs *packs) {
     for (size_t i = 0; i < packs->n_slots; i++)
-        if (packs->slots[i])
+        if (packs->slots[i]) {
             bnr__tensor_unref(packs->slots[i]->source);
+            bnr__tensor_unref(packs->slots[i]->held);
+        }
     for (int k = 0; k < 2; k++)
         for (struct bnr_slab *s = packs->slabs[k]; s; s = s->next)
             bnr__free_tensor(packs->arena.allocator, s->data, s->size);
@@ -196,10 +200,19 @@ static void clear_pad(void *pack, size_t size) {
 
 // ---- asking -------------------------------------------------------------------------------------
 
+static const char in_place[] = "in_place"; // the key
+
+static struct bnr_pack **find_in_place(const struct bnr_packs *packs, const struct bnr_tensor *t) {
+    return find(packs, t, in_place, 0, t->nbytes, hash_of(t, in_place, 0));
+}
+
 // The tensor's elements, aligned or not.
 static struct bnr_tensor *full(const struct bnr_packs *packs, struct bnr_tensor *t) {
     if (!bnr__tensor_is_hollow(t))
         return t;
+    const struct bnr_pack *p = *find_in_place(packs, t);
+    if (p && p->held)
+        return p->held;
     return packs->restore ? bnr__tensor_unconst(packs->restore(packs->user, t)) : NULL;
 }
 
@@ -228,13 +241,27 @@ static bool pack_now(struct bnr_tensor *t, void *dst, const struct bnr_pack_form
     return true;
 }
 
-static const void *get(struct bnr_packs *packs, struct bnr_tensor *t,
-                       const struct bnr_pack_format *f, bool later) {
-    static const uint64_t nothing;
-    if (packs->dry)
-        return &nothing;
+static const uint64_t nothing; // what stands for packs while the planner only asks
+
+static void note_asked(struct bnr_packs *packs, const struct bnr_tensor *t) {
     if (packs->n_asked < BNR_MAX_ASKED)
         packs->asked[packs->n_asked++] = t;
+}
+
+// Enters *p, the pack of t, in its place.
+static void enter(struct bnr_packs *packs, struct bnr_pack **place, struct bnr_pack *p,
+                  struct bnr_tensor *t) {
+    p->source = bnr__tensor_ref(t);
+    packs->bytes += p->size;
+    packs->count++;
+    *place = p;
+}
+
+static const void *get(struct bnr_packs *packs, struct bnr_tensor *t,
+                       const struct bnr_pack_format *f, bool later) {
+    if (packs->dry)
+        return &nothing;
+    note_asked(packs, t);
     if (!make_room(packs))
         return NULL;
     const uint64_t hash = hash_of(t, f->key, f->variant);
@@ -244,14 +271,35 @@ static const void *get(struct bnr_packs *packs, struct bnr_tensor *t,
     struct bnr_tensor *source = full(packs, t);
     struct bnr_pack *p = BNR_NEW(&packs->arena, struct bnr_pack);
     void *data = p && source ? allocate(packs, later, f->size) : NULL;
+    if (data && f->turned)
+        source = bnr__turned_base(source);
     if (!data || !(later ? enqueue(packs, p, source, data, f) : pack_now(source, data, f)))
         return NULL;
     *p = (struct bnr_pack){
         .key = f->key, .variant = f->variant, .hash = hash, .data = data, .size = f->size};
-    p->source = bnr__tensor_ref(t);
-    packs->bytes += f->size;
-    packs->count++;
-    return (*place = p)->data;
+    enter(packs, place, p, t);
+    return data;
+}
+
+const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t) {
+    struct bnr_packs *packs = cx->packs;
+    if (packs->dry)
+        return &nothing;
+    if (!make_room(packs))
+        return NULL;
+    struct bnr_pack **place = find_in_place(packs, t), *p = *place;
+    if (!p && (!t->data || !t->release || !(p = BNR_NEW(&packs->arena, struct bnr_pack))))
+        return NULL;
+    note_asked(packs, t);
+    if (*place)
+        return p->data;
+    *p = (struct bnr_pack){.key = in_place,
+                           .hash = hash_of(t, in_place, 0),
+                           .held = bnr__tensor_ref(t),
+                           .data = t->data,
+                           .size = t->nbytes};
+    enter(packs, place, p, t);
+    return p->data;
 }
 
 const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,

@@ -14,6 +14,7 @@
 #include "runtime/base/pool.h"
 #include "runtime/kernels/cpu.h"
 #include "runtime/kernels/eltwise_f32.h"
+#include "runtime/kernels/weights_f32.h"
 
 // A block of panels [KC, nr] is read from L1 or L2 while the registers hold the tile.
 enum { BNR_GEMM_KC = 384 };
@@ -45,6 +46,15 @@ struct bnr_gemm_panel {
     size_t width, count, k, step;
 };
 
+// One row of A by rows of B that lie as they are, at any address: dst[j] = sum over i of a[i] * b[j * k + i].
+// In a fixed number of partial sums.
+struct bnr_gemm_dots {
+    float *dst;             // [n]
+    const float *a;         // [k]
+    const bnr_any_float *b; // [n][k]
+    size_t n, k;
+};
+
 // One instruction set's kernels.
 struct bnr_gemm_f32 {
     const char *isa;
@@ -52,6 +62,7 @@ struct bnr_gemm_f32 {
     // 1 <= rows <= mr, 1 <= cols <= nr.
     void (*tile)(const struct bnr_gemm_tile *t, int rows, int cols);
     void (*pack)(const struct bnr_gemm_panel *p);
+    void (*dots)(const struct bnr_gemm_dots *d);
 };
 
 #define BNR_KERNEL(isa, needs, mr, nr) extern const struct bnr_gemm_f32 bnr__gemm_f32_##isa;

@@ -24,6 +24,10 @@ static size_t count_row_blocks(const struct bnr_matmul_f32 *c) {
     return c->s.count % slots != 0 && c->s.m / more >= few ? more : blocks;
 }
 
+bool bnr__matmul_f32_in_place(const struct bnr_product_shape *s) {
+    return s->constant_b && s->trans_b && s->m == 1 && s->count == 1;
+}
+
 bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads) {
     *c = (struct bnr_matmul_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
@@ -237,8 +241,27 @@ static void run_tasks(void *cx, size_t begin, size_t end) {
     bnr__slots_give(&j->slots, scratch);
 }
 
+static void run_dots(void *cx, size_t begin, size_t end) {
+    const struct bnr_matmul_f32_run *r = cx;
+    const struct bnr_matmul_f32 *c = r->c;
+    for (size_t t = begin; t < end; t++) {
+        const size_t col = t * c->nc, cols = min_size(c->nc, c->s.n - col);
+        const struct bnr_gemm_dots d = {
+            .dst = r->dst + col, .a = r->a, .b = c->plain_b + col * c->s.k, .n = cols, .k = c->s.k};
+        const struct bnr_eltwise_tile e = {
+            .dst = d.dst, .src = d.dst, .ld = cols, .rows = 1, .cols = cols, .col = col, .place = col};
+        c->gemm->dots(&d);
+        if (c->e.n > 0)
+            c->eltwise->tile(&c->e, r->operands, &e);
+    }
+}
+
 void bnr__matmul_f32_run(const struct bnr_matmul_f32_run *r, struct bnr_pool *pool) {
     const struct bnr_matmul_f32 *c = r->c;
+    if (c->s.in_place) {
+        bnr__parallel_for(pool, ceil_div(c->s.n, c->nc), 1, run_dots, (void *)(uintptr_t)r);
+        return;
+    }
     struct job j = {.r = r};
     j.col_blocks = ceil_div(c->s.n, c->nc);
     j.finish =

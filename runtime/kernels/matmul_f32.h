@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products of float32 row-major operands, any of them transposed, many at a time: C[M, N] =
 // op(A) * op(B), then an epilogue. A constant B is packed once; another one block by block as the
-// product goes. A single row (M = 1) reads B once, from memory to the registers.
+// product goes. A single row (M = 1) reads B once, from memory to the registers: where B is
+// transposed, just as it lies, without packing.
 //
 // Accuracy: gemm_f32.h.
 #ifndef BNR_KERNELS_MATMUL_F32_H
@@ -15,13 +16,18 @@ struct bnr_product_shape {
     size_t count;              // products; product i's C starts at i * m * n
     const size_t *a_at, *b_at; // [count] where its operands start, in elements; NULL: one product
     bool constant_b;           // the same B for all, packed before the first run
+    bool in_place; // or, where bnr__matmul_f32_in_place says so, read as it is, at any address
 };
+
+// Whether a constant B need not be packed.
+bool bnr__matmul_f32_in_place(const struct bnr_product_shape *s);
 
 struct bnr_matmul_f32 {
     struct bnr_product_shape s;
     const struct bnr_gemm_f32 *gemm;
     const struct bnr_eltwise_f32 *eltwise;
     const float *packed_b; // constant_b
+    const bnr_any_float *plain_b; // in_place
     struct bnr_eltwise e;  // rows: of all products
     // Derived
     size_t panel_rows, kc, mc, nc, row_blocks;
@@ -30,7 +36,7 @@ struct bnr_matmul_f32 {
     int slots;
 };
 
-// Sets everything but packed_b and e. False when a size overflows.
+// Sets everything but packed_b, plain_b and e. False when a size overflows.
 bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads);
 // Packs scale * B into packed_bytes.

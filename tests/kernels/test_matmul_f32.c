@@ -70,10 +70,12 @@ static void run_product(const struct mm_case *c, struct buffers *b, struct bnr_p
     assert_true(bnr__cpu_level(c->level, bnr__cpu_detect(), &cpu));
     struct bnr_matmul_f32 mm;
     assert_true(bnr__matmul_f32_init(&mm, &c->s, cpu, bnr__pool_threads(pool)));
-    const size_t packed = mm.packed_bytes / sizeof(float),
+    const size_t packed = c->s.in_place ? b->nb + 1 : mm.packed_bytes / sizeof(float),
                  scratch = mm.scratch_bytes / sizeof(float);
     float *p = guard_floats(packed), *q = guard_floats(scratch);
-    if (c->s.constant_b)
+    if (c->s.in_place) // at an address that fits no float, or at the very end
+        mm.plain_b = memcpy((char *)p + (c->seed % 2 ? 3 : 4), b->b, b->nb * sizeof *p);
+    else if (c->s.constant_b)
         bnr__matmul_f32_pack(&mm, p, b->b, c->scale);
     mm.packed_b = p;
     mm.e = c->e;
@@ -89,9 +91,9 @@ static void check_product(const struct mm_case *c, const struct buffers *b) {
     const struct bnr_product_shape *s = &c->s;
     char what[250];
     snprintf(what, sizeof what,
-             "%s seed %llu %s: %zu x %zux%zux%zu trans %d %d constant_b %d steps %d", c->level,
+             "%s seed %llu %s: %zu x %zux%zux%zu trans %d %d constant_b %d %d steps %d", c->level,
              (unsigned long long)c->seed, values_name[c->values], s->count, s->m, s->n, s->k,
-             s->trans_a, s->trans_b, s->constant_b, c->e.n);
+             s->trans_a, s->trans_b, s->constant_b, s->in_place, c->e.n);
     for (size_t at = 0; at < b->ny; at++) {
         const size_t col = at % s->n, row = at / s->n % s->m, product = at / s->n / s->m;
         const float *x = b->a + b->a_at[product], *w = b->b + b->b_at[product];
@@ -155,7 +157,24 @@ static void random_epilogue(struct rng *r, struct bnr_eltwise *e, const struct b
             .kind = BNR_ELTWISE_PRELU, .form = BNR_FORM_COLUMN, .s = b->bias};
 }
 
-static void random_products(void **state) {
+// One row by the rows of a constant that stays as it is.
+static void row_case(struct rng *r, struct mm_case *c) {
+    c->s = (struct bnr_product_shape){.m = 1,
+                                      .n = random_size(r),
+                                      .k = random_size(r),
+                                      .count = 1,
+                                      .trans_a = rng_next(r) % 2,
+                                      .trans_b = true,
+                                      .constant_b = true,
+                                      .in_place = true};
+    if (rng_next(r) % 8 == 0) // several tasks
+        c->s.n = rng_size(r, 1000, 3000);
+    c->scale = 1;
+    c->values = rng_next(r) % 3 ? VALUES_RANDOM : (enum values)(rng_next(r) % VALUES_KINDS);
+    assert_true(bnr__matmul_f32_in_place(&c->s));
+}
+
+static void check_cases(void (*make)(struct rng *r, struct mm_case *c)) {
     struct bnr_pool *pool = test_pool(2);
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
         unsigned cpu;
@@ -165,7 +184,7 @@ static void random_products(void **state) {
             struct rng r = {seed * 1000};
             struct mm_case c = {.level = levels[level], .seed = seed};
             struct buffers b;
-            random_case(&r, &c);
+            make(&r, &c);
             make_buffers(&c, &b);
             random_epilogue(&r, &c.e, &b);
             run_product(&c, &b, NULL);
@@ -183,6 +202,28 @@ static void random_products(void **state) {
     bnr__pool_free(pool);
 }
 
+static void random_products(void **state) {
+    check_cases(random_case);
+}
+
+static void rows_by_weights_in_place(void **state) {
+    check_cases(row_case);
+}
+
+// What depends on more than one row, or is not as it lies, has to be packed.
+static void products_that_need_packing(void **state) {
+    const struct bnr_product_shape fits = {
+        .m = 1, .n = 5, .k = 7, .count = 1, .trans_b = true, .constant_b = true};
+    struct bnr_product_shape s[4] = {fits, fits, fits, fits};
+    assert_true(bnr__matmul_f32_in_place(&fits));
+    s[0].m = 2;
+    s[1].count = 2;
+    s[2].trans_b = false;
+    s[3].constant_b = false;
+    for (size_t i = 0; i < BNR_COUNT(s); i++)
+        assert_false(bnr__matmul_f32_in_place(&s[i]));
+}
+
 static void sizes_that_overflow_are_refused(void **state) {
     struct bnr_matmul_f32 c;
     const struct bnr_product_shape s = {
@@ -192,10 +233,11 @@ static void sizes_that_overflow_are_refused(void **state) {
 
 // ---- bench --------------------------------------------------------------------------------------
 
-// m, n, k, is B constant.
+// m, n, k, is B constant (2: and in place).
 static const size_t bench_products[][4] = {
     {512, 512, 512, 1},  {512, 512, 512, 0}, {197, 768, 768, 1}, {197, 3072, 768, 1}, {197, 768, 3072, 1}, {196, 1536, 384, 1}, {196, 384, 1536, 1}, {3136, 384, 96, 1}, {3136, 96, 384, 1}, {197, 197, 64, 0},
     {14, 1000, 2048, 1}, {1, 1000, 2048, 1}, {1, 4096, 9216, 1}, {1, 256, 256, 1},
+    {1, 1000, 2048, 2}, {1, 4096, 9216, 2}, {1, 256, 256, 2},
 };
 
 static void bench_run(void *cx) {
@@ -206,6 +248,7 @@ static void bench_product(const char *level, unsigned cpu, const size_t p[4]) {
     struct mm_case c = {.level = level, .scale = 1};
     c.s = (struct bnr_product_shape){
         .m = p[0], .n = p[1], .k = p[2], .count = 1, .constant_b = p[3] != 0};
+    c.s.in_place = c.s.trans_b = p[3] == 2;
     struct buffers b;
     struct bnr_matmul_f32 mm;
     make_buffers(&c, &b);
@@ -216,11 +259,12 @@ static void bench_product(const char *level, unsigned cpu, const size_t p[4]) {
     if (packed && scratch) {
         bnr__matmul_f32_pack(&mm, packed, b.b, 1);
         mm.packed_b = packed;
+        mm.plain_b = (const bnr_any_float *)b.b;
         struct bnr_matmul_f32_run run = {
             .c = &mm, .dst = b.y, .a = b.a, .b = b.b, .scratch = scratch};
         const double t = best_seconds(bench_run, &run), flops = 2.0 * (double)(p[0] * p[1] * p[2]);
         printf("%-8s %4zux%4zux%4zu %-10s %8.3f ms %6.1f GFLOP/s %5.1f GB/s of B\n", level, p[0],
-               p[1], p[2], p[3] ? "constant B" : "", t * 1e3, flops / t * 1e-9,
+               p[1], p[2], p[3] == 2 ? "in place" : p[3] ? "constant B" : "", t * 1e3, flops / t * 1e-9,
                (double)(p[1] * p[2] * 4) / t * 1e-9);
     }
     free(packed);
@@ -241,6 +285,8 @@ static void bench(void) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_products),
+        cmocka_unit_test(rows_by_weights_in_place),
+        cmocka_unit_test(products_that_need_packing),
         cmocka_unit_test(sizes_that_overflow_are_refused),
     };
     if (wants_bench(argc, argv)) {

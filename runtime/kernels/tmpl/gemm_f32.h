@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template: the gemm_f32 register tiles on the vectors of the file that includes it. Needs
 // ISA(name), MR (rows of the largest tile, a literal) and NV (vectors of a row: 2).
+#include <string.h>
+
 #include "runtime/kernels/gemm_f32.h"
 
 // The tile stays in registers from the first statement to the last: rows and nv are constants in
@@ -188,5 +190,58 @@ static void pack(const struct bnr_gemm_panel *p) {
     }
 }
 
+// ---- one row ------------------------------------------------------------------------------------
+
+enum { DOTS = 4 }; // rows of B that are read side by side
+
+BNR_INLINE vf load_any(const bnr_any_float *p) {
+    return v_load((const float *)(const void *)p);
+}
+
+// n < VW elements.
+BNR_INLINE vf load_rest(const bnr_any_float *p, size_t n) {
+    float rest[VW] = {0};
+    memcpy(rest, p, n * sizeof *rest);
+    return v_load(rest);
+}
+
+BNR_INLINE void dot_rows(const struct bnr_gemm_dots *d, size_t j, const int rows) {
+    const bnr_any_float *b = d->b + j * d->k;
+    const size_t k = d->k;
+    vf sum[2][DOTS];
+    size_t i = 0;
+    BNR_UNROLL
+    for (int r = 0; r < 2 * rows; r++)
+        sum[r % 2][r / 2] = v_set1(0);
+    for (; i + 2 * VW <= k; i += 2 * VW) {
+        const vf first = v_load(d->a + i), second = v_load(d->a + i + VW);
+        BNR_UNROLL
+        for (int r = 0; r < rows; r++) {
+            sum[0][r] = v_fma(first, load_any(b + (size_t)r * k + i), sum[0][r]);
+            sum[1][r] = v_fma(second, load_any(b + (size_t)r * k + i + VW), sum[1][r]);
+        }
+    }
+    for (; i < k; i += VW) {
+        const size_t n = k - i < VW ? k - i : VW;
+        const vf a = n == VW ? v_load(d->a + i) : v_load_n(d->a + i, (int)n);
+        BNR_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const bnr_any_float *row = b + (size_t)r * k + i;
+            sum[0][r] = v_fma(a, n == VW ? load_any(row) : load_rest(row, n), sum[0][r]);
+        }
+    }
+    BNR_UNROLL
+    for (int r = 0; r < rows; r++)
+        d->dst[j + (size_t)r] = v_sum(v_add(sum[0][r], sum[1][r]));
+}
+
+static void dots(const struct bnr_gemm_dots *d) {
+    size_t j = 0;
+    for (; j + DOTS <= d->n; j += DOTS)
+        dot_rows(d, j, DOTS);
+    for (; j < d->n; j++)
+        dot_rows(d, j, 1);
+}
+
 const struct bnr_gemm_f32 ISA(bnr__gemm_f32) = {
-    .isa = ISA_NAME, .mr = MR, .nr = NV * VW, .tile = any_tile, .pack = pack};
+    .isa = ISA_NAME, .mr = MR, .nr = NV * VW, .tile = any_tile, .pack = pack, .dots = dots};

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "graph/op.h"
+#include "graph/turned.h"
 #include "runtime/ops/lib/affine_scaled.h"
 
 // Rules look at elements: a lazy tensor is replaced by one that has them. NULL when out of memory.
@@ -87,14 +88,47 @@ static bool all_one(const double *f, int64_t n) {
     return true;
 }
 
-bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs, bool apply,
+// The original of a turned matrix, whose rows are the other side; the weights themselves otherwise.
+static struct bnr_linear under_turn(const struct bnr_linear *l, const struct bnr_tensor **w) {
+    struct bnr_linear under = *l;
+    const struct bnr_tensor *base = bnr__turned_base(*w);
+    if (!base)
+        return under;
+    *w = base;
+    under.a = l->b;
+    under.b = l->a;
+    under.out_is_a = !l->out_is_a;
+    return under;
+}
+
+// Scaled weights in the place of the constant, turned where that is.
+static bool set_scaled(const struct bnr_linear *l, const struct bnr_tensor *w, const double *f,
+                       bool on_a, struct bnr_error *err) {
+    struct bnr_tensor *t, *turned;
+    if (bnr__scaled_new(&t, l, bnr__tensor_unconst(w), f, on_a, err) != BNR_OK)
+        return false;
+    if (bnr__turned_base(l->w->tensor)) {
+        const enum bnr_status st = bnr__tensor_turned(&turned, t, err);
+        bnr__tensor_unref(t);
+        if (st != BNR_OK)
+            return false;
+        t = turned;
+    }
+    return replace_input(l->site, l->w_index, l->w->name, t, err);
+}
+
+bool bnr__linear_scale(const struct bnr_linear *weights, const double *f, bool outputs, bool apply,
                        struct bnr_error *err) {
-    const struct bnr_tensor *w = bnr__value_constant_tensor(l->w);
-    const bool on_a = outputs == l->out_is_a;
+    const struct bnr_tensor *w = bnr__value_constant_tensor(weights->w);
+    struct bnr_linear under = under_turn(weights, &w), *l = &under;
     if (all_one(f, outputs ? bnr__linear_outputs(l) : bnr__linear_inputs(l)))
         return true;
-    if (!bnr__scaled_matches(l, w) && !(w = bnr__affine_constant(l->w)))
-        return bnr__affine_no(l->site, "out of memory");
+    if (!bnr__scaled_matches(l, w)) {
+        under = *weights;
+        if (!(w = bnr__affine_constant(l->w)))
+            return bnr__affine_no(l->site, "out of memory");
+    }
+    const bool on_a = outputs == l->out_is_a;
     if (!apply) {
         if (!l->site->may_copy && l->w->n_uses > 1)
             return bnr__affine_no(l->site, "other nodes share the weights '%s'", l->w->name);
@@ -103,9 +137,7 @@ bool bnr__linear_scale(const struct bnr_linear *l, const double *f, bool outputs
                                   l->w->name, bnr__dtype_name(w->dtype));
         return true;
     }
-    struct bnr_tensor *t;
-    return bnr__scaled_new(&t, l, bnr__tensor_unconst(w), f, on_a, err) == BNR_OK &&
-           replace_input(l->site, l->w_index, l->w->name, t, err);
+    return set_scaled(l, w, f, on_a, err);
 }
 
 bool bnr__linear_on_weights(const struct bnr_linear *l, const double *f, bool outputs,

@@ -48,8 +48,11 @@ void bnr__flush_f16(uint16_t *v, size_t n, double largest) {
 
 // ---- elements -----------------------------------------------------------------------------------
 
-static const struct scaled *scaled_of(const struct bnr_lazy *z) {
-    return (const struct scaled *)(const void *)z;
+static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n);
+
+// NULL: other tensors, lazy or not.
+static const struct scaled *scaled_of(const struct bnr_tensor *t) {
+    return t->lazy && t->lazy->fill == fill ? (const struct scaled *)(const void *)t->lazy : NULL;
 }
 
 // Elements [at, at + n) of a row, n <= CHUNK, not rounded.
@@ -133,7 +136,7 @@ static double rounded(enum bnr_dtype d, double x) {
 }
 
 static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
-    const struct scaled *s = scaled_of(z);
+    const struct scaled *s = (const struct scaled *)(const void *)z;
     const enum bnr_dtype d = z->base->dtype;
     const size_t length = s->b * s->k, size = bnr__dtype_size(d);
     for (uint8_t *to = dst; n > 0;) {
@@ -152,11 +155,16 @@ static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
 }
 
 void bnr__weights_f64(const struct bnr_tensor *w, double *dst, size_t begin, size_t n) {
+    const struct scaled *s = scaled_of(w);
     if (!w->lazy) {
         bnr__load_f64(dst, w->dtype, w->u8 + begin * bnr__dtype_size(w->dtype), n);
         return;
     }
-    const struct scaled *s = scaled_of(w->lazy);
+    if (!s) {
+        for (size_t i = 0; i < n; i++)
+            dst[i] = bnr__tensor_f64(w, begin + i);
+        return;
+    }
     const size_t length = s->b * s->k;
     while (n > 0) {
         const size_t row = begin / length, at = begin % length, left = length - at;
@@ -170,13 +178,13 @@ void bnr__weights_f64(const struct bnr_tensor *w, double *dst, size_t begin, siz
 }
 
 double bnr__weights_sum(const struct bnr_tensor *w, size_t begin, size_t n) {
-    const struct scaled *s = w->lazy ? scaled_of(w->lazy) : NULL;
+    const struct scaled *s = scaled_of(w);
     const size_t length = s ? s->b * s->k : w->numel;
     double v[CHUNK], sum = 0;
     for (size_t m; n > 0; begin += m, n -= m) {
         const size_t row = begin / length, left = length - begin % length;
         m = n < left ? n : left;
-        if (s ? is_fast(s) : w->dtype == BNR_FLOAT) {
+        if (s ? is_fast(s) : w->dtype == BNR_FLOAT && !w->lazy) {
             const struct bnr_tensor *base = s ? s->z.base : w;
             sum += (s ? fabs(s->rows[row]) : 1) *
                    sum_f32((const bnr_any_float *)(const void *)base->u8 + begin, m);
@@ -195,8 +203,8 @@ double bnr__weights_sum(const struct bnr_tensor *w, size_t begin, size_t n) {
 bool bnr__scaled_matches(const struct bnr_linear *l, const struct bnr_tensor *w) {
     if (!w->lazy)
         return true;
-    const struct scaled *s = scaled_of(w->lazy);
-    return w->lazy->fill == fill && s->a == (size_t)l->a && s->b == (size_t)l->b && s->k == (size_t)l->k;
+    const struct scaled *s = scaled_of(w);
+    return s && s->a == (size_t)l->a && s->b == (size_t)l->b && s->k == (size_t)l->k;
 }
 
 static size_t size_of(const struct bnr_linear *l) {
@@ -206,7 +214,7 @@ static size_t size_of(const struct bnr_linear *l) {
 // In `s`, of that size: w by f. The base is w's own where w is scaled itself.
 static void compose(struct scaled *s, const struct bnr_linear *l, const struct bnr_tensor *w,
                     const double *f, bool on_a) {
-    const struct scaled *old = w->lazy ? scaled_of(w->lazy) : NULL;
+    const struct scaled *old = scaled_of(w);
     const size_t n_rows = (size_t)(l->g * l->a), n_columns = (size_t)(l->g * l->b);
     const struct bnr_weights_f32 *kernels = l->site->node->graph->model->weight_kernels;
     s->kernels = kernels ? kernels : bnr__weights_f32_select(0);

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
+#include "graph/turned.h"
 #include "runtime/ops/lib/matmul.h"
 #include "runtime/ops/lib/prepare.h"
 
 struct packing {
-    const struct bnr_matmul_f32 *m;
+    struct bnr_matmul_f32 m; // B as it lies where it is packed from
     float scale;
 };
 
@@ -36,7 +37,7 @@ static void run(const struct bnr_args *a, const void *opaque) {
 
 static void pack(void *dst, const void *src, size_t part, const void *arg) {
     const struct packing *p = arg;
-    bnr__matmul_f32_pack_part(p->m, dst, src, part, p->scale);
+    bnr__matmul_f32_pack_part(&p->m, dst, src, part, p->scale);
 }
 
 // Everything that the packed form depends on beside the tensor.
@@ -46,28 +47,47 @@ static uint64_t pack_variant(const struct bnr_matmul_f32 *m, float scale) {
     return (uint64_t)bits << 32 | (uint64_t)m->gemm->nr << 1 | m->s.trans_b;
 }
 
+// B is read as it is where that is possible and the elements are at hand. False: a size overflows.
+static bool init_product(struct bnr_prepare *cx, const struct bnr_product *p, struct state *st) {
+    struct bnr_product_shape s = p->shape;
+    const void *plain = bnr__matmul_f32_in_place(&s) && p->scale == 1
+                            ? bnr__pack_in_place(cx, cx->in[p->b]->tensor)
+                            : NULL;
+    s.in_place = plain != NULL;
+    if (!bnr__matmul_f32_init(&st->m, &s, cx->cpu, cx->threads))
+        return false;
+    st->m.plain_b = plain;
+    return true;
+}
+
+static bool pack_product(struct bnr_prepare *cx, const struct bnr_product *p, struct state *st) {
+    struct bnr_tensor *b = cx->in[p->b]->tensor;
+    struct bnr_matmul_f32 *m = &st->packing.m;
+    st->packing = (struct packing){.m = st->m, .scale = p->scale};
+    const bool turned = bnr__turned_base(b) != NULL;
+    m->s.trans_b ^= turned;
+    const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(m);
+    const struct bnr_pack_format f = {.key = "matmul_f32",
+                                      .variant = pack_variant(&st->m, p->scale),
+                                      .size = m->packed_bytes,
+                                      .parts = parts.n,
+                                      .part_elems = parts.elems,
+                                      .turned = turned,
+                                      .pack = pack,
+                                      .arg = &st->packing};
+    st->m.packed_b = bnr__pack_get_parts(cx, b, &f);
+    return st->m.packed_b != NULL;
+}
+
 enum bnr_status bnr__prepare_product(struct bnr_prepare *cx, const struct bnr_product *p,
                                      const struct bnr_steps *steps) {
     struct state *st = BNR_NEW(cx->arena, struct state);
-    struct bnr_tensor *b = cx->in[p->b]->tensor;
     if (!st)
         return bnr__no_memory(cx->err);
-    if (!bnr__matmul_f32_init(&st->m, &p->shape, cx->cpu, cx->threads))
+    if (!init_product(cx, p, st))
         return BNR_OK;
-    if (p->shape.constant_b) {
-        st->packing = (struct packing){.m = &st->m, .scale = p->scale};
-        const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(&st->m);
-        const struct bnr_pack_format f = {.key = "matmul_f32",
-                                          .variant = pack_variant(&st->m, p->scale),
-                                          .size = st->m.packed_bytes,
-                                          .parts = parts.n,
-                                          .part_elems = parts.elems,
-                                          .pack = pack,
-                                          .arg = &st->packing};
-        st->m.packed_b = bnr__pack_get_parts(cx, b, &f);
-        if (!st->m.packed_b)
-            return bnr__no_memory(cx->err);
-    }
+    if (p->shape.constant_b && !st->m.s.in_place && !pack_product(cx, p, st))
+        return bnr__no_memory(cx->err);
     st->m.e = steps->e;
     st->a = p->a;
     st->b = p->b;
