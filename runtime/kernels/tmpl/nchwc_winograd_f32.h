@@ -6,6 +6,8 @@
 // point: the coefficients of N(x) / (x - p), for infinity those of N(x). The kernel's has
 // (1, p, p^2) / N'(p), the output's the columns (1, p, p^2, ...). Points come in pairs +-p, whose
 // rows differ in the sign of their odd part.
+#include <string.h>
+
 #include "runtime/kernels/nchwc_winograd_f32.h"
 
 #include "runtime/base/compiler.h"
@@ -219,7 +221,7 @@ static void weights_row(const double *points, int n, int i, double *row, int tap
     }
 }
 
-enum { CHANNELS = 4 }; // whose kernels are turned at a time
+enum { CHANNELS = VW }; // whose kernels are turned at a time: whole squares, however many taps
 
 // The next of t's channels, at most CHANNELS, from `first` on: [channel][tap][lane].
 BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, float *dst,
@@ -239,25 +241,35 @@ BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t firs
     return n;
 }
 
-// One channel's: rows[i] x kernel x rows[j].
+// Half a vector in double: as many bytes as a vector.
+enum { HALF = VW / 2 };
+typedef float hf __attribute__((vector_size(HALF * sizeof(float))));
+typedef double hd __attribute__((vector_size(HALF * sizeof(double))));
+
+BNR_INLINE hd load_double(const float *p) {
+    hf v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, hd);
+}
+
+BNR_INLINE void store_float(float *p, hd v) {
+    const hf rounded = __builtin_convertvector(v, hf);
+    memcpy(p, &rounded, sizeof rounded);
+}
+
+// One channel's, half of the lanes: rows[i] x kernel x rows[j].
 BNR_INLINE void weights_of_channel(const float *kernel, float *dst, size_t dst_point,
                                    double (*rows)[7], const int n) {
-    double g[9][VW], half[3][VW];
-    for (int k = 0; k < 9; k++) {
-        for (int l = 0; l < VW; l++)
-            g[k][l] = (double)kernel[k * VW + l];
-    }
+    hd g[9], half[3];
+    BNR_UNROLL
+    for (int k = 0; k < 9; k++)
+        g[k] = load_double(kernel + k * VW);
     for (int i = 0; i < n; i++) {
-        for (int k = 0; k < 3; k++) {
-            for (int l = 0; l < VW; l++)
-                half[k][l] =
-                    rows[i][0] * g[k][l] + rows[i][1] * g[3 + k][l] + rows[i][2] * g[6 + k][l];
-        }
-        for (int j = 0; j < n; j++, dst += dst_point) {
-            for (int l = 0; l < VW; l++)
-                dst[l] = (float)(rows[j][0] * half[0][l] + rows[j][1] * half[1][l] +
-                                 rows[j][2] * half[2][l]);
-        }
+        BNR_UNROLL
+        for (int k = 0; k < 3; k++)
+            half[k] = rows[i][0] * g[k] + rows[i][1] * g[3 + k] + rows[i][2] * g[6 + k];
+        for (int j = 0; j < n; j++, dst += dst_point)
+            store_float(dst, rows[j][0] * half[0] + rows[j][1] * half[1] + rows[j][2] * half[2]);
     }
 }
 
@@ -268,9 +280,12 @@ BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *poin
         weights_row(points, n, i, rows[i], 3);
     for (size_t first = 0, count; first < t->channels; first += count) {
         count = load_kernels(t, first, kernels, 9);
-        for (size_t c = 0; c < count; c++)
-            weights_of_channel(kernels + c * 9 * VW, t->dst + (first + c) * t->dst_channel,
-                               t->dst_point, rows, n);
+        for (size_t c = 0; c < 2 * count; c++) {
+            const size_t lane = c % 2 * HALF;
+            weights_of_channel(kernels + c / 2 * 9 * VW + lane,
+                               t->dst + (first + c / 2) * t->dst_channel + lane, t->dst_point,
+                               rows, n);
+        }
     }
 }
 
@@ -320,6 +335,22 @@ BNR_INLINE void output_of_line(const struct bnr_winograd_output *t, const double
     finish_line(t, y, 0, t->dst_row, t->rows * t->cols, m);
 }
 
+// One channel's, half of the lanes: rows x kernel.
+BNR_INLINE void line_of_channel(const float *kernel, float *dst, size_t dst_point,
+                                double (*rows)[7], const int n, const int taps) {
+    hd g[7];
+    BNR_UNROLL
+    for (int k = 0; k < taps; k++)
+        g[k] = load_double(kernel + k * VW);
+    for (int i = 0; i < n; i++, dst += dst_point) {
+        hd sum = {0};
+        BNR_UNROLL
+        for (int k = 0; k < taps; k++)
+            sum += rows[i][k] * g[k];
+        store_float(dst, sum);
+    }
+}
+
 BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const double *points,
                                 const int n, const int taps) {
     float kernels[CHANNELS * 7 * VW];
@@ -328,16 +359,11 @@ BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const doub
         weights_row(points, n, i, rows[i], taps);
     for (size_t first = 0, count; first < t->channels; first += count) {
         count = load_kernels(t, first, kernels, (size_t)taps);
-        for (size_t at = 0; at < count * (size_t)n; at++) {
-            const size_t c = at / (size_t)n, i = at % (size_t)n;
-            const float *kernel = kernels + c * (size_t)taps * VW;
-            float *dst = t->dst + (first + c) * t->dst_channel + i * t->dst_point;
-            for (int l = 0; l < VW; l++) {
-                double sum = 0;
-                for (int k = 0; k < taps; k++)
-                    sum += rows[i][k] * (double)kernel[k * VW + l];
-                dst[l] = (float)sum;
-            }
+        for (size_t c = 0; c < 2 * count; c++) {
+            const size_t lane = c % 2 * HALF;
+            line_of_channel(kernels + c / 2 * (size_t)taps * VW + lane,
+                            t->dst + (first + c / 2) * t->dst_channel + lane, t->dst_point, rows,
+                            n, taps);
         }
     }
 }
