@@ -7,19 +7,7 @@
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/einsum.h"
 
-enum { IDS = 52 + BNR_MAX_RANK };
-
-// The most dims that "..." covers; -1 when a rank is not known.
-static int count_dots(const struct bnr_einsum *e, const int *ranks) {
-    int dots = 0;
-    for (int i = 0; i < e->n_in; i++) {
-        if (ranks[i] < 0 && e->in[i].ellipsis >= 0)
-            return -1;
-        if (ranks[i] - e->in[i].n > dots)
-            dots = ranks[i] - e->in[i].n;
-    }
-    return dots;
-}
+enum { IDS = BNR_EINSUM_IDS };
 
 static enum bnr_status merge_dim(const struct bnr_node *n, int input, int d, struct bnr_dim *have,
                                  struct bnr_dim dim, struct bnr_error *err) {
@@ -47,7 +35,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
         return bnr__no_memory(cx->err);
     for (int i = 0; i < cx->n_in; i++)
         ranks[i] = cx->in[i]->type.shape.rank;
-    const int dots = count_dots(&e, ranks);
+    const int dots = bnr__einsum_dots(&e, ranks);
     for (int i = 0; i < IDS; i++)
         dims[i] = bnr__dim_of(1);
     bool all = true;
@@ -189,7 +177,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     BNR_TRY(bnr__einsum_parse(a->node, a->n_in, a->temp, &e, a->err));
     for (int i = 0; i < a->n_in; i++)
         ranks[i] = a->in[i]->rank;
-    const int dots = count_dots(&e, ranks);
+    const int dots = bnr__einsum_dots(&e, ranks);
     for (int i = 0; i < a->n_in; i++)
         BNR_TRY(set_operand(w, &e, i, dots));
     int8_t ids[BNR_MAX_RANK];
@@ -224,4 +212,5 @@ BNR_DEFINE_OP(einsum) = {
     .attrs = "equation:s!",
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_einsum,
 };

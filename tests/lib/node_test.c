@@ -36,6 +36,7 @@ struct run {
     struct guarded out[OPS_TEST_MAX];
     enum bnr_status status;
     char kernel[80];
+    const char *what;
 };
 
 static void fill_prepare(struct run *r, struct bnr_prepare *cx, const struct bnr_info **in,
@@ -82,7 +83,7 @@ static void run_kernel(struct run *r) {
     if (t->node->op->prepare(&cx) != BNR_OK)
         fail_msg("%s", t->err.message);
     if (!cx.run)
-        fail_msg("no kernel");
+        fail_msg("%s: no kernel", r->what);
     assert_int_equal(bnr__packs_fill(&packs), BNR_OK);
     snprintf(r->kernel, sizeof r->kernel, "%s", cx.kernel);
     for (int i = 0; i < t->n_in; i++) {
@@ -151,7 +152,7 @@ void node_test(struct ops_test *t, unsigned constants, double tolerance, const c
     struct bnr_pool *pool = test_pool(2);
     ops_test_ok(t);
     for (size_t level = 0; level < BNR_COUNT(levels); level++) {
-        struct run r = {.t = t, .constants = constants}, twice;
+        struct run r = {.t = t, .constants = constants, .what = what}, twice;
         if (!bnr__cpu_level(levels[level], bnr__cpu_detect(), &r.cpu))
             continue;
         twice = r;
@@ -175,7 +176,7 @@ void node_test(struct ops_test *t, unsigned constants, double tolerance, const c
 void node_test_refused(struct ops_test *t, unsigned constants, const char *part) {
     if (ops_test_run(t) == BNR_OK || !strstr(t->err.message, part))
         fail_msg("the reference says '%s', expected '%s'", t->err.message, part);
-    struct run r = {.t = t, .constants = constants, .cpu = bnr__cpu_detect()};
+    struct run r = {.t = t, .constants = constants, .cpu = bnr__cpu_detect(), .what = part};
     t->err = (struct bnr_error){0};
     run_kernel(&r);
     if (r.status == BNR_OK || !strstr(t->err.message, part))

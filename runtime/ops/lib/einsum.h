@@ -5,7 +5,10 @@
 
 #include "graph/op.h"
 
-enum { BNR_EINSUM_AXES = 64 }; // different axes in an equation, those of "..." included
+enum {
+    BNR_EINSUM_AXES = 64,                // different axes in an equation, those of "..." included
+    BNR_EINSUM_IDS = 52 + BNR_MAX_RANK,  // letters, and what "..." may cover
+};
 
 // The labels of one term, in order: 0 .. 51 for letters. `ellipsis`: how many stand in front of
 // "...", -1 without one.
@@ -23,6 +26,9 @@ struct bnr_einsum {
 // The node's equation, with the output of the implicit form filled in.
 enum bnr_status bnr__einsum_parse(const struct bnr_node *n, int n_in, struct bnr_arena *arena,
                                   struct bnr_einsum *e, struct bnr_error *err);
+
+// The most dims that "..." covers; -1 when a rank is not known.
+int bnr__einsum_dots(const struct bnr_einsum *e, const int *ranks);
 
 // axes[d] is the axis that dim d of a tensor of this rank stands for: a label, or 52 + i for the
 // i-th of the `dots` axes that "..." covers in the operand with the most. Term `term` (-1: the
@@ -50,5 +56,8 @@ struct bnr_einsum_product {
     bool integer;
 };
 void bnr__einsum_multiply(const struct bnr_einsum_product *p, struct bnr_pool *pool);
+
+// By matmul_f32, one pair of operands after the other.
+enum bnr_status bnr__prepare_einsum(struct bnr_prepare *cx);
 
 #endif

@@ -105,6 +105,17 @@ enum bnr_status bnr__einsum_parse(const struct bnr_node *n, int n_in, struct bnr
     return check_output(&s, e);
 }
 
+int bnr__einsum_dots(const struct bnr_einsum *e, const int *ranks) {
+    int dots = 0;
+    for (int i = 0; i < e->n_in; i++) {
+        if (ranks[i] < 0 && e->in[i].ellipsis >= 0)
+            return -1;
+        if (ranks[i] - e->in[i].n > dots)
+            dots = ranks[i] - e->in[i].n;
+    }
+    return dots;
+}
+
 enum bnr_status bnr__einsum_axes(const struct bnr_node *n, const struct bnr_einsum *e, int term,
                                  int rank, int dots, int8_t axes[BNR_MAX_RANK],
                                  struct bnr_error *err) {
