@@ -27,7 +27,7 @@ import ort as ort_api
 RNG = np.random.default_rng(1)
 TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64,
          np.dtype(np.int32): TensorProto.INT32, np.dtype(np.bool_): TensorProto.BOOL,
-         np.dtype(np.uint8): TensorProto.UINT8}
+         np.dtype(np.uint8): TensorProto.UINT8, np.dtype(np.int8): TensorProto.INT8}
 
 
 def f(*dims):
@@ -222,8 +222,6 @@ def cases():
     yield case('DequantizeLinear', 'DequantizeLinear', [ints(256, *MATRIX).astype(np.uint8)],
                [np.float32(0.02), np.uint8(128)])
     yield case('DynamicQuantizeLinear', 'DynamicQuantizeLinear', [f(*MATRIX)], outputs=3)
-    yield case('MatMulInteger', 'MatMulInteger',
-               [ints(256, 256, 256).astype(np.uint8), ints(256, 256, 256).astype(np.uint8)])
     yield case('Dropout', 'Dropout', [f(*MATRIX)])
     yield case('RandomNormalLike', 'RandomNormalLike', [f(*MATRIX)], seed=1.0)
     yield case('RandomUniformLike', 'RandomUniformLike', [f(*MATRIX)], seed=1.0)
@@ -244,6 +242,37 @@ def cases():
     yield case('RotaryEmbedding', 'RotaryEmbedding', [f(2, 16, 512, 64), f(512, 32), f(512, 32), ints(512, 2, 512)],
                opset=23)
     yield from attention_cases(case)
+    yield from integer_cases(case)
+
+
+def integer_cases(case):
+    def u8(*dims):
+        return ints(256, *dims).astype(np.uint8)
+
+    def i8(*dims):
+        return (ints(256, *dims) - 128).astype(np.int8)
+    scale, zero = np.float32(0.02), np.uint8(128)
+    yield case('MatMulInteger', 'MatMulInteger', [u8(256, 256), u8(256, 256)])
+    yield case('MatMulInteger constant', 'MatMulInteger', [u8(197, 768)], [i8(768, 3072), zero, np.int8(0)])
+    yield case('MatMulInteger one row', 'MatMulInteger', [u8(1, 768)], [i8(768, 3072), zero, np.int8(0)])
+    yield case('QLinearMatMul', 'QLinearMatMul', [u8(197, 768)],
+               [scale, zero, i8(768, 768), scale, np.int8(0), np.float32(2), zero])
+    yield case('DynamicQuantizeMatMul', 'com.microsoft.DynamicQuantizeMatMul', [f(197, 768)],
+               [i8(768, 768), scale, np.int8(0)])
+    yield case('MatMulIntegerToFloat', 'com.microsoft.MatMulIntegerToFloat', [u8(197, 768)],
+               [i8(768, 768), scale, scale, zero, np.int8(0)])
+    for name, x, w, attributes in (
+            ('3x3', (1, 64, 56, 56), (64, 64, 3, 3), dict(pads=[1, 1, 1, 1])),
+            ('3x3 deep', (1, 512, 7, 7), (512, 512, 3, 3), dict(pads=[1, 1, 1, 1])),
+            ('1x1', (1, 256, 14, 14), (1024, 256, 1, 1), {}),
+            ('1x1 wide', (1, 32, 112, 112), (64, 32, 1, 1), {}),
+            ('first', (1, 3, 224, 224), (32, 3, 3, 3), dict(strides=[2, 2], pads=[1, 1, 1, 1])),
+            ('depthwise', (1, 96, 56, 56), (96, 1, 3, 3), dict(group=96, pads=[1, 1, 1, 1]))):
+        yield case(f'QLinearConv {name}', 'QLinearConv', [u8(*x)],
+                   [scale, zero, i8(*w), scale, np.int8(0), np.float32(2), zero,
+                    ints(1000, w[0]).astype(np.int32)], **attributes)
+        yield case(f'ConvInteger {name}', 'ConvInteger', [u8(*x)], [u8(*w), zero, zero], **attributes)
+        yield case(f'Conv {name}', 'Conv', [f(*x)], [f(*w)], **attributes)
 
 
 def attention_cases(case):

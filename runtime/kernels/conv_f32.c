@@ -53,7 +53,9 @@ static bool set_sizes(struct bnr_conv_f32 *c) {
 
 bool bnr__conv_f32_init(struct bnr_conv_f32 *c, const struct bnr_conv_shape *s, unsigned cpu,
                         int threads) {
-    *c = (struct bnr_conv_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
+    *c = (struct bnr_conv_f32){.s = *s, .gemm = s->gemm};
+    if (!s->gemm)
+        c->gemm = bnr__gemm_f32_select(cpu);
     c->kernels = select_kernels(cpu);
     c->eltwise = bnr__eltwise_f32_select(cpu);
     const bool flat = flatten(&c->s);

@@ -54,6 +54,7 @@ struct bnr_conv_shape {
     size_t cin, cout; // of one group
     size_t in[BNR_CONV_AXES], out[BNR_CONV_AXES], kernel[BNR_CONV_AXES];
     size_t stride[BNR_CONV_AXES], dilation[BNR_CONV_AXES], pad[BNR_CONV_AXES]; // pad: in front
+    const struct bnr_gemm_f32 *gemm; // NULL: as the CPU says
 };
 
 struct bnr_conv_f32 {

@@ -30,7 +30,9 @@ bool bnr__matmul_f32_in_place(const struct bnr_product_shape *s) {
 
 bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_shape *s, unsigned cpu,
                           int threads) {
-    *c = (struct bnr_matmul_f32){.s = *s, .gemm = bnr__gemm_f32_select(cpu)};
+    *c = (struct bnr_matmul_f32){.s = *s, .gemm = s->gemm};
+    if (!s->gemm)
+        c->gemm = bnr__gemm_f32_select(cpu);
     c->eltwise = bnr__eltwise_f32_select(cpu);
     c->slots = bnr__slots_count(threads);
     c->row_blocks = count_row_blocks(c);

@@ -17,6 +17,7 @@ struct bnr_product_shape {
     const size_t *a_at, *b_at; // [count] where its operands start, in elements; NULL: one product
     bool constant_b;           // the same B for all, packed before the first run
     bool in_place; // or, where bnr__matmul_f32_in_place says so, read as it is, at any address
+    const struct bnr_gemm_f32 *gemm; // NULL: as the CPU says
 };
 
 // Whether a constant B need not be packed.

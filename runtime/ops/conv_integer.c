@@ -28,6 +28,10 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    return bnr__prepare_quant_conv(cx, inputs);
+}
+
 BNR_DEFINE_OP(conv_integer) = {
     .domain = "",
     .name = "ConvInteger",
@@ -39,4 +43,5 @@ BNR_DEFINE_OP(conv_integer) = {
     .attrs = "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

@@ -41,4 +41,5 @@ BNR_DEFINE_OP(matmul_integer) = {
     .max_out = 1,
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_quant_matmul,
 };

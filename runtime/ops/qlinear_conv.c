@@ -50,6 +50,10 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static enum bnr_status prepare(struct bnr_prepare *cx) {
+    return bnr__prepare_quant_conv(cx, inputs);
+}
+
 BNR_DEFINE_OP(qlinear_conv) = {
     .domain = "",
     .name = "QLinearConv",
@@ -61,4 +65,5 @@ BNR_DEFINE_OP(qlinear_conv) = {
     .attrs = "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I",
     .infer = infer,
     .ref = ref,
+    .prepare = prepare,
 };

@@ -73,4 +73,5 @@ BNR_DEFINE_OP(qlinear_matmul) = {
     .max_out = 1,
     .infer = infer,
     .ref = ref,
+    .prepare = bnr__prepare_quant_matmul,
 };

@@ -80,6 +80,9 @@ double *bnr__quant_conv(const struct bnr_args *a, struct bnr_quant_conv in,
 // Checks of the inputs of a quantized convolution, and output 0.
 enum bnr_status bnr__quant_conv_infer(struct bnr_infer *cx, struct bnr_quant_conv in,
                                       enum bnr_dtype dtype);
+// By gemm_i16: MatMulInteger and QLinearMatMul, ConvInteger and QLinearConv. Zero points of matrices are one each.
+enum bnr_status bnr__prepare_quant_matmul(struct bnr_prepare *cx);
+enum bnr_status bnr__prepare_quant_conv(struct bnr_prepare *cx, struct bnr_quant_conv in);
 // Input i has one element, or (n >= 0) is a vector of n.
 enum bnr_status bnr__quant_count_infer(struct bnr_infer *cx, int i, struct bnr_dim n);
 
