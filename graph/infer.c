@@ -43,7 +43,10 @@ static void fill_from_declared(const struct bnr_infer_driver *d, struct bnr_info
                                const struct bnr_value *v) {
     const struct bnr_type *declared = &v->declared;
     if (!is_known(&info->type) && declared->kind != BNR_KIND_TENSOR) {
-        info->type = *declared;
+        // Where an optional is declared, what it would hold may stand for it: a Loop carries the one
+        // in its first round and the other from then on.
+        if (declared->kind != BNR_KIND_OPTIONAL)
+            info->type = *declared;
         return;
     }
     if (info->type.kind != declared->kind)
