@@ -3,11 +3,12 @@
 // those that overlap a better one by more than iou_threshold. One row [batch, class, box] for each
 // that stays.
 #include <math.h>
-#include <stdlib.h>
 
 #include "runtime/ops/lib/compute.h"
 
 enum { BOXES, SCORES, MAX_OUTPUT, IOU, SCORE };
+
+enum { SOME = 32 };
 
 static enum bnr_status infer(struct bnr_infer *cx) {
     const struct bnr_type *b = bnr__infer_in(cx, BOXES), *s = bnr__infer_in(cx, SCORES);
@@ -56,48 +57,120 @@ static bool overlaps(struct box a, struct box b, double threshold) {
     return common > 0 && all > 0 && common / all > threshold;
 }
 
+// ---- boxes that stay ----------------------------------------------------------------------------
+
+// Every box is compared with all better ones that stay, and most do not even touch. That is looked
+// at in float32 for some at a time, without a branch, so that a compiler makes it vectors: rounding
+// keeps the order of two numbers or makes them equal.
+struct sides {
+    float x0[SOME], y0[SOME], x1[SOME], y1[SOME];
+};
+
+struct kept {
+    size_t n;
+    struct box *boxes;
+    struct sides *sides; // of SOME boxes each
+};
+
+static void keep(struct kept *k, struct box b) {
+    struct sides *s = &k->sides[k->n / SOME];
+    const size_t at = k->n % SOME;
+    for (size_t i = at; i < SOME; i++) { // where no box is yet, one that touches nothing
+        s->x0[i] = s->y0[i] = INFINITY;
+        s->x1[i] = s->y1[i] = -INFINITY;
+    }
+    s->x0[at] = (float)b.x0;
+    s->y0[at] = (float)b.y0;
+    s->x1[at] = (float)b.x1;
+    s->y1[at] = (float)b.y1;
+    k->boxes[k->n++] = b;
+}
+
+static bool may_touch(const struct sides *s, float x0, float y0, float x1, float y1) {
+    int32_t any = 0;
+    for (size_t i = 0; i < SOME; i++)
+        any |= (int32_t)(s->x0[i] <= x1) & (int32_t)(s->x1[i] >= x0) & (int32_t)(s->y0[i] <= y1) &
+               (int32_t)(s->y1[i] >= y0);
+    return any != 0;
+}
+
+static bool is_suppressed(const struct kept *k, struct box b, double threshold) {
+    const float x0 = (float)b.x0, y0 = (float)b.y0, x1 = (float)b.x1, y1 = (float)b.y1;
+    for (size_t from = 0; from < k->n; from += SOME) {
+        if (!may_touch(&k->sides[from / SOME], x0, y0, x1, y1))
+            continue;
+        for (size_t i = from; i < from + SOME && i < k->n; i++)
+            if (overlaps(b, k->boxes[i], threshold))
+                return true;
+    }
+    return false;
+}
+
+// ---- a heap of candidates -----------------------------------------------------------------------
+
+// Often a few hundred are taken out of many thousands: a heap gives the best ones without sorting
+// the others.
 struct candidate {
     double score;
     size_t index;
 };
 
-static int by_falling_score(const void *a, const void *b) {
-    const struct candidate *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
+static bool better(struct candidate a, struct candidate b) {
+    return a.score > b.score || (a.score == b.score && a.index < b.index);
 }
+
+static void sift_down(struct candidate *heap, size_t n, size_t at) {
+    const struct candidate c = heap[at];
+    for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && better(heap[child + 1], heap[child]))
+            child++;
+        if (!better(heap[child], c))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = c;
+}
+
+static struct candidate take_best(struct candidate *heap, size_t n) {
+    const struct candidate best = heap[0];
+    heap[0] = heap[n - 1];
+    sift_down(heap, n - 1, 0);
+    return best;
+}
+
+// ---- a class ------------------------------------------------------------------------------------
 
 struct job {
     size_t boxes;
     bool center, has_least;
     double iou, least; // score
     size_t most;       // boxes per class
-    struct candidate *candidates;
-    struct box *kept;
+    struct candidate *heap;
+    struct kept kept;
     int64_t *rows;
     size_t n_rows;
 };
 
 static void select_class(struct job *j, const double *boxes, const double *scores, int64_t batch,
                          int64_t class) {
-    size_t n = 0, kept = 0;
+    size_t n = 0;
+    j->kept.n = 0;
     for (size_t i = 0; i < j->boxes; i++)
         if (!isnan(scores[i]) && (!j->has_least || scores[i] > j->least))
-            j->candidates[n++] = (struct candidate){scores[i], i};
-    qsort(j->candidates, n, sizeof *j->candidates, by_falling_score);
-    for (size_t i = 0; i < n && kept < j->most; i++) {
-        const struct box box = read_box(boxes + 4 * j->candidates[i].index, j->center);
-        size_t k = 0;
-        while (k < kept && !overlaps(box, j->kept[k], j->iou))
-            k++;
-        if (k < kept)
+            j->heap[n++] = (struct candidate){scores[i], i};
+    for (size_t i = n / 2; i > 0; i--)
+        sift_down(j->heap, n, i - 1);
+    for (; n > 0 && j->kept.n < j->most; n--) {
+        const size_t index = take_best(j->heap, n).index;
+        const struct box box = read_box(boxes + 4 * index, j->center);
+        if (is_suppressed(&j->kept, box, j->iou))
             continue;
-        j->kept[kept++] = box;
+        keep(&j->kept, box);
         int64_t *row = j->rows + 3 * j->n_rows++;
         row[0] = batch;
         row[1] = class;
-        row[2] = (int64_t)j->candidates[i].index;
+        row[2] = (int64_t)index;
     }
 }
 
@@ -111,7 +184,7 @@ static enum bnr_status read_scalar(const struct bnr_args *a, int i, double *v) {
 }
 
 static enum bnr_status prepare_job(const struct bnr_args *a, struct job *j, size_t classes) {
-    double most;
+    double most = 0;
     BNR_TRY(read_scalar(a, MAX_OUTPUT, &most));
     BNR_TRY(read_scalar(a, IOU, &j->iou));
     BNR_TRY(read_scalar(a, SCORE, &j->least));
@@ -121,13 +194,14 @@ static enum bnr_status prepare_job(const struct bnr_args *a, struct job *j, size
     j->has_least = bnr__in(a, SCORE) != NULL;
     j->center = bnr__attr_int(a->node, "center_point_box", 0) != 0;
     j->most = most <= 0 ? 0 : most >= (double)j->boxes ? j->boxes : (size_t)most;
-    j->candidates = bnr__temp(a, j->boxes, sizeof *j->candidates);
-    j->kept = bnr__temp(a, j->most, sizeof *j->kept);
+    j->heap = bnr__temp(a, j->boxes, sizeof *j->heap);
+    j->kept.boxes = bnr__temp(a, j->most, sizeof *j->kept.boxes);
+    j->kept.sides = bnr__temp(a, j->most / SOME + 1, sizeof *j->kept.sides);
     size_t rows;
     if (!bnr__size_mul(classes, j->most, &rows) || !bnr__size_mul(rows, 3, &rows))
         return bnr__no_memory(a->err);
     j->rows = bnr__temp(a, rows, sizeof *j->rows);
-    return j->candidates && j->kept && j->rows ? BNR_OK : BNR_NO_MEMORY;
+    return j->heap && j->kept.boxes && j->kept.sides && j->rows ? BNR_OK : BNR_NO_MEMORY;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {

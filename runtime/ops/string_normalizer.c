@@ -3,6 +3,7 @@
 // others. Letter case is Unicode's; the attribute `locale` changes nothing.
 #include <string.h>
 
+#include "runtime/ops/lib/lookup.h"
 #include "runtime/ops/lib/utf8.h"
 
 static const enum bnr_dtype types[] = {BNR_STRING, BNR_UNDEFINED};
@@ -36,13 +37,6 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-static bool is_stop_word(const struct bnr_str *words, size_t n, struct bnr_str s) {
-    for (size_t i = 0; i < n; i++)
-        if (bnr__str_equal(words[i], s))
-            return true;
-    return false;
-}
-
 // The strings that stay, in their final case; at least one.
 static enum bnr_status normalize(const struct bnr_args *a, struct bnr_str *kept, size_t *n_kept) {
     const struct bnr_tensor *x = a->in[0];
@@ -59,12 +53,14 @@ static enum bnr_status normalize(const struct bnr_args *a, struct bnr_str *kept,
         return bnr__no_memory(a->err);
     for (size_t i = 0; i < n_words; i++)
         BNR_TRY(bnr__utf8_map_case(a->temp, compared, stop->strings[i], &words[i], a->err));
+    struct bnr_lookup lookup;
+    BNR_TRY(bnr__lookup_new(a, BNR_STRING, words, n_words, &lookup));
     *n_kept = 0;
     for (size_t i = 0; i < x->numel; i++) {
         struct bnr_str key = x->str[i];
         if (n_words > 0)
             BNR_TRY(bnr__utf8_map_case(a->temp, compared, x->str[i], &key, a->err));
-        if (!is_stop_word(words, n_words, key))
+        if (bnr__lookup_find(&lookup, &key, 0) < 0)
             BNR_TRY(bnr__utf8_map_case(a->strings, to, x->str[i], &kept[(*n_kept)++], a->err));
     }
     if (*n_kept == 0)

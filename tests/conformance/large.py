@@ -307,6 +307,27 @@ def scaled():
         case('LayerNormalization', [x, s, b], [y.astype(np.float32)], tolerance=1e-5, axis=axis)
 
 
+def suppressed():
+    def kept(boxes, scores, most, limit, least):
+        at = []
+        for k in sorted(np.flatnonzero(scores > least), key=lambda k: (-scores[k], k)):
+            low, high = np.maximum(boxes[k, :2], boxes[at, :2]), np.minimum(boxes[k, 2:], boxes[at, 2:])
+            common = np.prod(np.maximum(high - low, 0), 1)
+            area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
+            if len(at) < most and not np.any(common / (area[k] + area[at] - common) > limit):
+                at.append(k)
+        return at
+    for spread in (2, 30, 1000):  # most overlap, some, hardly any
+        corner = RNG.random((2, 700, 2)) * spread
+        boxes = np.concatenate([corner, corner + 0.5 + RNG.random((2, 700, 2)) * 4], 2).astype(np.float32)
+        scores = np.round(RNG.random((2, 3, 700)), 2).astype(np.float32)
+        for most, limit, least in ((700, 0.3, 0.1), (50, 0.5, -1.0), (33, 0.0, 0.5)):
+            rows = [(b, c, k) for b in range(2) for c in range(3)
+                    for k in kept(boxes[b].astype(np.float64), scores[b, c], most, limit, np.float32(least))]
+            case('NonMaxSuppression', [boxes, scores, np.int64(most), np.float32(limit), np.float32(least)],
+                 [np.array(rows, np.int64).reshape(-1, 3)])
+
+
 def model_of(op, inputs, outputs, opset, domain, attributes):
     names = [f'x{i}' for i in range(len(inputs))]
     node = helper.make_node(op, names, [f'y{i}' for i in range(outputs)], domain=domain, **attributes)
@@ -360,7 +381,8 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     lib = libbnrun.Library(sys.argv[1])
-    for make in (functions, chosen, quantized, resized, elements, tuples, ordered, picked, running, padded, reductions, scaled):
+    for make in (functions, chosen, quantized, resized, elements, tuples, ordered, picked, running, padded, reductions, scaled,
+                 suppressed):
         make()
     passed = failed = 0
     for op, inputs, want, opset, tolerance, domain, attributes in CASES:

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/ops/lib/lookup.h"
 
-#include <string.h>
-
 #include "runtime/ops/lib/compute.h"
 #include "runtime/ops/lib/order.h"
-
-static int compare_strings(struct bnr_str a, struct bnr_str b) {
-    const size_t n = a.len < b.len ? a.len : b.len;
-    const int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
+#include "runtime/ops/lib/utf8.h"
 
 static bool key_less(size_t a, size_t b, const void *cx) {
     const struct bnr_lookup *l = cx;
-    return l->strings != NULL ? compare_strings(l->strings[a], l->strings[b]) < 0
+    return l->strings != NULL ? bnr__str_compare(l->strings[a], l->strings[b]) < 0
                               : l->keys[a] < l->keys[b];
 }
 
@@ -48,7 +41,7 @@ ptrdiff_t bnr__lookup_find(const struct bnr_lookup *l, const void *src, size_t i
     while (low < high) {
         const size_t middle = (low + high) / 2, k = l->order[middle];
         const bool greater =
-            l->strings != NULL ? compare_strings(l->strings[k], text) > 0 : l->keys[k] > key;
+            l->strings != NULL ? bnr__str_compare(l->strings[k], text) > 0 : l->keys[k] > key;
         if (greater)
             high = middle;
         else
@@ -58,6 +51,6 @@ ptrdiff_t bnr__lookup_find(const struct bnr_lookup *l, const void *src, size_t i
         return -1;
     const size_t k = l->order[low - 1];
     const bool same =
-        l->strings != NULL ? compare_strings(l->strings[k], text) == 0 : l->keys[k] == key;
+        l->strings != NULL ? bnr__str_compare(l->strings[k], text) == 0 : l->keys[k] == key;
     return same ? (ptrdiff_t)k : -1;
 }

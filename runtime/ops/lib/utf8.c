@@ -93,10 +93,6 @@ enum bnr_status bnr__utf8_map_case(struct bnr_arena *arena, enum bnr_case to, st
     return BNR_OK;
 }
 
-bool bnr__str_equal(struct bnr_str a, struct bnr_str b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 int bnr__str_compare(struct bnr_str a, struct bnr_str b) {
     const size_t n = a.len < b.len ? a.len : b.len;
     const int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;

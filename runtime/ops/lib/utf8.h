@@ -17,7 +17,6 @@ enum bnr_case { BNR_CASE_SAME, BNR_CASE_LOWER, BNR_CASE_UPPER };
 enum bnr_status bnr__utf8_map_case(struct bnr_arena *arena, enum bnr_case to, struct bnr_str s,
                                    struct bnr_str *out, struct bnr_error *err);
 
-bool bnr__str_equal(struct bnr_str a, struct bnr_str b);
 int bnr__str_compare(struct bnr_str a, struct bnr_str b); // by bytes
 
 #endif
