@@ -228,6 +228,23 @@ static void mark_grouped(struct bnr_planner *p, const struct bnr_chain *c) {
 // ---- kernels ------------------------------------------------------------------------------------
 
 // Asks the operator for a kernel. Keeps in *c the nodes that it takes.
+// Kernels are for tensors that can be: one that is too large is refused where it is placed. What has
+// no elements needs none.
+static bool worth_a_kernel(const struct bnr_info *const *infos, int n, bool out) {
+    for (int i = 0; i < n; i++) {
+        int64_t dims[BNR_MAX_RANK];
+        size_t numel;
+        if (!infos[i] || infos[i]->type.kind != BNR_KIND_TENSOR ||
+            !bnr__shape_known(&infos[i]->type.shape))
+            continue;
+        bnr__shape_numbers(&infos[i]->type.shape, dims);
+        if (bnr__shape_numel(dims, infos[i]->type.shape.rank, "", &numel, NULL) != BNR_OK ||
+            (out && numel == 0))
+            return false;
+    }
+    return true;
+}
+
 static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bnr_prepare *cx) {
     const struct bnr_node *n = c->nodes[0];
     struct bnr_session *s = p->request->session;
@@ -247,7 +264,8 @@ static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bn
     if (!cx->in || !cx->out)
         return bnr__no_memory(p->err);
     s->packs.n_asked = 0;
-    BNR_TRY(n->op->prepare(cx));
+    if (worth_a_kernel(cx->in, n->n_in, false) && worth_a_kernel(cx->out, n->n_out, true))
+        BNR_TRY(n->op->prepare(cx));
     c->n = cx->run ? 1 + cx->fused_taken : 1;
     c->before += c->n_before - (cx->run ? cx->before_taken : 0);
     c->n_before = cx->run ? cx->before_taken : 0;

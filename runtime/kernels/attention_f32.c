@@ -33,7 +33,7 @@ bool bnr__attention_f32_init(struct bnr_attention_f32 *c, unsigned cpu, int thre
         min_size(max_size(SCORES / c->keys / mr, 1), min_size(PANELS, MAX_ROWS / mr)) * mr;
     c->blocks = ceil_div(all, rows);
     c->rows = rows = ceil_div(all, c->blocks);
-    c->ld = ceil_div(c->keys, 16) * 16;
+    c->ld = ceil_div(c->keys + c->smooth, 16) * 16;
     c->panels = ceil_div(rows, mr);
     const size_t wide = c->panels * bnr__gemm_f32_panel_rows(c->gemm, rows);
     size_t scores, own, keys;
@@ -207,6 +207,14 @@ static bool all_out(const float *s, size_t n) {
     return j == n;
 }
 
+// The score more stands behind the others, in a column that no value belongs to.
+static void smooth_softmax(const struct block *b, size_t i, float *s, size_t n) {
+    const struct bnr_attention_f32 *c = b->r->c;
+    const size_t head = b->kv_head * (c->heads / c->kv_heads) + (b->row + i) / c->queries;
+    s[n] = b->r->sink ? b->r->sink[head] : 0;
+    c->softmax->softmax(s, s, n + 1);
+}
+
 static void normalize(const struct block *b) {
     const struct bnr_attention_f32 *c = b->r->c;
     const size_t n = (size_t)(b->keys.end - b->keys.begin);
@@ -222,6 +230,8 @@ static void normalize(const struct block *b) {
             mask_row(b, i, row + begin, (size_t)r.begin, end - begin);
         if (all_out(row + begin, end - begin))
             end = begin;
+        else if (c->smooth)
+            smooth_softmax(b, i, row + begin, end - begin);
         else
             c->softmax->softmax(row + begin, row + begin, end - begin);
         memset(row, 0, begin * sizeof *row);

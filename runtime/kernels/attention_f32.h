@@ -24,6 +24,7 @@ struct bnr_attention_f32 {
     float scale, softcap;                                       // softcap 0: none
     bool causal;          // a query at position p reads keys up to p
     int64_t left, right;  // and from p - left to p + right; -1: without limit
+    bool smooth;          // softmax has one score more, which weights nothing
     bool masked, boolean; // added to the scores (-Inf: no such key); boolean: false for no such key
     size_t mask_keys;     // keys behind these are not read
     struct bnr_attention_place q, k, v, y, mask; // Q, Y and mask by query heads
@@ -46,6 +47,7 @@ struct bnr_attention_f32_run {
     float *y;
     const float *q, *k, *v;
     const void *mask;     // float or bool
+    const float *sink;    // smooth: that score of each head; NULL: 0
     const int64_t *first; // [batch] position of the first query, up to 2^40 in magnitude
     const int64_t *end;   // [batch] keys that there are
     void *scratch;        // scratch_bytes, 64-byte aligned

@@ -11,19 +11,6 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return bnr__pooling_infer(cx, BNR_TYPES_FLOAT);
 }
 
-// How many elements each window has.
-static void count_elements(struct bnr_window w, bool include_pad, double *counts) {
-    struct bnr_window_run r;
-    for (int i = 0; include_pad && i < w.rank; i++) {
-        w.axis[i].in += w.axis[i].begin + w.axis[i].end;
-        w.axis[i].begin = w.axis[i].end = 0;
-    }
-    for (int64_t t = 0; t < bnr__window_taps(&w); t++)
-        for (bool ok = bnr__window_first(&w, t, &r); ok; ok = bnr__window_next(&w, &r))
-            for (size_t i = 0; i < r.count; i++)
-                counts[r.y + i]++;
-}
-
 struct job {
     const struct bnr_pooling *p;
     const double *counts;
@@ -55,7 +42,8 @@ static enum bnr_status ref(const struct bnr_args *a) {
     double *counts = bnr__temp_f64(a, p.out);
     if (!counts)
         return BNR_NO_MEMORY;
-    count_elements(p.window, bnr__attr_int(a->node, "count_include_pad", 0) != 0, counts);
+    bnr__pooling_counts(a->node, p.window, counts);
+    bnr__window_trim(&p.window);
     struct job j = {.p = &p, .counts = counts};
     bnr__parallel_for(a->pool, p.planes, 1, planes, &j);
     bnr__pooling_end(&p);

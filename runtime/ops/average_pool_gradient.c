@@ -14,21 +14,12 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 }
 
 // Divides each element of dy's planes by how many elements its window has.
-static enum bnr_status divide(const struct bnr_args *a, struct bnr_window w, double *dy, size_t planes,
-                              size_t out) {
-    struct bnr_window_run r;
+static enum bnr_status divide(const struct bnr_args *a, const struct bnr_window *w, double *dy,
+                              size_t planes, size_t out) {
     double *counts = bnr__temp_f64(a, out);
     if (!counts)
         return BNR_NO_MEMORY;
-    const bool include_pad = bnr__attr_int(a->node, "count_include_pad", 0) != 0;
-    for (int i = 0; include_pad && i < w.rank; i++) {
-        w.axis[i].in += w.axis[i].begin + w.axis[i].end;
-        w.axis[i].begin = w.axis[i].end = 0;
-    }
-    for (int64_t t = 0; t < bnr__window_taps(&w); t++)
-        for (bool ok = bnr__window_first(&w, t, &r); ok; ok = bnr__window_next(&w, &r))
-            for (size_t i = 0; i < r.count; i++)
-                counts[r.y + i]++;
+    bnr__pooling_counts(a->node, *w, counts);
     for (size_t i = 0; i < planes * out; i++)
         dy[i] /= counts[i % out];
     return BNR_OK;
@@ -60,7 +51,8 @@ static enum bnr_status ref(const struct bnr_args *a) {
         const size_t planes = bnr__dims_product(x->dims, 0, 2);
         const size_t in = x->numel / planes, out = dy->numel / planes;
         bnr__load_f64(d, dy->dtype, dy->data, dy->numel);
-        BNR_TRY(divide(a, w, d, planes, out));
+        BNR_TRY(divide(a, &w, d, planes, out));
+        bnr__window_trim(&w);
         for (size_t p = 0; p < planes; p++)
             spread(&w, d + p * out, dx + p * in);
     }

@@ -45,6 +45,7 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_FLOAT));
     const int least = cx->node->since < 20 ? 4 : 3, most = cx->node->since < 20 ? 4 : BNR_MAX_RANK;
     BNR_TRY(bnr__infer_rank(cx, 0, least, most));
+    BNR_TRY(bnr__infer_rank(cx, 1, least, most));
     if (rank >= 0)
         BNR_TRY(bnr__infer_rank(cx, 1, rank, rank));
     for (int i = 0; i < rank; i++)

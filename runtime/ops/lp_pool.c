@@ -16,6 +16,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     BNR_TRY(bnr__pooling_begin(a, &p));
     if (!p.y)
         return BNR_OK;
+    bnr__window_trim(&p.window);
     const int64_t taps = bnr__window_taps(&p.window);
     for (size_t plane = 0; plane < p.planes; plane++) {
         const double *x = p.x + plane * p.in;

@@ -71,6 +71,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     BNR_TRY(bnr__out(a, 1, BNR_INT64, p.result->rank, p.result->dims, &indices));
     if (!p.y)
         return BNR_OK;
+    bnr__window_trim(&p.window);
     struct job j = {.p = &p, .at = indices ? indices->i64 : NULL};
     bnr__parallel_for(a->pool, p.planes, 1, planes, &j);
     bnr__pooling_end(&p);

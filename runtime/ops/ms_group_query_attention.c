@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // GroupQueryAttention (com.microsoft): causal attention with shared key heads and a cache of past keys and
 // values, which may be longer than what is in use: seqlens_k says how many keys each batch has in all, less one.
-// Optionally Q and K are rotated by their positions, windowed, capped.
+// Optionally Q and K are rotated by their positions, windowed, capped. A smooth softmax has one more score, which
+// nothing is weighted by: head_sink's, or 0. qk_output gives the scores, 1 in front of the softmax, 2 behind it.
 #include <math.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ enum {
     BIAS = BNR_GQ_BIAS,
     SINK = BNR_GQ_SINK
 };
+enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 
 // ---- inference ---------------------------------------------------------------------------------
 
@@ -57,12 +59,15 @@ static enum bnr_status check_attributes(struct bnr_infer *cx, struct sizes *s) {
     if (s->heads < 1 || s->heads > 1 << 20 || s->kv_heads < 1 || s->heads % s->kv_heads != 0)
         return bnr__op_fail(n, cx->err, BNR_SHAPE, "%lld query heads do not share %lld key heads",
                             (long long)s->heads, (long long)s->kv_heads);
-    static const char *const zeros[] = {"smooth_softmax", "qk_output", "kv_cache_bit_width"};
-    for (size_t i = 0; i < BNR_COUNT(zeros); i++)
-        if (bnr__attr_int(n, zeros[i], 0) != 0)
-            return bnr__op_fail(n, cx->err, BNR_UNSUPPORTED, "%s is not supported", zeros[i]);
-    if (cx->n_in > SINK)
-        return bnr__op_fail(n, cx->err, BNR_UNSUPPORTED, "input %d is not supported", SINK);
+    const int64_t scores = bnr__attr_int(n, "qk_output", 0);
+    if (scores < 0 || scores > 2 || (cx->n_out > SCORES && cx->out[SCORES] && scores == 0))
+        return bnr__op_fail(n, cx->err, BNR_SHAPE, "qk_output is %lld, which makes no output %d",
+                            (long long)scores, SCORES);
+    bool quantized = bnr__attr_int(n, "kv_cache_bit_width", 0) != 0;
+    for (int i = SINK + 1; i < cx->n_in; i++)
+        quantized = quantized || cx->in[i];
+    if (quantized)
+        return bnr__op_fail(n, cx->err, BNR_UNSUPPORTED, "a quantized cache is not supported");
     const bool rotates = bnr__attr_int(n, "do_rotary", 0) != 0;
     if (rotates && (!bnr__infer_in(cx, COS) || !bnr__infer_in(cx, SIN)))
         return bnr__op_fail(n, cx->err, BNR_SHAPE, "do_rotary without cos_cache and sin_cache");
@@ -75,7 +80,7 @@ static enum bnr_status check_attributes(struct bnr_infer *cx, struct sizes *s) {
 }
 
 static enum bnr_status check_inputs(struct bnr_infer *cx) {
-    static const int floats[] = {Q, K, V, PAST_KEY, PAST_VALUE, COS, SIN, BIAS};
+    static const int floats[] = {Q, K, V, PAST_KEY, PAST_VALUE, COS, SIN, BIAS, SINK};
     for (size_t i = 0; i < BNR_COUNT(floats); i++) {
         BNR_TRY(bnr__infer_types(cx, floats[i], BNR_TYPES_FLOAT));
         if (bnr__infer_in(cx, floats[i]))
@@ -117,6 +122,11 @@ static enum bnr_status check_dims(struct bnr_infer *cx, struct sizes *s) {
         BNR_TRY(bnr__infer_dims_agree(cx, "lengths of the caches", s->past, dim(cx, i, 2), NULL));
         BNR_TRY(bnr__infer_dims_agree(cx, "head sizes", s->size, dim(cx, i, 3), &s->size));
     }
+    if (bnr__infer_in(cx, SINK)) {
+        BNR_TRY(bnr__infer_rank(cx, SINK, 1, 1));
+        BNR_TRY(bnr__infer_dims_agree(cx, "heads and head_sink", bnr__dim_of(s->heads),
+                                      dim(cx, SINK, 0), NULL));
+    }
     const struct bnr_dim half = dim(cx, COS, 1);
     BNR_TRY(bnr__infer_dims_agree(cx, "widths of cos_cache and sin_cache", half,
                                   bnr__infer_in(cx, SIN) ? dim(cx, SIN, 1) : half, NULL));
@@ -135,19 +145,24 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     BNR_TRY(check_inputs(cx));
     BNR_TRY(check_dims(cx, &s));
     const enum bnr_dtype t = bnr__infer_in_dtype(cx, Q);
-    struct bnr_dim all = bnr__dim_unknown();
-    if (bnr__infer_scalar(cx, TOTAL, &total, &st) && s.past.n >= 0 && total >= 0)
-        all = bnr__dim_of((int64_t)total > s.past.n ? (int64_t)total : s.past.n);
+    struct bnr_dim all = bnr__dim_unknown(), keys = bnr__dim_unknown();
+    if (bnr__infer_scalar(cx, TOTAL, &total, &st) && total >= 0)
+        keys = bnr__dim_of((int64_t)total);
     BNR_TRY(st);
+    if (keys.n >= 0 && s.past.n >= 0)
+        all = keys.n > s.past.n ? keys : s.past;
     struct bnr_shape y = {.rank = 3, .dims = {s.batch, s.length, bnr__dim_unknown()}};
     int64_t hidden;
     if (s.size.n >= 0 && bnr__i64_mul(s.size.n, s.heads, &hidden))
         y.dims[2] = bnr__dim_of(hidden);
     const struct bnr_shape present = {
         .rank = 4, .dims = {s.batch, bnr__dim_of(s.kv_heads), all, s.size}};
-    bnr__infer_set(cx, 0, t, &y);
-    bnr__infer_set(cx, 1, t, &present);
-    bnr__infer_set(cx, 2, t, &present);
+    const struct bnr_shape scores = {
+        .rank = 4, .dims = {s.batch, bnr__dim_of(s.heads), s.length, keys}};
+    bnr__infer_set(cx, Y, t, &y);
+    bnr__infer_set(cx, PRESENT_KEY, t, &present);
+    bnr__infer_set(cx, PRESENT_VALUE, t, &present);
+    bnr__infer_set(cx, SCORES, t, &scores);
     return BNR_OK;
 }
 
@@ -162,7 +177,10 @@ struct job {
     double *keys, *values;     // [batch, kv_heads, all, size]
     const double *cos, *sin;   // [rows, half] or NULL
     const double *bias;        // [batch, heads, length, total] or NULL
+    const double *sink;        // [heads] or NULL
     double *scores;            // [batch, heads, all]
+    double *shown;             // output 3 [batch, heads, length, total], or NULL
+    bool shows_weights;        // what softmax made of them
     double *y;                 // [batch, length, heads, size]
 };
 
@@ -207,7 +225,11 @@ static void attend(const struct job *j, size_t b, size_t h, size_t i) {
     const size_t kv = (b * j->g.kv_heads + h / (j->g.heads / j->g.kv_heads)) * j->g.all * j->g.size;
     const double *q = j->qs + ((b * j->g.heads + h) * j->g.length + i) * j->g.size;
     double *s = j->scores + (b * j->g.heads + h) * j->g.all;
-    double *y = j->y + ((b * j->g.length + i) * j->g.heads + h) * j->g.size, max = -HUGE_VAL, sum = 0;
+    const size_t row = (b * j->g.heads + h) * j->g.length + i;
+    double *y = j->y + ((b * j->g.length + i) * j->g.heads + h) * j->g.size;
+    double *shown = j->shown ? j->shown + row * j->g.total : NULL;
+    const double sink = j->sink ? j->sink[h] : 0;
+    double max = j->g.smooth ? sink : -HUGE_VAL, sum = 0;
     const size_t end = bnr__group_query_past(&j->g, b) + i + 1;
     const size_t begin =
         j->g.window >= 0 && end > (size_t)j->g.window ? end - (size_t)j->g.window : 0;
@@ -219,14 +241,21 @@ static void attend(const struct job *j, size_t b, size_t h, size_t i) {
         dot *= j->scale;
         s[k] = j->g.softcap > 0 ? cap * tanh(dot / cap) : dot;
         if (j->bias)
-            s[k] += j->bias[((b * j->g.heads + h) * j->g.length + i) * j->g.total + k];
+            s[k] += j->bias[row * j->g.total + k];
         max = fmax(max, s[k]);
+        if (shown)
+            shown[k] = s[k];
     }
+    if (j->g.smooth)
+        sum = exp(sink - max);
     for (size_t k = begin; k < end; k++)
         sum += s[k] = exp(s[k] - max);
-    for (size_t k = begin; k < end; k++)
+    for (size_t k = begin; k < end; k++) {
+        if (shown && j->shows_weights)
+            shown[k] = s[k] / sum;
         for (size_t d = 0; d < j->g.size; d++)
             y[d] += s[k] / sum * j->values[kv + k * j->g.size + d];
+    }
 }
 
 static void run_heads(void *cx, size_t begin, size_t end) {
@@ -261,10 +290,25 @@ static enum bnr_status load(const struct bnr_args *a, struct job *j) {
     j->scores = bnr__temp_f64(a, j->g.batch * j->g.heads * j->g.all);
     if (!j->q || !j->k || !j->v || !j->keys || !j->values || !j->qs || !j->y || !j->scores)
         return BNR_NO_MEMORY;
+    j->shows_weights = bnr__attr_int(a->node, "qk_output", 0) == 2;
+    BNR_TRY(bnr__shape_numel(scores, 4, "the scores", &n, a->err));
+    if (a->n_out > SCORES && a->out[SCORES] && !(j->shown = bnr__temp_f64(a, n)))
+        return BNR_NO_MEMORY;
+    if (bnr__in(a, SINK) && !(j->sink = bnr__all_f64(a, a->in[SINK])))
+        return BNR_NO_MEMORY;
     if (!bnr__in(a, BIAS))
         return BNR_OK;
     j->bias = bnr__expand_f64(a, a->in[BIAS], 4, scores);
     return j->bias ? BNR_OK : BNR_NO_MEMORY;
+}
+
+static enum bnr_status store(const struct bnr_args *a, int out, int rank, const int64_t *dims,
+                             const double *v) {
+    struct bnr_tensor *t;
+    BNR_TRY(bnr__out(a, out, a->in[Q]->dtype, rank, dims, &t));
+    if (t)
+        bnr__store_f64(t->dtype, t->data, v, t->numel);
+    return BNR_OK;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {
@@ -277,13 +321,12 @@ static enum bnr_status ref(const struct bnr_args *a) {
         bnr__parallel_for(a->pool, j.g.batch * j.g.heads, 1, run_heads, &j);
     const int64_t y[] = {(int64_t)j.g.batch, (int64_t)j.g.length, (int64_t)(j.g.heads * j.g.size)};
     const int64_t cache[] = {(int64_t)j.g.batch, (int64_t)j.g.kv_heads, (int64_t)j.g.all, (int64_t)j.g.size};
-    for (int i = 0; i < 3 && i < a->n_out; i++) {
-        struct bnr_tensor *t;
-        BNR_TRY(bnr__out(a, i, a->in[Q]->dtype, i == 0 ? 3 : 4, i == 0 ? y : cache, &t));
-        if (t)
-            bnr__store_f64(t->dtype, t->data, i == 0 ? j.y : i == 1 ? j.keys : j.values, t->numel);
-    }
-    return BNR_OK;
+    const int64_t scores[] = {(int64_t)j.g.batch, (int64_t)j.g.heads, (int64_t)j.g.length,
+                              (int64_t)j.g.total};
+    BNR_TRY(store(a, Y, 3, y, j.y));
+    BNR_TRY(store(a, PRESENT_KEY, 4, cache, j.keys));
+    BNR_TRY(store(a, PRESENT_VALUE, 4, cache, j.values));
+    return store(a, SCORES, 4, scores, j.shown);
 }
 
 BNR_DEFINE_OP(ms_group_query_attention) = {

@@ -277,8 +277,32 @@ static void test_constants(void **unused) {
     end(&n);
 }
 
+// A vector of unknown length may be the one number that a scalar zero point goes with.
+static void test_quantize_open_scale(void **state) {
+    struct net n;
+    begin(&n, 13);
+    struct bnr_value *y = OUT(&n, "QuantizeLinear", input(&n, BNR_FLOAT, "2,3"),
+                              input(&n, BNR_FLOAT, "?"), input(&n, BNR_UINT8, ""));
+    assert_int_equal(bnr__model_resolve(n.m, NULL, &n.err), BNR_OK);
+    assert_int_equal(bnr__model_infer(n.m, &n.err), BNR_OK);
+    assert_int_equal(y->info.type.dtype, BNR_UINT8);
+    end(&n);
+}
+
+// The rank of a grid beside an X of which nothing is known.
+static void test_grid_of_no_rank(void **state) {
+    struct net n;
+    begin(&n, 16);
+    NODE(&n, "GridSample", input(&n, BNR_FLOAT, "..."), input(&n, BNR_FLOAT, ""));
+    assert_int_equal(bnr__model_resolve(n.m, NULL, &n.err), BNR_OK);
+    assert_int_equal(bnr__model_infer(n.m, &n.err), BNR_SHAPE);
+    end(&n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grid_of_no_rank),
+        cmocka_unit_test(test_quantize_open_scale),
         cmocka_unit_test(test_view),     cmocka_unit_test(test_shuffle),
         cmocka_unit_test(test_heads),    cmocka_unit_test(test_expand_range),
         cmocka_unit_test(test_reshape),  cmocka_unit_test(test_layout),

@@ -528,8 +528,26 @@ static void concat_copies_nothing(void **state) {
     bnr_model_free(m);
 }
 
+// A kernel for blocked tensors maps the pixels of an output, which must not be asked for before it is
+// known that there can be one.
+static void huge_pads_are_refused(void **state) {
+    struct model_builder t;
+    mb_begin(&t, 6, NULL);
+    value *y = mb_op(&t, "Pad", mb_input(&t, "x", BNR_FLOAT, DIMS(1, 3, 4, 4)), NULL, NULL);
+    set_ints(y, "pads", DIMS(0, 0, 0, 0, 0, 0, INT64_MAX / 2, 0));
+    mb_output(&t, y);
+    struct bnr_model *m = mb_end(&t);
+    struct bnr_session *s;
+    struct bnr_error err;
+    assert_non_null(m);
+    assert_int_equal(bnr_session_create(&s, m, NULL, &err), BNR_SHAPE);
+    assert_non_null(strstr(err.message, "larger than memory can be"));
+    bnr_model_free(m);
+}
+
 int main(int argc, char **argv) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(huge_pads_are_refused),
         cmocka_unit_test(random_networks),
         cmocka_unit_test(networks_without_reorders),
         cmocka_unit_test(concat_copies_nothing),

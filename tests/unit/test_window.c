@@ -73,6 +73,57 @@ static void test_random_windows(void **state) {
     }
 }
 
+// Every pair in the order of the taps: [2 * count].
+static size_t list_pairs(const struct bnr_window *w, size_t *pairs, size_t most) {
+    struct bnr_window_run r;
+    size_t n = 0;
+    for (int64_t tap = 0; tap < bnr__window_taps(w); tap++)
+        for (bool ok = bnr__window_first(w, tap, &r); ok; ok = bnr__window_next(w, &r))
+            for (size_t i = 0; i < r.count; i++, n += 2) {
+                assert_true(n + 1 < most);
+                pairs[n] = r.y + i;
+                pairs[n + 1] = r.x + i * r.step;
+            }
+    return n;
+}
+
+// Kernels of every width over padding of every width: without the taps that read nothing, the pairs
+// are the same and come in the same order, and as many as are counted.
+static void test_trimmed_and_counted(void **state) {
+    enum { MOST = 1 << 16 };
+    size_t *all = malloc(MOST * sizeof *all), *kept = malloc(MOST * sizeof *kept);
+    uint64_t seed = 11, trimmed = 0;
+    for (int i = 0; i < GEOMETRIES; i++) {
+        struct bnr_window w = random_window(&seed);
+        for (int k = 0; k < w.rank && w.rank < MAX_AXES; k++) {
+            struct bnr_window_axis *a = &w.axis[k];
+            a->kernel = pick(&seed, 1, 9);
+            a->begin = pick(&seed, 0, 9);
+            a->end = pick(&seed, 0, 9);
+            const int64_t room = a->in + a->begin + a->end - bnr__window_extent(a);
+            a->out = room < 0 ? 0 : room / a->stride + 1;
+        }
+        if (bnr__window_out_numel(&w) == 0)
+            continue;
+        double counts[4096];
+        assert_true(bnr__window_out_numel(&w) <= 4096);
+        bnr__window_counts(&w, counts);
+        const size_t n = list_pairs(&w, all, MOST);
+        const int64_t taps = bnr__window_taps(&w);
+        bnr__window_trim(&w);
+        trimmed += bnr__window_taps(&w) < taps;
+        assert_int_equal(list_pairs(&w, kept, MOST), n);
+        assert_memory_equal(all, kept, n * sizeof *all);
+        for (size_t k = 0; k < n; k += 2)
+            counts[all[k]]--;
+        for (int64_t k = 0; k < bnr__window_out_numel(&w); k++)
+            assert_true(counts[k] == 0);
+    }
+    assert_true(trimmed > 100);
+    free(all);
+    free(kept);
+}
+
 // [n, 1] with stride 4, as a signal kept in an image's column: one run, not n.
 static void test_column_is_one_run(void **state) {
     const struct bnr_window w = {
@@ -89,6 +140,7 @@ static void test_column_is_one_run(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_windows),
+        cmocka_unit_test(test_trimmed_and_counted),
         cmocka_unit_test(test_column_is_one_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct bnr_group_query {
     bool packed;                // K and V stand behind Q in its rows
     size_t q_stride, kv_stride; // rows of Q, K and V: [batch, length, (heads)..., size]
     bool rotates, interleaved;
+    bool smooth;              // one score more, of the head's sink or 0
     size_t half, rows;        // of the caches of cosines and sines
     const int32_t *seqlens;   // [batch]
     const int64_t *positions; // [batch, length] or NULL

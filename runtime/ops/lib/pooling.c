@@ -52,6 +52,15 @@ enum bnr_status bnr__pooling_begin(const struct bnr_args *a, struct bnr_pooling 
     return begin(a, p, dims);
 }
 
+void bnr__pooling_counts(const struct bnr_node *n, struct bnr_window w, double *counts) {
+    const bool include_pad = bnr__attr_int(n, "count_include_pad", 0) != 0;
+    for (int i = 0; include_pad && i < w.rank; i++) {
+        w.axis[i].in += w.axis[i].begin + w.axis[i].end;
+        w.axis[i].begin = w.axis[i].end = 0;
+    }
+    bnr__window_counts(&w, counts);
+}
+
 void bnr__pooling_end(const struct bnr_pooling *p) {
     bnr__store_f64(p->result->dtype, p->result->data, p->y, p->result->numel);
 }

@@ -20,6 +20,8 @@ struct bnr_pooling {
 };
 // At run time: geometry, X in double, room for Y. y is NULL when there is nothing to compute.
 enum bnr_status bnr__pooling_begin(const struct bnr_args *a, struct bnr_pooling *p);
+// How many elements an average pooling's windows have, by count_include_pad: [outputs of a plane].
+void bnr__pooling_counts(const struct bnr_node *n, struct bnr_window w, double *counts);
 void bnr__pooling_end(const struct bnr_pooling *p); // stores y
 
 // GlobalXxxPool: every spatial dim becomes 1.

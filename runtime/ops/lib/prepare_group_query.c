@@ -10,7 +10,7 @@
 #include "runtime/ops/lib/group_query.h"
 #include "runtime/ops/lib/prepare_window.h"
 
-enum { Y, KEY, VALUE };
+enum { Y, KEY, VALUE, SCORES };
 
 static enum bnr_status check_lengths(const struct bnr_args *a, const struct bnr_group_query *g) {
     if (a->in[BNR_GQ_SEQLENS]->numel != g->batch)
@@ -68,6 +68,7 @@ enum bnr_status bnr__group_query_read(const struct bnr_args *a, struct bnr_group
     g->window = bnr__attr_int(n, "local_window_size", -1);
     g->interleaved = bnr__attr_int(n, "rotary_interleaved", 0) != 0;
     g->rotates = bnr__attr_int(n, "do_rotary", 0) != 0;
+    g->smooth = bnr__in(a, BNR_GQ_SINK) || bnr__attr_int(n, "smooth_softmax", 0) == 1;
     g->rows = g->rotates ? (size_t)a->in[BNR_GQ_COS]->dims[0] : 0;
     g->half = g->rotates ? (size_t)a->in[BNR_GQ_COS]->dims[1] : 0;
     g->seqlens = a->in[BNR_GQ_SEQLENS]->i32;
@@ -163,13 +164,14 @@ static void run(const struct bnr_args *a, const void *opaque) {
         first[b] = (int64_t)bnr__group_query_past(g, b);
         end[b] = first[b] + (int64_t)g->length;
     }
-    const struct bnr_tensor *bias = bnr__in(a, BNR_GQ_BIAS);
+    const struct bnr_tensor *bias = bnr__in(a, BNR_GQ_BIAS), *sink = bnr__in(a, BNR_GQ_SINK);
     const struct bnr_attention_f32_run r = {.c = &st->c,
                                             .y = a->out[Y]->f32,
                                             .q = f.qs ? f.qs : f.q,
                                             .k = a->out[KEY]->f32,
                                             .v = a->out[VALUE]->f32,
                                             .mask = bias ? bias->data : NULL,
+                                            .sink = sink ? sink->f32 : NULL,
                                             .first = first,
                                             .end = end,
                                             .scratch = a->scratch};
@@ -213,6 +215,7 @@ static void read_geometry(const struct bnr_prepare *cx, struct state *st) {
     c->scale = scale != 0 ? scale : (float)(1 / sqrt((double)c->size));
     c->softcap = bnr__attr_float(n, "softcap", 0);
     c->causal = true;
+    c->smooth = in_of(cx, BNR_GQ_SINK) || bnr__attr_int(n, "smooth_softmax", 0) == 1;
     c->left = window < 0 ? -1 : window - 1;
     c->right = -1;
     c->k =
@@ -232,7 +235,8 @@ enum bnr_status bnr__prepare_group_query(struct bnr_prepare *cx) {
     if (!st)
         return bnr__no_memory(cx->err);
     if (cx->in[BNR_GQ_Q]->type.dtype != BNR_FLOAT || cx->node->n_out < 3 || !cx->node->out[KEY] ||
-        !cx->node->out[VALUE] || bnr__attr_int(cx->node, "local_window_size", -1) == 0)
+        !cx->node->out[VALUE] || bnr__attr_int(cx->node, "local_window_size", -1) == 0 ||
+        (cx->node->n_out > SCORES && cx->node->out[SCORES]))
         return BNR_OK;
     read_geometry(cx, st);
     struct bnr_attention_f32 *c = &st->c;

@@ -76,14 +76,16 @@ static enum bnr_status check_scale(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
+static bool may_be_single(const struct bnr_shape *s) {
+    return s->rank == 0 || (s->rank == 1 && (s->dims[0].n == 1 || s->dims[0].n < 0));
+}
+
 enum bnr_status bnr__quant_infer(struct bnr_infer *cx) {
     BNR_TRY(check_scale(cx));
     const struct bnr_type *s = bnr__infer_in(cx, 1), *z = bnr__infer_in(cx, 2);
     if (!z || z->shape.rank < 0 || s->shape.rank < 0)
         return BNR_OK;
-    const bool single_s = s->shape.rank <= 1 && (s->shape.rank == 0 || s->shape.dims[0].n == 1);
-    const bool single_z = z->shape.rank <= 1 && (z->shape.rank == 0 || z->shape.dims[0].n == 1);
-    if (single_s && single_z)
+    if (may_be_single(&s->shape) && may_be_single(&z->shape))
         return BNR_OK;
     bool same = s->shape.rank == z->shape.rank;
     for (int i = 0; same && i < s->shape.rank; i++)

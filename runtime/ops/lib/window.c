@@ -241,6 +241,40 @@ int64_t bnr__window_out_numel(const struct bnr_window *w) {
     return n;
 }
 
+// Taps of output o that are inside the input: *first and the ones behind it; how many.
+static int64_t taps_inside(const struct bnr_window_axis *a, int64_t o, int64_t *first) {
+    const int64_t at = o * a->stride - a->begin, room = a->in - 1 - at;
+    *first = at >= 0 ? 0 : (-at + a->dilation - 1) / a->dilation;
+    const int64_t last = room < 0 ? -1 : room / a->dilation;
+    const int64_t n = (last < a->kernel ? last + 1 : a->kernel) - *first;
+    return n > 0 ? n : 0;
+}
+
+void bnr__window_trim(struct bnr_window *w) {
+    for (int i = 0; i < w->rank; i++) {
+        struct bnr_window_axis *a = &w->axis[i];
+        int64_t first;
+        taps_inside(a, a->out - 1, &first); // the last output reaches the first ones
+        const int64_t room = a->in - 1 + a->begin;
+        const int64_t end = room < 0 ? 0 : room / a->dilation + 1; // the first one the last ones
+        const int64_t kernel = (end < a->kernel ? end : a->kernel) - first;
+        a->kernel = kernel > 0 ? kernel : 0;
+        a->begin -= first * a->dilation;
+    }
+}
+
+void bnr__window_counts(const struct bnr_window *w, double *counts) {
+    const size_t n = (size_t)bnr__window_out_numel(w);
+    for (size_t k = 0; k < n; k++) {
+        int64_t rest = (int64_t)k, unused;
+        counts[k] = 1;
+        for (int i = w->rank - 1; i >= 0; i--) {
+            counts[k] *= (double)taps_inside(&w->axis[i], rest % w->axis[i].out, &unused);
+            rest /= w->axis[i].out;
+        }
+    }
+}
+
 // Outputs lo <= o < hi for which o * stride + shift is in [0, in).
 static void tap_range(const struct bnr_window_axis *a, int64_t shift, int64_t *lo, int64_t *hi) {
     *lo = shift >= 0 ? 0 : (-shift + a->stride - 1) / a->stride;

@@ -38,6 +38,11 @@ enum bnr_status bnr__window_size(const struct bnr_node *n, const struct bnr_dim 
 // count. Afterwards axis.in is the input and axis.out the output; padding is of the output.
 enum bnr_status bnr__window_size_transposed(const struct bnr_node *n, const struct bnr_dim *in,
                                             struct bnr_window *w, struct bnr_error *err);
+// Takes the first and last taps off that read nothing but padding along an axis: what is summed over
+// the others stays the same. No tap may be left.
+void bnr__window_trim(struct bnr_window *w);
+// How many taps of each output are inside the input: [outputs].
+void bnr__window_counts(const struct bnr_window *w, double *counts);
 // The window whose input is the transposed one's output, and the other way round.
 struct bnr_window bnr__window_transpose(const struct bnr_window *w);
 

@@ -311,7 +311,7 @@ def matmul_nbits(r, op):
                 open_dims=r.chance(0.3), **LOOSE)
 
 
-@cases('GroupQueryAttention', count=60)
+@cases('GroupQueryAttention', count=120)
 def group_query(r, op):
     batch, kv_heads, group, half = r.int(1, 2), r.int(1, 2), r.int(1, 3), 8
     heads, size = kv_heads * group, 2 * half
@@ -341,4 +341,11 @@ def group_query(r, op):
         attrs['softcap'] = 2.0
     if r.chance(0.3):
         attrs['local_window_size'] = r.int(1, 3)
-    return Case(op, many, attrs, outputs=3, open_dims=r.chance(0.3), **LOOSE)
+    if r.chance(0.2):
+        attrs['smooth_softmax'] = 1
+    elif r.chance(0.25):  # up to head_sink
+        many += [None] * (11 - len(many)) + [r.array([heads])]
+    shown = batch == 1 and r.chance(0.3)  # behind a shorter batch's keys lies what was there before
+    if shown:
+        attrs['qk_output'] = r.int(1, 2)
+    return Case(op, many, attrs, outputs=3 + shown, open_dims=r.chance(0.3), **LOOSE)
