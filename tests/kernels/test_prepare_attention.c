@@ -165,12 +165,19 @@ static void begin_group_query(struct ops_test *t, struct rng *r, bool bad) {
         set_int(t, "local_window_size", pick(r, 1, 20));
     if (rng_next(r) % 3 == 0)
         assert_int_equal(bnr__node_set_attr_float(t->node, "softcap", 2), BNR_OK);
-    if (rng_next(r) % 3)
-        return;
-    while (t->n_in < 10)
-        ops_test_omit(t);
-    ops_test_in(t, DIMS(s.batch, rng_next(r) % 2 ? 1 : s.kv_heads * s.group, s.queries, total),
-                NULL);
+    if (rng_next(r) % 3 == 0) {
+        while (t->n_in < 10)
+            ops_test_omit(t);
+        ops_test_in(t, DIMS(s.batch, rng_next(r) % 2 ? 1 : s.kv_heads * s.group, s.queries, total),
+                    NULL);
+    }
+    if (rng_next(r) % 4 == 0)
+        set_int(t, "smooth_softmax", 1);
+    if (rng_next(r) % 4 == 0) { // up to head_sink
+        while (t->n_in < 11)
+            ops_test_omit(t);
+        ops_test_in(t, DIMS(s.kv_heads * s.group), NULL);
+    }
 }
 
 static void group_query_attention(void **state) {
