@@ -26,6 +26,8 @@ extern const struct bnr_gradient_entry bnr__grad_rules_math[]; // each ends with
 extern const struct bnr_gradient_entry bnr__grad_rules_shape[];
 extern const struct bnr_gradient_entry bnr__grad_rules_nn[];
 
+bnr_gradient_rule bnr__grad_einsum; // gradient_einsum.c
+
 // Whether input i is there, floating-point as far as known, and depends on xs.
 bool bnr__grad_wants(const struct bnr_gradient *cx, const struct bnr_node *n, int i);
 // Adds v to the gradient of n's input i, where that is wanted.

@@ -2,6 +2,7 @@
 // Gradient rules of convolution, pooling, normalization, softmax and losses.
 #include <string.h>
 
+#include "graph/affine.h"
 #include "passes/lib/gradient.h"
 
 #define OP1(op, x) bnr__build_1(&cx->b, op, x)
@@ -30,12 +31,16 @@ static struct bnr_value *axes_from(struct bnr_gradient *cx, int first, int rank)
     return bnr__build_ints(&cx->b, axes, rank - first);
 }
 
+// Conv and ConvTranspose.
 RULE(conv) {
     struct bnr_value *in[] = {n->in[0], n->in[1], dy[0]};
     struct bnr_node *d = bnr__build_internal(&cx->b, "ConvGradient", 3, in, 2);
     bnr__build_copy_attrs(&cx->b, d, n);
     if (!d)
         return;
+    bnr__build_int(&cx->b, d->out[0], "since", n->since);
+    if (strcmp(n->op_type, "ConvTranspose") == 0)
+        bnr__build_int(&cx->b, d->out[0], "transposed", 1);
     bnr__grad_give(cx, n, 0, d->out[0]);
     bnr__grad_give(cx, n, 1, d->out[1]);
     if (bnr__grad_wants(cx, n, 2)) {
@@ -53,6 +58,15 @@ RULE(average_pool) {
     bnr__build_copy_attrs(&cx->b, d, n);
     if (d)
         bnr__grad_give(cx, n, 0, d->out[0]);
+}
+
+RULE(resize) {
+    struct bnr_value *in[] = {n->in[0], n->n_in > 1 ? n->in[1] : NULL, n->n_in > 2 ? n->in[2] : NULL,
+                              n->n_in > 3 ? n->in[3] : NULL, dy[0]};
+    struct bnr_node *d = bnr__build_internal(&cx->b, "ResizeGradient", 5, in, 1);
+    bnr__build_copy_attrs(&cx->b, d, n);
+    if (d)
+        bnr__grad_give(cx, n, 0, bnr__build_int(&cx->b, d->out[0], "since", n->since));
 }
 
 // MaxPool says itself where the largest elements are.
@@ -84,36 +98,6 @@ RULE(global_max_pool) {
     bnr__grad_give(cx, n, 0, OP2("Mul", hits, share));
 }
 
-// Without a change of the statistics: y = (x - mean) / sqrt(var + eps) scale + b, where everything but x
-// is per channel.
-RULE(batch_norm) {
-    const int rank = bnr__grad_rank(cx, n->in[0]);
-    if (bnr__attr_int(n, "training_mode", 0) != 0 || (n->since < 7 && !bnr__attr_int(n, "is_test", 0)))
-        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for training mode");
-    if (cx->b.status != BNR_OK)
-        return;
-    struct bnr_value *others = axes_except(cx, rank, 1), *in[5] = {n->in[0]};
-    int64_t behind[BNR_MAX_RANK]; // [C] becomes [C, 1, ...]
-    for (int i = 1; i < rank; i++)
-        behind[i - 1] = i;
-    for (int i = 1; i < 5; i++)
-        in[i] = rank > 2 ? OP2("Unsqueeze", n->in[i], bnr__build_ints(&cx->b, behind, rank - 2))
-                         : n->in[i];
-    struct bnr_value *eps =
-        bnr__build_scalar(&cx->b, n->in[4], (double)bnr__attr_float(n, "epsilon", 1e-5f));
-    struct bnr_value *deviation = OP1("Sqrt", OP2("Add", in[4], eps));
-    struct bnr_value *d = OP2("Mul", dy[0], OP2("Div", in[1], deviation));
-    bnr__grad_give(cx, n, 0, d);
-    struct bnr_value *unit = OP2("Div", OP2("Sub", in[0], in[3]), deviation);
-    if (bnr__grad_wants(cx, n, 1))
-        bnr__grad_give(cx, n, 1,
-                       bnr__build_reduce(&cx->b, "ReduceSum", OP2("Mul", dy[0], unit), others, false));
-    if (bnr__grad_wants(cx, n, 2))
-        bnr__grad_give(cx, n, 2, bnr__build_reduce(&cx->b, "ReduceSum", dy[0], others, false));
-    if (bnr__grad_wants(cx, n, 3) || bnr__grad_wants(cx, n, 4))
-        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for the statistics");
-}
-
 // d of (x - mean(x)) / sqrt(var(x) + eps) over `axes`, from the gradient `d` of that.
 static struct bnr_value *standardized(struct bnr_gradient *cx, struct bnr_value *d,
                                       struct bnr_value *unit, struct bnr_value *deviation,
@@ -123,19 +107,84 @@ static struct bnr_value *standardized(struct bnr_gradient *cx, struct bnr_value 
     return OP2("Div", OP2("Sub", OP2("Sub", d, mean), OP2("Mul", unit, along)), deviation);
 }
 
+// x standardized over `axes`, and what it was divided by.
+static struct bnr_value *standardize(struct bnr_gradient *cx, const struct bnr_node *n,
+                                     struct bnr_value *axes, struct bnr_value **deviation) {
+    struct bnr_value *x = n->in[0];
+    struct bnr_value *centred = OP2("Sub", x, bnr__build_reduce(&cx->b, "ReduceMean", x, axes, true));
+    struct bnr_value *variance =
+        bnr__build_reduce(&cx->b, "ReduceMean", OP2("Mul", centred, centred), axes, true);
+    struct bnr_value *eps = bnr__build_scalar(&cx->b, x, (double)bnr__attr_float(n, "epsilon", 1e-5f));
+    *deviation = OP1("Sqrt", OP2("Add", variance, eps));
+    return OP2("Div", centred, *deviation);
+}
+
+// [C] beside a tensor of that rank: [C, 1, ...].
+static struct bnr_value *by_channel(struct bnr_gradient *cx, struct bnr_value *v, int rank) {
+    int64_t behind[BNR_MAX_RANK];
+    for (int i = 1; i < rank; i++)
+        behind[i - 1] = i;
+    return rank > 2 ? OP2("Unsqueeze", v, bnr__build_ints(&cx->b, behind, rank - 2)) : v;
+}
+
+// Of a scale and a bias for each channel.
+static void give_scale_and_bias(struct bnr_gradient *cx, struct bnr_node *n, struct bnr_value *dy,
+                                struct bnr_value *unit, int rank) {
+    struct bnr_value *others = axes_except(cx, rank, 1);
+    if (bnr__grad_wants(cx, n, 1))
+        bnr__grad_give(cx, n, 1,
+                       bnr__build_reduce(&cx->b, "ReduceSum", OP2("Mul", dy, unit), others, false));
+    if (bnr__grad_wants(cx, n, 2))
+        bnr__grad_give(cx, n, 2, bnr__build_reduce(&cx->b, "ReduceSum", dy, others, false));
+}
+
+// BatchNormalization with the given statistics: y = (x - mean) / sqrt(var + eps) scale + b, where
+// everything but x is per channel; with the batch's own, x is standardized over all other axes.
+RULE(batch_norm) {
+    const int rank = bnr__grad_rank(cx, n->in[0]);
+    if (n->since < 9 && bnr__attr_int(n, "spatial", 1) == 0)
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for statistics of each activation");
+    if (cx->b.status != BNR_OK)
+        return;
+    struct bnr_value *scale = by_channel(cx, n->in[1], rank), *deviation, *unit;
+    if (bnr__batch_norm_trains(n)) {
+        struct bnr_value *others = axes_except(cx, rank, 1);
+        unit = standardize(cx, n, others, &deviation);
+        bnr__grad_give(cx, n, 0,
+                       standardized(cx, OP2("Mul", dy[0], scale), unit, deviation, others));
+        give_scale_and_bias(cx, n, dy[0], unit, rank);
+        return;
+    }
+    struct bnr_value *mean = by_channel(cx, n->in[3], rank), *var = by_channel(cx, n->in[4], rank);
+    struct bnr_value *eps =
+        bnr__build_scalar(&cx->b, n->in[4], (double)bnr__attr_float(n, "epsilon", 1e-5f));
+    deviation = OP1("Sqrt", OP2("Add", var, eps));
+    unit = OP2("Div", OP2("Sub", n->in[0], mean), deviation);
+    bnr__grad_give(cx, n, 0, OP2("Mul", dy[0], OP2("Div", scale, deviation)));
+    give_scale_and_bias(cx, n, dy[0], unit, rank);
+    if (bnr__grad_wants(cx, n, 3) || bnr__grad_wants(cx, n, 4))
+        bnr__build_fail(&cx->b, BNR_UNSUPPORTED, "no rule for the statistics");
+}
+
+RULE(instance_norm) {
+    const int rank = bnr__grad_rank(cx, n->in[0]);
+    if (cx->b.status != BNR_OK)
+        return;
+    struct bnr_value *axes = axes_from(cx, 2, rank), *deviation;
+    struct bnr_value *unit = standardize(cx, n, axes, &deviation);
+    struct bnr_value *d = OP2("Mul", dy[0], by_channel(cx, n->in[1], rank));
+    bnr__grad_give(cx, n, 0, standardized(cx, d, unit, deviation, axes));
+    give_scale_and_bias(cx, n, dy[0], unit, rank);
+}
+
 RULE(layer_norm) {
     const int rank = bnr__grad_rank(cx, n->in[0]);
     int64_t axis = bnr__attr_int(n, "axis", -1);
     axis = axis < 0 ? axis + rank : axis;
     if (cx->b.status != BNR_OK || axis < 0 || axis >= rank)
         return;
-    struct bnr_value *axes = axes_from(cx, (int)axis, rank), *x = n->in[0];
-    struct bnr_value *centred = OP2("Sub", x, bnr__build_reduce(&cx->b, "ReduceMean", x, axes, true));
-    struct bnr_value *variance =
-        bnr__build_reduce(&cx->b, "ReduceMean", OP2("Mul", centred, centred), axes, true);
-    struct bnr_value *eps = bnr__build_scalar(&cx->b, x, (double)bnr__attr_float(n, "epsilon", 1e-5f));
-    struct bnr_value *deviation = OP1("Sqrt", OP2("Add", variance, eps));
-    struct bnr_value *unit = OP2("Div", centred, deviation);
+    struct bnr_value *axes = axes_from(cx, (int)axis, rank), *deviation;
+    struct bnr_value *unit = standardize(cx, n, axes, &deviation);
     bnr__grad_give(cx, n, 0,
                    standardized(cx, OP2("Mul", dy[0], n->in[1]), unit, deviation, axes));
     if (bnr__grad_wants(cx, n, 1))
@@ -223,13 +272,17 @@ const struct bnr_gradient_entry bnr__grad_rules_nn[] = {
     {"AveragePool", average_pool},
     {"BatchNormalization", batch_norm},
     {"Conv", conv},
+    {"ConvTranspose", conv},
     {"Dropout", dropout},
+    {"Einsum", bnr__grad_einsum},
     {"GlobalAveragePool", global_average_pool},
     {"GlobalMaxPool", global_max_pool},
+    {"InstanceNormalization", instance_norm},
     {"LayerNormalization", layer_norm},
     {"LogSoftmax", log_softmax},
     {"MaxPool", max_pool},
     {"NegativeLogLikelihoodLoss", negative_log_likelihood},
+    {"Resize", resize},
     {"Softmax", softmax},
     {"SoftmaxCrossEntropyLoss", cross_entropy},
     {NULL, NULL},

@@ -6,18 +6,6 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/prepare_pixels.h"
 
-static int roi_input(const struct bnr_node *n) {
-    return n->since < 11 ? -1 : 1;
-}
-
-static int scales_input(const struct bnr_node *n) {
-    return n->since < 11 ? 1 : 2;
-}
-
-static int sizes_input(const struct bnr_node *n) {
-    return n->since < 11 ? -1 : 3;
-}
-
 // Input i's tensor where it is there, known, and not empty (which is how version 11 leaves one
 // out). *absent: it is certain that there is nothing.
 static const struct bnr_tensor *known(const struct bnr_infer *cx, int i, bool *absent) {
@@ -50,14 +38,14 @@ static enum bnr_status check_types(struct bnr_infer *cx) {
         BNR_TRY(bnr__infer_types(cx, 1, BNR_TYPES_FLOAT));
         BNR_TRY(bnr__infer_types(cx, 3, BNR_TYPES_INDEX));
     }
-    return bnr__infer_types(cx, scales_input(cx->node), BNR_TYPES_FLOAT);
+    return bnr__infer_types(cx, bnr__resize_scales(cx->node), BNR_TYPES_FLOAT);
 }
 
 // With sizes in elems (perhaps symbolic) and nothing else known, the output's dims are those.
 static enum bnr_status dims_from_elems(struct bnr_infer *cx, struct bnr_shape *y) {
     const struct bnr_dim *elems;
     int n, axes[BNR_MAX_RANK], count;
-    BNR_TRY(bnr__infer_ints(cx, sizes_input(cx->node), &elems, &n));
+    BNR_TRY(bnr__infer_ints(cx, bnr__resize_sizes(cx->node), &elems, &n));
     BNR_TRY(bnr__resize_axes(cx->node, y->rank, axes, &count, cx->err));
     const bool stretch =
         bnr__attr_string(cx->node, "keep_aspect_ratio_policy", "stretch")[0] == 's';
@@ -72,9 +60,9 @@ static enum bnr_status plan(struct bnr_infer *cx, struct bnr_resize *r, bool *al
     const struct bnr_node *n = cx->node;
     const struct bnr_shape *x = &bnr__infer_in(cx, 0)->shape;
     bool no_scales, no_sizes, no_roi;
-    const struct bnr_tensor *scales = known(cx, scales_input(n), &no_scales);
-    const struct bnr_tensor *sizes = known(cx, sizes_input(n), &no_sizes);
-    const struct bnr_tensor *roi = known(cx, roi_input(n), &no_roi);
+    const struct bnr_tensor *scales = known(cx, bnr__resize_scales(n), &no_scales);
+    const struct bnr_tensor *sizes = known(cx, bnr__resize_sizes(n), &no_sizes);
+    const struct bnr_tensor *roi = known(cx, bnr__resize_roi(n), &no_roi);
     *all_known = x->rank >= 0 && bnr__shape_known(x) && (scales || no_scales) &&
                  (sizes || no_sizes) && (roi || no_roi);
     if (!*all_known)
@@ -107,29 +95,10 @@ static enum bnr_status infer(struct bnr_infer *cx) {
     return BNR_OK;
 }
 
-static const struct bnr_tensor *given(const struct bnr_args *a, int i) {
-    const struct bnr_tensor *t = i < 0 ? NULL : bnr__in(a, i);
-    return t && t->numel > 0 ? t : NULL;
-}
-
 static enum bnr_status ref(const struct bnr_args *a) {
-    const struct bnr_node *n = a->node;
-    const struct bnr_tensor *x = a->in[0], *scales = given(a, scales_input(n));
-    const struct bnr_tensor *sizes = given(a, sizes_input(n)), *roi = given(a, roi_input(n));
     struct bnr_resize r;
-    struct bnr_resize_request q = {0};
-    if ((scales && !(q.scales = bnr__all_f64(a, scales))) ||
-        (sizes && !(q.sizes = bnr__all_i64(a, sizes))) || (roi && !(q.roi = bnr__all_f64(a, roi))))
-        return BNR_NO_MEMORY;
-    // Rank 0 has nothing to scale, and an empty list says so.
-    static const double nothing;
-    if (x->rank == 0 && !q.scales && !q.sizes)
-        q.scales = &nothing;
-    q.n_scales = scales ? scales->numel : 0;
-    q.n_sizes = sizes ? sizes->numel : 0;
-    q.n_roi = roi ? roi->numel : 0;
-    BNR_TRY(bnr__resize_plan(n, x->rank, x->dims, &q, &r, a->err));
-    BNR_TRY(bnr__out_alloc(a, 0, x->dtype, x->rank, r.out));
+    BNR_TRY(bnr__resize_read(a, a->node, &r));
+    BNR_TRY(bnr__out_alloc(a, 0, a->in[0]->dtype, a->in[0]->rank, r.out));
     return bnr__resize_run(a, &r);
 }
 

@@ -93,7 +93,7 @@ static bnr_session *session(void) {
 // ---- one operator -----------------------------------------------------------------------------------
 
 // Inputs: "f2,3" doubles of both signs, "p2,3" positive ones, of these dims; "k1,2" constant integers,
-// "d0.5" a constant double, "b1,0" constant bools. Attributes: "i:axis=1 I:pads=1,2 s:mode=x f:alpha=2".
+// "d0.5" a constant double, "b1,0" constant bools, "-" nothing. Attributes: "i:axis=1 I:pads=1,2 s:mode=x f:alpha=2".
 struct op_case {
     const char *op;
     int opset;
@@ -193,6 +193,30 @@ static const struct op_case cases[] = {
     {"ReduceSumSquare", 13, {"f2,3,2"}, "I:axes=1 i:keepdims=0", 1},
     {"Conv", 11, {"f2,4,5,4", "f4,2,3,2", "f4"}, "i:group=2 I:pads=1,0,1,1 I:strides=2,1", 1},
     {"Conv", 11, {"f1,2,7", "f3,2,3"}, "I:dilations=2 s:auto_pad=SAME_UPPER", 1},
+    {"ConvTranspose", 11, {"f2,4,3,2", "f4,3,3,2", "f6"}, "i:group=2 I:pads=1,0,1,1 I:strides=2,1", 1},
+    {"ConvTranspose", 11, {"f1,2,4", "f2,3,3"}, "I:strides=2 s:auto_pad=SAME_UPPER", 1},
+    {"ConvTranspose", 11, {"f1,2,4", "f2,3,3"}, "I:strides=3 I:output_padding=2 I:dilations=2", 1},
+    {"ConvTranspose", 11, {"f1,2,4", "f2,1,3"}, "I:strides=2 I:output_shape=8", 1},
+    {"Einsum", 12, {"f2,3", "f3,4"}, "s:equation=ij,jk->ik", 1},
+    {"Einsum", 12, {"f2,3", "f3,4", "f4"}, "s:equation=ij,jk,k", 1},
+    {"Einsum", 12, {"f2,3,2"}, "s:equation=ijk->ki", 1},
+    {"Einsum", 12, {"f3,2,3"}, "s:equation=iji->j", 1},
+    {"Einsum", 12, {"f3,3", "f3"}, "s:equation=ii,i->i", 1},
+    {"Einsum", 12, {"f1,2,3", "f4,3,2"}, "s:equation=...ij,...jk->...ik", 1},
+    {"Einsum", 12, {"f2,3", "f2,4,3,2"}, "s:equation=...ij,...jk->...ik", 1},
+    {"Einsum", 12, {"f2,2,3"}, "s:equation=...i->i", 1},
+    {"Einsum", 12, {"f2,3,3"}, "s:equation=...ii->...i", 1},
+    {"Einsum", 12, {"f2,3", "f2,4"}, "s:equation=bi,bj->bij", 1},
+    {"Einsum", 12, {"f2,1", "f2,3"}, "s:equation=bi,bi->bi", 1},
+    {"InstanceNormalization", 6, {"f2,3,4", "f3", "f3"}, "f:epsilon=0.1", 1},
+    {"InstanceNormalization", 6, {"f2,3,2,3", "f3", "f3"}, "", 1},
+    {"Resize", 13, {"f1,2,3,4", "-", "d1,1,2,0.75"}, "s:mode=linear", 1},
+    {"Resize", 13, {"f1,1,3,4", "-", "-", "k1,1,5,2"}, "s:mode=cubic", 1},
+    {"Resize", 13, {"f1,1,3,4", "-", "d1,1,2,2"}, "s:mode=nearest", 1},
+    {"Resize", 18, {"f1,1,5,6", "-", "d1,1,0.6,0.5"}, "s:mode=linear i:antialias=1", 1},
+    {"Resize", 11, {"f1,1,4,4", "d0,0,0.2,0.3,1,1,1.4,0.9", "-", "k1,1,3,5"},
+     "s:mode=linear s:coordinate_transformation_mode=tf_crop_and_resize f:extrapolation_value=3", 1},
+    {"Resize", 10, {"f1,1,2,3", "d1,1,2,2"}, "s:mode=linear", 1},
     {"AveragePool", 11, {"f1,2,5,4"}, "I:kernel_shape=3,2 I:strides=2,1 I:pads=1,0,1,1", 1},
     {"AveragePool", 11, {"f1,2,5,4"}, "I:kernel_shape=3,2 I:pads=1,0,1,1 i:count_include_pad=1", 1},
     {"MaxPool", 11, {"f2,2,5,4"}, "I:kernel_shape=3,2 I:strides=2,1 I:pads=1,0,1,1", 1},
@@ -200,6 +224,9 @@ static const struct op_case cases[] = {
     {"GlobalMaxPool", 1, {"f2,3,2,2"}, "", 1},
     {"BatchNormalization", 9, {"f2,3,2,2", "f3", "f3", "d0.2,-0.1,0.3", "d0.5,1,2"}, "", 1},
     {"BatchNormalization", 9, {"f4,3", "f3", "f3", "d0.2,-0.1,0.3", "d0.5,1,2"}, "", 1},
+    {"BatchNormalization", 15, {"f3,2,2", "f2", "f2", "d0.2,-0.1", "d0.5,1"}, "i:training_mode=1", 1},
+    {"BatchNormalization", 14, {"f4,3", "f3", "f3", "d0,0,0", "d1,1,1"},
+     "i:training_mode=1 f:epsilon=0.1", 1},
     {"LayerNormalization", 17, {"f2,3,4", "f3,4", "f3,4"}, "i:axis=1", 1},
     {"Softmax", 13, {"f2,3,2"}, "i:axis=1", 1},
     {"Softmax", 11, {"f2,3,2"}, "i:axis=1", 1},
@@ -318,6 +345,10 @@ static void one_case(const struct op_case *c) {
         double v[20];
         int64_t dims[20];
         const int n = parse(c->in[n_in] + 1, v);
+        if (kind == '-') {
+            in[n_in] = NULL;
+            continue;
+        }
         if (kind != 'f' && kind != 'p') {
             in[n_in] = constant(kind, v, n);
             continue;

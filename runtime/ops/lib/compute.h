@@ -64,4 +64,11 @@ enum bnr_status bnr__out_like(const struct bnr_args *a, int i, const struct bnr_
 // Product of dims[first .. last).
 size_t bnr__dims_product(const int64_t *dims, int first, int last);
 
+// What a gradient's node stands for: one of the version that the attribute `since` names.
+static inline struct bnr_node bnr__node_since(const struct bnr_node *n) {
+    struct bnr_node of = *n;
+    of.since = (int)bnr__attr_int(n, "since", n->since);
+    return of;
+}
+
 #endif

@@ -18,6 +18,42 @@ static enum bnr_status choice(const struct bnr_node *n, const char *name, const 
     return bnr__op_fail(n, err, BNR_SHAPE, "%s is '%s', which this version does not have", name, s);
 }
 
+int bnr__resize_roi(const struct bnr_node *n) {
+    return n->since < 11 ? -1 : 1;
+}
+
+int bnr__resize_scales(const struct bnr_node *n) {
+    return n->since < 11 ? 1 : 2;
+}
+
+int bnr__resize_sizes(const struct bnr_node *n) {
+    return n->since < 11 ? -1 : 3;
+}
+
+static const struct bnr_tensor *given(const struct bnr_args *a, int i) {
+    const struct bnr_tensor *t = i < 0 ? NULL : bnr__in(a, i);
+    return t && t->numel > 0 ? t : NULL;
+}
+
+enum bnr_status bnr__resize_read(const struct bnr_args *a, const struct bnr_node *n,
+                                 struct bnr_resize *r) {
+    const struct bnr_tensor *x = a->in[0], *scales = given(a, bnr__resize_scales(n));
+    const struct bnr_tensor *sizes = given(a, bnr__resize_sizes(n));
+    const struct bnr_tensor *roi = given(a, bnr__resize_roi(n));
+    struct bnr_resize_request q = {0};
+    if ((scales && !(q.scales = bnr__all_f64(a, scales))) ||
+        (sizes && !(q.sizes = bnr__all_i64(a, sizes))) || (roi && !(q.roi = bnr__all_f64(a, roi))))
+        return BNR_NO_MEMORY;
+    // Rank 0 has nothing to scale, and an empty list says so.
+    static const double nothing;
+    if (x->rank == 0 && !q.scales && !q.sizes)
+        q.scales = &nothing;
+    q.n_scales = scales ? scales->numel : 0;
+    q.n_sizes = sizes ? sizes->numel : 0;
+    q.n_roi = roi ? roi->numel : 0;
+    return bnr__resize_plan(n, x->rank, x->dims, &q, r, a->err);
+}
+
 enum bnr_status bnr__resize_attrs(const struct bnr_node *n, struct bnr_resize *r,
                                   struct bnr_error *err) {
     static const char *const old_modes[] = {"nearest", "linear", "bilinear", NULL};

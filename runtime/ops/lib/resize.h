@@ -45,6 +45,10 @@ struct bnr_resize_request {
     size_t n_scales, n_sizes, n_roi;
 };
 
+// Which inputs they are; -1: the version has none.
+int bnr__resize_roi(const struct bnr_node *n);
+int bnr__resize_scales(const struct bnr_node *n);
+int bnr__resize_sizes(const struct bnr_node *n);
 // Attributes alone.
 enum bnr_status bnr__resize_attrs(const struct bnr_node *n, struct bnr_resize *r,
                                   struct bnr_error *err);
@@ -66,6 +70,9 @@ struct bnr_resize_axis {
 };
 enum bnr_status bnr__resize_axis(const struct bnr_args *a, const struct bnr_resize *r, int axis,
                                  struct bnr_resize_axis *out);
+// The plan of Resize node n (whose version counts) from the inputs at run time.
+enum bnr_status bnr__resize_read(const struct bnr_args *a, const struct bnr_node *n,
+                                 struct bnr_resize *r);
 // Input 0 to output 0, which has its dims.
 enum bnr_status bnr__resize_run(const struct bnr_args *a, const struct bnr_resize *r);
 
