@@ -39,11 +39,9 @@ static enum bnr_status ref(const struct bnr_args *a) {
     memset(a->out[0]->data, 0, a->out[0]->nbytes);
     for (size_t i = 0; i < keys->numel; i++) {
         const ptrdiff_t k = bnr__lookup_find(&lookup, keys->data, i);
-        if (k < 0)
-            return bnr__op_fail(a->node, a->err, BNR_SHAPE,
-                                "key %zu of the map is not in the vocabulary", i);
-        memcpy(bnr__at_mut(a->out[0], (size_t)k), bnr__at(values, i),
-               bnr__dtype_size(values->dtype));
+        if (k >= 0)
+            memcpy(bnr__at_mut(a->out[0], (size_t)k), bnr__at(values, i),
+                   bnr__dtype_size(values->dtype));
     }
     return BNR_OK;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Normalizer: each row divided by its largest magnitude (MAX), the sum of its magnitudes (L1) or
-// its length (L2); unchanged where that is zero.
+// Normalizer: each row divided by its largest element (MAX), the sum of its magnitudes (L1) or its
+// length (L2); unchanged where that is zero. MAX is max(X) as the specification writes it (ONNX's
+// reference implementation takes magnitudes). Its sum(X) for L1 and its root of squares for L2 lose
+// signs that every implementation keeps, and are taken as the norms of that name.
 #include <math.h>
 
 #include "runtime/ops/lib/ml.h"
@@ -18,10 +20,12 @@ static enum bnr_status infer(struct bnr_infer *cx) {
 }
 
 static double divisor(const double *x, size_t n, int norm) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum = norm == MAX ? fmax(sum, fabs(x[i])) : sum + (norm == L1 ? fabs(x[i]) : x[i] * x[i]);
-    return norm == L2 ? sqrt(sum) : sum;
+    double max = n > 0 ? x[0] : 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        max = fmax(max, x[i]);
+        sum += norm == L1 ? fabs(x[i]) : x[i] * x[i];
+    }
+    return norm == MAX ? max : norm == L2 ? sqrt(sum) : sum;
 }
 
 static enum bnr_status ref(const struct bnr_args *a) {

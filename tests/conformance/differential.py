@@ -34,7 +34,7 @@ sys.path[:0] = [HERE, f'{HERE}/../lib']
 import libbnrun
 import ort
 from differential import attention, control, elementwise, exceptions, indexing, ml, nn, quantization  # noqa: F401
-from differential import microsoft, reduction, shape, signal_ops, text  # noqa: F401
+from differential import microsoft, old, randoms, reduction, shape, signal_ops, text  # noqa: F401
 from differential.cases import FUNCTIONS, Random
 
 TIME_LIMIT = 20  # seconds a case
@@ -77,6 +77,9 @@ def difference(got, want, case):
         if not isinstance(got, list) or not isinstance(want, list) or len(got) != len(want):
             return 'sequences of different lengths'
         return next((d for g, w in zip(got, want) if (d := difference(g, w, case))), None)
+    if isinstance(want, libbnrun.Map) and isinstance(got, libbnrun.Map):
+        got, want = got.sorted(), want.sorted()  # a map has no order
+        return difference(got.keys, want.keys, case) or difference(got.values, want.values, case)
     if want is None or got is None:
         return None if want is got else 'one is absent'
     if number_of(got) != number_of(want):
@@ -84,6 +87,8 @@ def difference(got, want, case):
     g, w = (v.bits if isinstance(v, libbnrun.Raw) else v for v in (got, want))
     if g.shape != w.shape:
         return f'shape {g.shape}, expected {w.shape}'
+    if not case.values:
+        return None
     if g.dtype.kind not in 'fc':
         same = g == w if not case.int_slack else np.abs(g.astype(np.int64) - w.astype(np.int64)) <= case.int_slack
         if np.all(same):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """libbnrun.so from Python, for tests that run many small models in one process.
 
-Values are numpy arrays, lists of them (sequences), or None (an optional without element). Strings are arrays
-of dtype object that hold bytes. Types that numpy lacks come and go as Raw.
+Values are numpy arrays, lists of them (sequences), Map, or None (an optional without element). Strings are
+arrays of dtype object that hold bytes. Types that numpy lacks come and go as Raw.
 """
 import ctypes as C
 
 import numpy as np
 
 NO_FOLD, REFERENCE = 1, 2
+SEQUENCE, OPTIONAL, MAP = 1, 2, 3
 STRING = 8
 NUMPY = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64,
          9: np.bool_, 10: np.float16, 11: np.float64, 12: np.uint32, 13: np.uint64, 14: np.complex64,
@@ -22,6 +23,17 @@ class Raw:
 
     def __init__(self, dtype, bits):
         self.dtype, self.bits = dtype, bits
+
+
+class Map:
+    """keys and as many values: vectors."""
+
+    def __init__(self, keys, values):
+        self.keys, self.values = keys, values
+
+    def sorted(self):
+        order = np.argsort(self.keys, kind='stable')
+        return Map(self.keys[order], self.values[order])
 
 
 class Error(Exception):
@@ -67,9 +79,10 @@ class Library:
     # A new bnr_tensor; `keep` holds what must outlive it.
     def make(self, value, keep):
         out = C.c_void_p()
-        if isinstance(value, list):
-            items = [self.make(v, keep) for v in value]
-            self.check(self.lib.bnr_tensor_create_items, C.byref(out), C.c_int(1),
+        if isinstance(value, (list, Map)):
+            of_map = isinstance(value, Map)
+            items = [self.make(v, keep) for v in ([value.keys, value.values] if of_map else value)]
+            self.check(self.lib.bnr_tensor_create_items, C.byref(out), C.c_int(MAP if of_map else SEQUENCE),
                        (C.c_void_p * max(1, len(items)))(*items), C.c_size_t(len(items)))
             for item in items:
                 self.lib.bnr_tensor_release(item)
@@ -89,9 +102,11 @@ class Library:
 
     def take(self, t):
         t = C.c_void_p(t)
-        if self.lib.bnr_tensor_kind(t) != 0:
+        kind = self.lib.bnr_tensor_kind(t)
+        if kind != 0:
             count = self.lib.bnr_tensor_item_count(t)
-            return [self.take(self.lib.bnr_tensor_item(t, C.c_size_t(i))) for i in range(count)]
+            items = [self.take(self.lib.bnr_tensor_item(t, C.c_size_t(i))) for i in range(count)]
+            return Map(*items) if kind == MAP else items if kind == SEQUENCE else items[0] if items else None
         rank, number = self.lib.bnr_tensor_rank(t), self.lib.bnr_tensor_dtype(t)
         dims = C.cast(self.lib.bnr_tensor_dims(t), C.POINTER(C.c_int64))
         shape, count = tuple(dims[:rank]), self.lib.bnr_tensor_numel(t)

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from libbnrun import NUMBER, NUMPY, STRING, Raw
+from libbnrun import NUMBER, NUMPY, STRING, Map, Raw
 
 # Indices into the table of functions of the C API, version 1.
 ERROR_MESSAGE, CREATE_ENV, CREATE_SESSION_FROM_ARRAY, RUN, CREATE_OPTIONS = 2, 3, 8, 9, 10
@@ -19,7 +19,7 @@ STRINGS_LENGTH, STRINGS_CONTENT, ELEMENT_TYPE, DIM_COUNT, DIMS, TYPE_AND_SHAPE =
 VALUE_TYPE, CREATE_CPU_MEMORY, DEFAULT_ALLOCATOR, ALLOCATOR_FREE = 67, 69, 78, 76
 GET_VALUE, VALUE_COUNT, CREATE_VALUE = 80, 81, 82
 RELEASE_STATUS, RELEASE_SESSION, RELEASE_VALUE, RELEASE_INFO, RELEASE_OPTIONS = 93, 95, 96, 99, 100
-TENSOR, SEQUENCE = 1, 2
+TENSOR, SEQUENCE, MAP = 1, 2, 3
 
 
 class Error(Exception):
@@ -70,10 +70,12 @@ class Library:
 
     def make(self, value, keep):
         out = C.c_void_p()
-        if isinstance(value, list):
-            items = (C.c_void_p * len(value))(*[self.make(v, keep).value for v in value])
-            self.call(CREATE_VALUE, C.cast(items, C.c_void_p), C.c_size_t(len(value)), C.c_int(SEQUENCE),
-                      C.byref(out))
+        if isinstance(value, (list, Map)):
+            of_map = isinstance(value, Map)
+            parts = [value.keys, value.values] if of_map else value
+            items = (C.c_void_p * len(parts))(*[self.make(v, keep).value for v in parts])
+            self.call(CREATE_VALUE, C.cast(items, C.c_void_p), C.c_size_t(len(parts)),
+                      C.c_int(MAP if of_map else SEQUENCE), C.byref(out))
             for item in items:
                 self.release(RELEASE_VALUE, item)
             return out
@@ -130,16 +132,18 @@ class Library:
         self.call(VALUE_TYPE, value, C.byref(kind))
         if kind.value == TENSOR:
             return self.take_tensor(value)
-        if kind.value != SEQUENCE:
+        if kind.value not in (SEQUENCE, MAP):
             raise Error(f'value type {kind.value} is not read by this test')
         self.call(VALUE_COUNT, value, C.byref(count))
+        if kind.value == MAP:
+            count.value = 2
         items = []
         for i in range(count.value):
             item = C.c_void_p()
             self.call(GET_VALUE, value, C.c_int(i), self.allocator, C.byref(item))
             items.append(self.take(item))
             self.release(RELEASE_VALUE, item)
-        return items
+        return Map(*items) if kind.value == MAP else items
 
     def run(self, model, names, inputs, outputs):
         """The outputs of a serialized model; `names` of the inputs, `outputs` of the outputs."""

@@ -11,9 +11,9 @@ A function gives one case; it is called for every operator that it names, `count
 import zlib
 
 import numpy as np
-from onnx import AttributeProto, TensorProto, helper
+from onnx import AttributeProto, TensorProto, TypeProto, helper
 
-from libbnrun import NUMBER, Raw
+from libbnrun import NUMBER, Map, Raw
 
 F32, F64, F16 = np.float32, np.float64, np.float16
 I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
@@ -38,14 +38,16 @@ def cases(*ops, count=25, share=0.5):
 
 class Case:
     """One node. inputs: arrays, lists (sequences), Raw, or None where omitted. constants: which inputs are
-    initializers. tolerance: relative, for float32; float16 has 200 times as much."""
+    initializers. tolerance: relative, for float32; float16 has 200 times as much. values: False compares
+    dtypes and shapes only."""
 
     def __init__(self, op, inputs, attrs=None, opset=17, domain='', outputs=1, constants=(), tolerance=1e-5,
-                 relative_to_largest=False, int_slack=0, open_dims=False):
+                 relative_to_largest=False, int_slack=0, open_dims=False, values=True):
         self.op, self.inputs, self.attrs, self.opset, self.domain = op, inputs, attrs or {}, opset, domain
         self.outputs = [True] * outputs if isinstance(outputs, int) else outputs
         self.constants, self.tolerance, self.int_slack = constants, tolerance, int_slack
         self.relative_to_largest, self.open_dims = relative_to_largest, open_dims
+        self.values = values
         self.ir_version = 8 if opset <= 18 else 10
         self.label = op
 
@@ -65,6 +67,11 @@ class Case:
         return TensorProto.STRING if value.dtype == TEXT else NUMBER[value.dtype]
 
     def declare(self, name, value, open_dims):
+        if isinstance(value, Map):
+            made = helper.make_value_info(name, TypeProto())
+            made.type.map_type.key_type = self.number(value.keys)
+            made.type.map_type.value_type.CopyFrom(helper.make_tensor_type_proto(self.number(value.values), None))
+            return made
         if isinstance(value, list):
             item = helper.make_tensor_type_proto(self.number(value[0]) if value else TensorProto.FLOAT, None)
             return helper.make_value_info(name, helper.make_sequence_type_proto(item))
@@ -85,6 +92,8 @@ class Case:
 
     def __str__(self):
         def show(v):
+            if isinstance(v, Map):
+                return f'map {show(v.keys)} {show(v.values)}'
             if v is None or isinstance(v, list):
                 return str(v)
             array = v.bits if isinstance(v, Raw) else v
@@ -169,4 +178,4 @@ class Random:
     def constants(self, inputs, chance=0.15):
         """Which inputs shall be initializers."""
         return [i for i, v in enumerate(inputs)
-                if v is not None and not isinstance(v, list) and self.chance(chance)]
+                if v is not None and not isinstance(v, (list, Map)) and self.chance(chance)]

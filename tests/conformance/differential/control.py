@@ -96,3 +96,31 @@ def split(r, op):
     elif r.chance(0.5):
         attrs['keepdims'] = r.int(0, 1)
     return Case(op, [r.array(shape), *more], attrs, opset=r.opset(11))
+
+
+@cases('SequenceEmpty')
+def empty(r, op):
+    return Case(op, [], {'dtype': r.pick([1, 7, 11])} if r.chance(0.7) else {}, opset=r.opset(11))
+
+
+@cases('SequenceMap')
+def sequence_map(r, op):
+    items = [r.array(r.shape()) for _ in range(r.int(1, 3))]
+    many = [items]
+    if r.chance(0.6):
+        many.append(items if r.chance(0.5) else r.array([]))  # a sequence, or what every round sees
+    names = [f'e{i}' for i in range(len(many))]
+    nodes = [helper.make_node(r.pick(['Add', 'Mul', 'Sub']), [names[0], names[-1]], ['z'])]
+    graph = helper.make_graph(nodes, 'body', [value(n) for n in names], [value('z')])
+    return Case(op, many, {'body': graph}, opset=17)
+
+
+@cases('OptionalHasElement', 'OptionalGetElement')
+def optionals(r, op):
+    x = r.array(r.shape()) if r.chance(0.5) else [r.array(r.shape()) for _ in range(r.int(1, 3))]
+    return Case(op, [] if op == 'OptionalHasElement' and r.chance(0.3) else [x], opset=18)
+
+
+@cases('Optional')
+def optional(r, op):
+    return Case(op, [r.array(r.shape())], opset=r.opset(15))

@@ -202,3 +202,15 @@ def dropout(r, op):
     more = [np.array(0.3, F32)] if r.chance(0.5) else []
     return Case(op, [x, *more, *([np.array(False)] if more and r.chance(0.5) else [])], opset=r.opset(12),
                 outputs=r.int(1, 2))
+
+
+@cases('Swish', share=0)  # from opset 24 on
+def swish(r, op):
+    return Case(op, [r.array(r.shape(), r.pick([F32, F64]))], {'alpha': 1.5} if r.chance(0.5) else {}, opset=24,
+                tolerance=1e-4)
+
+
+@cases('BitCast', share=0)  # from opset 26 on
+def bit_cast(r, op):
+    kind, to = r.pick([(F32, 6), (I32, 1), (U32, 6), (F64, 7), (U8, 3)])
+    return Case(op, [r.array(r.shape(), kind)], {'to': to}, opset=26)

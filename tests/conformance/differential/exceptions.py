@@ -38,9 +38,6 @@ KNOWN = [
     ('Gather', text, 'element', 'ONNX Runtime copies one string of each slice'),
     ('Loop', no_rounds, 'shape', 'what no round has computed has the shape that inference finds for the body; '
      'ONNX Runtime takes dims that nothing declares for absent ones'),
-    ('Normalizer', lambda c: c.attrs['norm'] == 'MAX', 'element', 'the largest magnitude: the text\'s formulas leave out '
-     'signs in all three norms (L2, as written, has no negative results), and the reference implementation divides by '
-     'magnitudes in all three, as scikit-learn, which the operator is from, does'),
     ('TreeEnsembleRegressor', lambda c: 'base_values' in c.attrs, 'expected 0.0', 'base values are added to every '
      'target, also where no tree has voted for it'),
     ('AffineGrid', lambda c: c.attrs.get('align_corners') and 1 in c.inputs[1][2:], 'element',
@@ -63,6 +60,10 @@ KNOWN = [
      'ceil((input - kernel + 1) / stride), whatever ceil_mode is'),
     ('ArgMax ArgMin', empty, 'has no elements', 'no index is that of an extreme where there are no elements'),
     ('MeanVarianceNormalization', lambda c: True, 'expected nan', 'the standard deviation is taken plus 1e-9'),
+    ('Bernoulli', lambda c: True, 'expected', 'the input is the probability of 1; the function that ONNX Runtime runs in '
+     'its place compares the other way round'),
+    ('CastMap', lambda c: c.attrs['cast_to'] == 'TO_STRING', "expected b'", 'text of a number is not specified, nor what '
+     'stands where the map has no key'),
     ('GridSample', lambda c: 'cubic' in c.attrs['mode'] and c.attrs['padding_mode'] == 'border', 'element',
      '"border: use border values for out-of-bound grid locations": a location out of bounds is moved to the border and '
      'has the value there, as in the reference implementation; ONNX Runtime, like PyTorch, keeps the location and moves '

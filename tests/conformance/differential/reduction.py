@@ -117,3 +117,10 @@ def det(r, op):
     n = r.int(1, 5)
     return Case(op, [r.array(r.shape(0, 2) + [n, n], F32)], opset=r.opset(11), tolerance=1e-3,
                 relative_to_largest=True)
+
+
+@cases('CumProd', share=0)  # from opset 26 on
+def cumulative_product(r, op):
+    x = r.array(r.shape(1, 3), r.pick([F32, F64]), scale=1)
+    attrs = {k: r.int(0, 1) for k in ('exclusive', 'reverse') if r.chance(0.5)}
+    return Case(op, [x, np.array(r.axis(x.ndim), I64)], attrs, opset=26)

@@ -43,3 +43,11 @@ def tfidf(r, op):
              'max_skip_count': r.int(0, 3), 'ngram_counts': [0, 4], 'ngram_indexes': [0, 1, 2, 3, 4, 5, 6],
              'pool_int64s': pool, 'weights': [0.5, 1.0, 2.0, 1.5, 3.0, 0.25, 1.0]}
     return Case(op, [np.abs(x)], attrs, opset=9)
+
+
+@cases('RegexFullMatch')
+def regex(r, op):
+    words = [b'', b'a', b'abc', b'aab', b'gr\xc3\xbcn', b'2024-05', b'x_1', b'A\nB']
+    pattern = r.pick(['a+b?', '[a-z]*', r'\\d{4}-\\d\\d', '(abc|x_1)', '.*', 'gr.n', r'\\w+', '', '[^a]+', '(?i)ABC'])
+    x = np.array([r.pick(words) for _ in range(r.int(1, 5))], object)
+    return Case(op, [x], {'pattern': pattern}, opset=20)
