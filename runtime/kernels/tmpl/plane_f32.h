@@ -125,33 +125,41 @@ BNR_INLINE void conv_square(const struct bnr_plane_conv *c, const int size, cons
     }
 }
 
+// rows x n vectors of outputs; their sums do not wait for one another.
 BNR_INLINE void conv_any_block(const struct bnr_plane_conv *c, size_t row, size_t col,
-                               const int n) {
+                               const int rows, const int n) {
+    const size_t step = c->stride * c->line;
     vf acc[4];
     BNR_UNROLL
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < rows * n; j++)
         acc[j] = v_set1(0);
     for (size_t y = 0; y < c->kernel[0]; y++) {
         const float *src = c->src + (row * c->stride + y * c->dilation) * c->line + col;
         for (size_t x = 0; x < c->kernel[1]; x++) {
             const vf w = v_set1(c->weights[y * c->kernel[1] + x]);
             BNR_UNROLL
-            for (int j = 0; j < n; j++)
-                acc[j] = v_fma(w, v_load(src + c->tap[x] + j * VW), acc[j]);
+            for (int j = 0; j < rows * n; j++)
+                acc[j] = v_fma(w, v_load(src + c->tap[x] + (size_t)(j / n) * step + j % n * VW),
+                               acc[j]);
         }
     }
     BNR_UNROLL
-    for (int j = 0; j < n; j++)
-        store_outputs(c, row, col + (size_t)j * VW, acc[j]);
+    for (int j = 0; j < rows * n; j++)
+        store_outputs(c, row + (size_t)(j / n), col + (size_t)(j % n) * VW, acc[j]);
 }
 
 static void conv_any(const struct bnr_plane_conv *c) {
-    for (size_t row = 0; row < c->rows; row++) {
+    size_t row = 0;
+    for (; row + 4 <= c->rows; row += 4) {
+        for (size_t col = 0; col < c->cols; col += VW)
+            conv_any_block(c, row, col, 4, 1);
+    }
+    for (; row < c->rows; row++) {
         size_t col = 0;
         for (; col + 4 * VW <= c->cols; col += 4 * VW)
-            conv_any_block(c, row, col, 4);
+            conv_any_block(c, row, col, 1, 4);
         for (; col < c->cols; col += VW)
-            conv_any_block(c, row, col, 1);
+            conv_any_block(c, row, col, 1, 1);
     }
 }
 
