@@ -60,4 +60,4 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
 }
 
 const struct bnr_pass bnr__pass_eliminate_dead = {
-    .name = "eliminate_dead", .group = BNR_PASS_CLEAN, .run = run};
+    .name = "eliminate_dead", .group = BNR_PASS_CLEAN, .keeps_types = true, .run = run};

@@ -31,6 +31,7 @@ enum bnr_pass_group {
 struct bnr_pass {
     const char *name;
     unsigned group;
+    bool keeps_types; // what inference found of the values that stay is true afterwards
     enum bnr_status (*run)(struct bnr_pass_cx *cx, struct bnr_graph *g); // called for every graph
 };
 

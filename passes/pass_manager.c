@@ -116,7 +116,8 @@ static enum bnr_status run_pass(struct bnr_pass_cx *cx, const struct bnr_pass *p
         if (st != BNR_OK)
             return bnr__fail(cx->err, BNR_INTERNAL, "pass %s left an invalid graph: %s", pass->name,
                              broken.message);
-        BNR_TRY(bnr__model_infer(cx->model, cx->err));
+        if (!pass->keeps_types)
+            BNR_TRY(bnr__model_infer(cx->model, cx->err));
     }
     return print_graph(cx, pass);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packed constants: parts packed by several threads from any address, and originals that a session
 // gave back and makes again for another plan.
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -148,10 +149,65 @@ static void test_made_again(void **state) {
     bnr_model_free(other);
 }
 
+// ---- in place -----------------------------------------------------------------------------------
+
+static void free_elements(struct bnr_tensor *t) {
+    free(t->owner);
+}
+
+static void fill_nothing(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
+    (void)z, (void)dst, (void)begin, (void)n;
+}
+
+// A constant that is read where it lies stays there when its value gives it up, and is packed from
+// there.
+static void test_in_place(void **state) {
+    (void)state;
+    struct bnr_tensor *t, *hollow, *lazy;
+    struct bnr_packs packs;
+    struct bnr_prepare cx = {.packs = &packs};
+    unsigned char *memory = malloc(N * sizeof(float) + 1);
+    assert_non_null(memory);
+    memset(memory, 0, N * sizeof(float) + 1);
+    assert_int_equal(bnr__tensor_wrap(&t, NULL, BNR_FLOAT, DIMS(N), memory + 1, free_elements,
+                                      memory, NULL),
+                     BNR_OK);
+    assert_int_equal(bnr__tensor_wrap(&hollow, NULL, BNR_FLOAT, DIMS(N), NULL, NULL, NULL, NULL),
+                     BNR_OK);
+    struct bnr_lazy *z = bnr__malloc(NULL, sizeof *z);
+    assert_non_null(z);
+    *z = (struct bnr_lazy){.base = bnr__tensor_ref(t), .fill = fill_nothing, .size = sizeof *z};
+    assert_int_equal(bnr__tensor_lazy(&lazy, NULL, DIMS(N), z, NULL), BNR_OK);
+    bnr__packs_init(&packs, NULL);
+    assert_null(bnr__pack_in_place(&cx, lazy));
+    assert_null(bnr__pack_in_place(&cx, hollow));
+    assert_int_equal(packs.bytes, 0);
+    assert_ptr_equal(bnr__pack_in_place(&cx, t), memory + 1);
+    assert_ptr_equal(bnr__pack_in_place(&cx, t), memory + 1);
+    assert_int_equal(packs.bytes, N * sizeof(float));
+    assert_int_equal(bnr__packs_replace(&packs, t, hollow), BNR_OK);
+    bnr__tensor_unref(lazy);
+    bnr__tensor_unref(t);
+    assert_ptr_equal(bnr__pack_in_place(&cx, hollow), memory + 1);
+    const struct bnr_pack_format f = {.key = "negated",
+                                      .size = N * sizeof(float),
+                                      .parts = PARTS,
+                                      .part_elems = PART,
+                                      .pack = pack_negated};
+    const float *negated = bnr__pack_get_parts(&cx, hollow, &f);
+    assert_non_null(negated);
+    assert_int_equal(bnr__packs_fill(&packs), BNR_OK);
+    for (size_t i = 0; i < N; i++)
+        assert_true(signbit(negated[i]));
+    bnr__packs_free(&packs);
+    bnr__tensor_unref(hollow);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_made_again),
+        cmocka_unit_test(test_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,11 +26,14 @@ static inline void v_store(float *p, vf v) {
     memcpy(p, &v, sizeof v);
 }
 
-// Lanes 0 .. n - 1, 0 <= n <= VW; the others are 0.
+// Lanes 0 .. n - 1, 0 <= n <= VW; the others are 0. Like v_load from any address.
 static inline vf v_load_n(const float *p, int n) {
     vf v = {0};
-    for (int i = 0; i < n; i++)
-        v[i] = p[i];
+    for (int i = 0; i < n; i++) {
+        float lane;
+        memcpy(&lane, p + i, sizeof lane);
+        v[i] = lane;
+    }
     return v;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Template: the gemm_f32 register tiles on the vectors of the file that includes it. Needs
 // ISA(name), MR (rows of the largest tile, a literal) and NV (vectors of a row: 2).
-#include <string.h>
-
 #include "runtime/kernels/gemm_f32.h"
 
 // The tile stays in registers from the first statement to the last: rows and nv are constants in
@@ -194,19 +192,8 @@ static void pack(const struct bnr_gemm_panel *p) {
 
 enum { DOTS = 4 }; // rows of B that are read side by side
 
-BNR_INLINE vf load_any(const bnr_any_float *p) {
-    return v_load((const float *)(const void *)p);
-}
-
-// n < VW elements.
-BNR_INLINE vf load_rest(const bnr_any_float *p, size_t n) {
-    float rest[VW] = {0};
-    memcpy(rest, p, n * sizeof *rest);
-    return v_load(rest);
-}
-
 BNR_INLINE void dot_rows(const struct bnr_gemm_dots *d, size_t j, const int rows) {
-    const bnr_any_float *b = d->b + j * d->k;
+    const float *b = (const float *)(const void *)(d->b + j * d->k);
     const size_t k = d->k;
     vf sum[2][DOTS];
     size_t i = 0;
@@ -217,18 +204,16 @@ BNR_INLINE void dot_rows(const struct bnr_gemm_dots *d, size_t j, const int rows
         const vf first = v_load(d->a + i), second = v_load(d->a + i + VW);
         BNR_UNROLL
         for (int r = 0; r < rows; r++) {
-            sum[0][r] = v_fma(first, load_any(b + (size_t)r * k + i), sum[0][r]);
-            sum[1][r] = v_fma(second, load_any(b + (size_t)r * k + i + VW), sum[1][r]);
+            sum[0][r] = v_fma(first, v_load(b + (size_t)r * k + i), sum[0][r]);
+            sum[1][r] = v_fma(second, v_load(b + (size_t)r * k + i + VW), sum[1][r]);
         }
     }
     for (; i < k; i += VW) {
-        const size_t n = k - i < VW ? k - i : VW;
-        const vf a = n == VW ? v_load(d->a + i) : v_load_n(d->a + i, (int)n);
+        const int n = k - i < VW ? (int)(k - i) : VW;
+        const vf a = v_load_n(d->a + i, n);
         BNR_UNROLL
-        for (int r = 0; r < rows; r++) {
-            const bnr_any_float *row = b + (size_t)r * k + i;
-            sum[0][r] = v_fma(a, n == VW ? load_any(row) : load_rest(row, n), sum[0][r]);
-        }
+        for (int r = 0; r < rows; r++)
+            sum[0][r] = v_fma(a, v_load_n(b + (size_t)r * k + i, n), sum[0][r]);
     }
     BNR_UNROLL
     for (int r = 0; r < rows; r++)

@@ -3,13 +3,6 @@
 #include "runtime/kernels/pieces.h"
 #include "runtime/kernels/weights_f32.h"
 
-BNR_INLINE vf few(const bnr_any_float *src, size_t n) {
-    float floats[VW] = {0};
-    for (size_t i = 0; i < n; i++)
-        floats[i] = src[i];
-    return v_load(floats);
-}
-
 // Rows i .. i + VW - 1, of which n exist, columns k .. k + m - 1 (m at most VW).
 BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n, size_t k, size_t m) {
     vf r[VW];
@@ -17,8 +10,8 @@ BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n
     size_t tap = k % t->taps, channel = k / t->taps;
     BNR_UNROLL
     for (size_t j = 0; j < VW; j++) {
-        const bnr_any_float *src = t->src + (i + j) * t->src_step + k;
-        r[j] = j >= n ? v_set1(0) : m == VW ? v_load((const float *)(const void *)src) : few(src, m);
+        const float *src = (const float *)(const void *)(t->src + (i + j) * t->src_step + k);
+        r[j] = j >= n ? v_set1(0) : m == VW ? v_load(src) : v_load_n(src, (int)m);
     }
     v_transpose(r);
     for (size_t j = 0; j < m; j++) {
