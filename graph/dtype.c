@@ -363,6 +363,17 @@ static uint64_t clamp_uint(double v, int bits) {
     return u > limit ? limit : u;
 }
 
+// The same for what int32 holds, without branches: NaN gives 0, from `high` on `most`.
+#define DEFINE_CLAMP(name, T)                                                                      \
+    static inline int32_t name(T v, T low, T high, int32_t most) {                                 \
+        v = v == v ? v : 0;                                                                        \
+        v = v < low ? low : v;                                                                     \
+        const int32_t whole = (int32_t)(v < high ? v : 0);                                         \
+        return v < high ? whole : most;                                                            \
+    }
+DEFINE_CLAMP(clamp_f32, float)
+DEFINE_CLAMP(clamp_f64, double)
+
 #define STORE_LOOP(S, expression)                                                                  \
     {                                                                                              \
         S *d_ = dst;                                                                               \
@@ -373,17 +384,20 @@ static uint64_t clamp_uint(double v, int bits) {
 #define STORE_INT(dtype, S)                                                                        \
     case dtype:                                                                                    \
         STORE_LOOP(S, clamp_int((double)src[i], table[d].bits))
+#define STORE_SHORT(dtype, S, CLAMP, low, high, most)                                              \
+    case dtype:                                                                                    \
+        STORE_LOOP(S, CLAMP(src[i], low, high, most))
 #define STORE_UINT(dtype, S)                                                                       \
     case dtype:                                                                                    \
         STORE_LOOP(S, clamp_uint((double)src[i], table[d].bits))
-#define DEFINE_STORE(name, T, TO_F16)                                                              \
+#define DEFINE_STORE(name, T, TO_F16, CLAMP)                                                       \
     void name(enum bnr_dtype d, void *dst, const T *src, size_t n) {                               \
         switch ((int)d) {                                                                          \
-            STORE_UINT(BNR_UINT8, uint8_t)                                                         \
-            STORE_INT(BNR_INT8, int8_t)                                                            \
-            STORE_UINT(BNR_UINT16, uint16_t)                                                       \
-            STORE_INT(BNR_INT16, int16_t)                                                          \
-            STORE_INT(BNR_INT32, int32_t)                                                          \
+            STORE_SHORT(BNR_UINT8, uint8_t, CLAMP, 0, 0x1p8, UINT8_MAX)                            \
+            STORE_SHORT(BNR_INT8, int8_t, CLAMP, INT8_MIN, 0x1p7, INT8_MAX)                        \
+            STORE_SHORT(BNR_UINT16, uint16_t, CLAMP, 0, 0x1p16, UINT16_MAX)                        \
+            STORE_SHORT(BNR_INT16, int16_t, CLAMP, INT16_MIN, 0x1p15, INT16_MAX)                   \
+            STORE_SHORT(BNR_INT32, int32_t, CLAMP, INT32_MIN, 0x1p31, INT32_MAX)                   \
             STORE_INT(BNR_INT64, int64_t)                                                          \
             STORE_UINT(BNR_UINT32, uint32_t)                                                       \
             STORE_UINT(BNR_UINT64, uint64_t)                                                       \
@@ -405,8 +419,8 @@ static uint64_t clamp_uint(double v, int bits) {
             STORE_LOOP(uint8_t, bnr__f32_to_f8(d, (float)src[i], true))                            \
         }                                                                                          \
     }
-DEFINE_STORE(bnr__store_f32, float, f32_to_f16)
-DEFINE_STORE(bnr__store_f64, double, bnr__f64_to_f16)
+DEFINE_STORE(bnr__store_f32, float, f32_to_f16, clamp_f32)
+DEFINE_STORE(bnr__store_f64, double, bnr__f64_to_f16, clamp_f64)
 
 void bnr__store_i64(enum bnr_dtype d, void *dst, const int64_t *src, size_t n) {
     int bits = bnr__dtype_bits(d);

@@ -200,10 +200,10 @@ static bool head_conv_transpose(struct chain *c) {
 static bool head_pool(struct chain *c) {
     static const char *const ops[] = {"MaxPool", "AveragePool", "GlobalMaxPool",
                                       "GlobalAveragePool"};
-    const int axes = (int)size(c, 1, 2), which = (int)size(c, 0, 3);
-    int64_t x[4] = {size(c, 1, 2), size(c, 1, 5)}, kernel[2];
+    const int axes = (int)size(c, 1, 3), which = (int)size(c, 0, 3);
+    int64_t x[5] = {size(c, 1, 2), size(c, 1, 5)}, kernel[3];
     for (int i = 0; i < axes; i++) {
-        x[i + 2] = size(c, 1, 25);
+        x[i + 2] = size(c, 1, axes == 3 ? 12 : 25);
         kernel[i] = size(c, 1, 5);
     }
     struct bnr_value *in = input_new(c, axes + 2, x, false);

@@ -2,6 +2,7 @@
 // Poolings by pool_f32.
 #include <string.h>
 
+#include "runtime/base/checked.h"
 #include "runtime/kernels/pool_f32.h"
 #include "runtime/ops/lib/pooling.h"
 #include "runtime/ops/lib/prepare.h"
@@ -34,6 +35,79 @@ static void set_counts(struct bnr_pool_f32 *p, const struct bnr_window *w) {
         p->count_pad[i + 2 - w->rank] = (size_t)w->axis[i].begin;
         p->count_end[i + 2 - w->rank] = (size_t)w->axis[i].end;
     }
+}
+
+// ---- windows with three axes --------------------------------------------------------------------
+
+// A window is the product of one over the last two axes and one over the first, which has the
+// planes of the others' results as its columns. So is the count of its elements: means of means are
+// the mean.
+struct volume_state {
+    struct bnr_pool_f32 planes, depth;
+    struct bnr_step_operands operands;
+    size_t between; // offset in scratch of what the first pass gives
+};
+
+static void run_volume(const struct bnr_args *a, const void *opaque) {
+    const struct volume_state *st = opaque;
+    const float *operands[BNR_ELTWISE_MAX];
+    bnr__steps_operands(&st->operands, a, operands);
+    float *between = (float *)((char *)a->scratch + st->between);
+    struct bnr_pool_f32_run r = {
+        .p = &st->planes, .dst = between, .src = a->in[0]->f32, .scratch = a->scratch};
+    bnr__pool_f32_run(&r, a->pool);
+    r = (struct bnr_pool_f32_run){.p = &st->depth,
+                                  .dst = a->out[0]->f32,
+                                  .src = between,
+                                  .operands = operands,
+                                  .scratch = a->scratch};
+    bnr__pool_f32_run(&r, a->pool);
+}
+
+static enum bnr_status prepare_volume(struct bnr_prepare *cx, const struct bnr_window *w,
+                                      struct bnr_steps *steps, bool average) {
+    struct volume_state *st = BNR_NEW(cx->arena, struct volume_state);
+    struct bnr_window flat = *w, deep = *w;
+    struct bnr_plane_shape planes, depth;
+    if (!st)
+        return bnr__no_memory(cx->err);
+    flat.rank = 2;
+    flat.axis[0] = w->axis[1];
+    flat.axis[1] = w->axis[2];
+    bnr__plane_shape(&flat, &planes);
+    const int64_t columns = (int64_t)(planes.out[0] * planes.out[1]);
+    deep.rank = 2;
+    deep.axis[1] = (struct bnr_window_axis){
+        .in = columns, .out = columns, .kernel = 1, .stride = 1, .dilation = 1};
+    bnr__plane_shape(&deep, &depth);
+    const size_t images = (size_t)(steps->dims[0] * steps->dims[1]), slices = images * depth.in[0];
+    size_t bytes;
+    if (steps->numel == 0 || bnr__window_in_numel(w) == 0 ||
+        !bnr__pool_f32_init(&st->planes, &planes, cx->cpu, cx->threads) ||
+        !bnr__pool_f32_init(&st->depth, &depth, cx->cpu, cx->threads) ||
+        !bnr__size_mul(slices * sizeof(float), (size_t)columns, &bytes) ||
+        st->planes.scratch_bytes > BNR_MAX_SCRATCH || st->depth.scratch_bytes > BNR_MAX_SCRATCH ||
+        bytes > BNR_MAX_SCRATCH)
+        return BNR_OK;
+    st->planes.planes = slices;
+    st->planes.channels = 1;
+    st->depth.planes = images;
+    st->depth.channels = (size_t)steps->dims[1];
+    st->planes.average = st->depth.average = average;
+    if (average && bnr__attr_int(cx->node, "count_include_pad", 0) != 0) {
+        set_counts(&st->planes, &flat);
+        set_counts(&st->depth, &deep);
+    }
+    bnr__steps_take_members(steps);
+    st->depth.e = steps->e;
+    st->operands = steps->operands;
+    st->between = st->planes.scratch_bytes > st->depth.scratch_bytes ? st->planes.scratch_bytes
+                                                                     : st->depth.scratch_bytes;
+    cx->scratch = st->between + bytes;
+    cx->kernel = bnr__arena_printf(cx->arena, "pool_f32_%s", st->depth.band.kernels->isa);
+    cx->state = st;
+    cx->run = run_volume;
+    return BNR_OK;
 }
 
 // ---- windows over blocked tensors ---------------------------------------------------------------
@@ -96,7 +170,7 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     int64_t dims[BNR_MAX_RANK];
     const bool indices = cx->node->n_out > 1 && cx->out[1];
     if (cx->in[0]->type.dtype != BNR_FLOAT || indices || x->rank < 3 ||
-        x->rank > (cx->lanes ? 5 : 4))
+        x->rank > 5)
         return BNR_OK;
     BNR_TRY(bnr__pooling_geometry(cx->node, x, &w, cx->err));
     bnr__shape_numbers(y, dims);
@@ -104,6 +178,8 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     bnr__steps_init(&steps, cx, y->rank, dims, (size_t)bnr__window_out_numel(&w));
     if (cx->lanes)
         return prepare_blocked(cx, &w, &steps, average);
+    if (w.rank == 3)
+        return prepare_volume(cx, &w, &steps, average);
     struct state *st = BNR_NEW(cx->arena, struct state);
     if (!st)
         return bnr__no_memory(cx->err);
