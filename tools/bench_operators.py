@@ -172,10 +172,10 @@ def cases():
         for kind in ('half_pixel', 'align_corners'):
             for name, scale in (('x2', 2), ('x1.5', 1.5), ('x0.5', .5)):
                 yield case(f'Resize {mode} {kind} {name}', 'Resize',
-                           [f(1, 32, 128, 128), np.zeros(0, np.float32), np.array([1, 1, scale, scale], np.float32)],
+                           [f(1, 32, 128, 128)], [np.zeros(0, np.float32), np.array([1, 1, scale, scale], np.float32)],
                            mode=mode, coordinate_transformation_mode=kind)
     yield case('Resize linear antialias', 'Resize',
-               [f(1, 32, 128, 128), np.zeros(0, np.float32), np.array([1, 1, .5, .5], np.float32)],
+               [f(1, 32, 128, 128)], [np.zeros(0, np.float32), np.array([1, 1, .5, .5], np.float32)],
                mode='linear', antialias=1, opset=18)
     yield case('Upsample nearest', 'Upsample', [f(1, 32, 128, 128), np.array([1, 1, 2, 2], np.float32)], opset=9)
     yield case('Upsample linear', 'Upsample', [f(1, 32, 128, 128), np.array([1, 1, 2, 2], np.float32)], opset=9,

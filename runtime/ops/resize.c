@@ -102,7 +102,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return bnr__resize_run(a, &r);
 }
 
-// To the nearest, on blocked tensors.
+// To the nearest on blocked tensors; else on any.
 static enum bnr_status prepare(struct bnr_prepare *cx) {
     const struct bnr_node *n = cx->node;
     struct bnr_infer infer_cx = {
@@ -112,11 +112,13 @@ static enum bnr_status prepare(struct bnr_prepare *cx) {
     struct bnr_resize r;
     bool all_known = false;
     BNR_TRY(bnr__resize_attrs(n, &r, cx->err));
-    if (!cx->lanes || r.mode != BNR_RESIZE_NEAREST || r.coordinates == BNR_COORD_TF_CROP_AND_RESIZE)
+    if ((r.mode == BNR_RESIZE_NEAREST && !cx->lanes) || r.coordinates == BNR_COORD_TF_CROP_AND_RESIZE)
         return BNR_OK;
     BNR_TRY(plan(&infer_cx, &r, &all_known));
     if (!all_known)
         return BNR_OK;
+    if (r.mode != BNR_RESIZE_NEAREST)
+        return bnr__prepare_interpolate(cx, &r);
     for (int d = 0; d < r.rank; d++) {
         struct bnr_resize_axis axis;
         if (r.in[d] == r.out[d] && (!r.resized[d] || d < 2))

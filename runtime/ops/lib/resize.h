@@ -73,6 +73,8 @@ enum bnr_status bnr__resize_axis(const struct bnr_args *a, const struct bnr_resi
 // The plan of Resize node n (whose version counts) from the inputs at run time.
 enum bnr_status bnr__resize_read(const struct bnr_args *a, const struct bnr_node *n,
                                  struct bnr_resize *r);
+// Linear and cubic, of float32.
+enum bnr_status bnr__prepare_interpolate(struct bnr_prepare *cx, const struct bnr_resize *r);
 // Input 0 to output 0, which has its dims.
 enum bnr_status bnr__resize_run(const struct bnr_args *a, const struct bnr_resize *r);
 
