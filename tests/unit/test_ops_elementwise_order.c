@@ -228,6 +228,31 @@ static void cumulative_in_both_directions(void **state) {
     ops_test_refused(&t, "axis 2 is outside [-2, 2)");
 }
 
+// More columns than are summed at once.
+static void sums_of_wide_rows(void **state) {
+    enum { OUTER = 2, N = 3, WIDTH = 1100 };
+    for (int c = 0; c < 4; c++) {
+        struct ops_test t;
+        const double axis = 1;
+        ops_test_begin(&t, "CumSum", 14, 1);
+        ops_test_in(&t, DIMS(OUTER, N, WIDTH), NULL);
+        ops_test_in_as(&t, BNR_INT64, 0, NULL, &axis);
+        bnr__node_set_attr_int(t.node, "exclusive", c % 2);
+        bnr__node_set_attr_int(t.node, "reverse", c / 2);
+        ops_test_ok(&t);
+        for (size_t i = 0; i < OUTER * N * WIDTH; i++) {
+            const int at = (int)(i / WIDTH % N), begin = c / 2 ? at + c % 2 : 0;
+            const int end = c / 2 ? N : at + 1 - c % 2;
+            double want = 0;
+            for (int k = begin; k < end; k++)
+                want += ops_test_x(&t, 0, (i / WIDTH / N * N + (size_t)k) * WIDTH + i % WIDTH);
+            if (fabs(ops_test_y(&t, 0, i) - want) > 1e-6)
+                fail_msg("%d: element %zu is %g, expected %g", c, i, ops_test_y(&t, 0, i), want);
+        }
+        ops_test_end(&t);
+    }
+}
+
 static void determinants(void **state) {
     struct ops_test t;
     const double x[] = {0, 2, 3, 4, 1, 2, 2, 4}; // [2, 2, 2]
@@ -478,6 +503,7 @@ int main(void) {
         cmocka_unit_test(unique_sorts_or_keeps_the_order),
         cmocka_unit_test(non_zero_lists_indices),
         cmocka_unit_test(cumulative_in_both_directions),
+        cmocka_unit_test(sums_of_wide_rows),
         cmocka_unit_test(determinants),
         cmocka_unit_test(eye_has_one_diagonal),
         cmocka_unit_test(seeded_numbers_are_numpys),
