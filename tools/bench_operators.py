@@ -261,6 +261,11 @@ def integer_cases(case):
                [i8(768, 768), scale, np.int8(0)])
     yield case('MatMulIntegerToFloat', 'com.microsoft.MatMulIntegerToFloat', [u8(197, 768)],
                [i8(768, 768), scale, scale, zero, np.int8(0)])
+    yield case('QLinearAdd', 'com.microsoft.QLinearAdd', [u8(1, 256, 56, 56)],
+               [scale, zero, u8(1, 256, 56, 56), scale, zero, scale, zero])
+    yield case('QLinearGlobalAveragePool', 'com.microsoft.QLinearGlobalAveragePool', [u8(4, 512, 7, 7)],
+               [scale, zero, scale, zero], channels_last=0)
+    yield case('MaxPool uint8', 'MaxPool', [u8(1, 64, 112, 112)], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     for name, x, w, attributes in (
             ('3x3', (1, 64, 56, 56), (64, 64, 3, 3), dict(pads=[1, 1, 1, 1])),
             ('3x3 deep', (1, 512, 7, 7), (512, 512, 3, 3), dict(pads=[1, 1, 1, 1])),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Poolings by pool_f32.
+#include <math.h>
 #include <string.h>
 
 #include "runtime/base/checked.h"
@@ -110,6 +111,86 @@ static enum bnr_status prepare_volume(struct bnr_prepare *cx, const struct bnr_w
     return BNR_OK;
 }
 
+// ---- the largest element and where it was -------------------------------------------------------
+
+struct indexed_state {
+    struct bnr_window_shape w;
+    size_t planes, in, out; // elements of a plane
+};
+
+struct indexed_job {
+    const struct bnr_args *a;
+    const struct indexed_state *st;
+};
+
+// The window of one output, the taps in order: the first of equal elements wins, and NaN loses.
+static void find_largest(const struct bnr_window_shape *w, const float *x, const size_t o[3],
+                         float *y, int64_t *at) {
+    float best = -INFINITY;
+    int64_t where = -1;
+    for (size_t kz = 0; kz < w->kernel[0]; kz++) {
+        const size_t z = o[0] * w->stride[0] + kz * w->dilation[0] - w->pad[0];
+        for (size_t ky = 0; ky < w->kernel[1] && z < w->in[0]; ky++) {
+            const size_t row = o[1] * w->stride[1] + ky * w->dilation[1] - w->pad[1];
+            const size_t first = o[2] * w->stride[2] - w->pad[2],
+                         line = (z * w->in[1] + row) * w->in[2];
+            for (size_t kx = 0; kx < w->kernel[2] && row < w->in[1]; kx++) {
+                const size_t col = first + kx * w->dilation[2];
+                if (col >= w->in[2]) // in front of it as well: sizes wrap
+                    continue;
+                const float v = x[line + col];
+                if (where < 0)
+                    where = (int64_t)(line + col);
+                const int64_t take = -(int64_t)(v > best); // nobody could guess a branch
+                where = (take & (int64_t)(line + col)) | (~take & where);
+                best = v > best ? v : best;
+            }
+        }
+    }
+    *y = best;
+    *at = where;
+}
+
+static void run_indexed_planes(void *cx, size_t begin, size_t end) {
+    const struct indexed_job *j = cx;
+    const struct indexed_state *st = j->st;
+    const struct bnr_window_shape *w = &st->w;
+    for (size_t plane = begin; plane < end; plane++) {
+        const float *x = j->a->in[0]->f32 + plane * st->in;
+        float *y = j->a->out[0]->f32 + plane * st->out;
+        int64_t *at = j->a->out[1]->i64 + plane * st->out;
+        for (size_t i = 0; i < st->out; i++) {
+            const size_t o[] = {i / w->out[2] / w->out[1], i / w->out[2] % w->out[1],
+                                i % w->out[2]};
+            find_largest(w, x, o, &y[i], &at[i]);
+            at[i] += at[i] < 0 ? 0 : (int64_t)(plane * st->in);
+        }
+    }
+}
+
+static void run_indexed(const struct bnr_args *a, const void *opaque) {
+    const struct indexed_state *st = opaque;
+    struct indexed_job j = {a, st};
+    bnr__parallel_for(a->pool, st->planes, 1, run_indexed_planes, &j);
+}
+
+static enum bnr_status prepare_indexed(struct bnr_prepare *cx, const struct bnr_window *w,
+                                       size_t planes) {
+    struct indexed_state *st = BNR_NEW(cx->arena, struct indexed_state);
+    if (!st)
+        return bnr__no_memory(cx->err);
+    if (cx->lanes || bnr__attr_int(cx->node, "storage_order", 0) != 0)
+        return BNR_OK;
+    bnr__window_shape(w, &st->w);
+    st->planes = planes;
+    st->in = (size_t)bnr__window_in_numel(w);
+    st->out = (size_t)bnr__window_out_numel(w);
+    cx->kernel = "indexed_pool_f32";
+    cx->state = st;
+    cx->run = run_indexed;
+    return BNR_OK;
+}
+
 // ---- windows over blocked tensors ---------------------------------------------------------------
 
 struct blocked_state {
@@ -169,11 +250,12 @@ static enum bnr_status prepare(struct bnr_prepare *cx, bool average) {
     struct bnr_plane_shape s;
     int64_t dims[BNR_MAX_RANK];
     const bool indices = cx->node->n_out > 1 && cx->out[1];
-    if (cx->in[0]->type.dtype != BNR_FLOAT || indices || x->rank < 3 ||
-        x->rank > 5)
+    if (cx->in[0]->type.dtype != BNR_FLOAT || x->rank < 3 || x->rank > 5)
         return BNR_OK;
     BNR_TRY(bnr__pooling_geometry(cx->node, x, &w, cx->err));
     bnr__shape_numbers(y, dims);
+    if (indices)
+        return cx->node->out[0] ? prepare_indexed(cx, &w, (size_t)(dims[0] * dims[1])) : BNR_OK;
     struct bnr_steps steps;
     bnr__steps_init(&steps, cx, y->rank, dims, (size_t)bnr__window_out_numel(&w));
     if (cx->lanes)
