@@ -36,6 +36,8 @@ static void run(const char *equation, const int64_t *size, const double *values)
 
 static void equations(void **state) {
     static const char *const all[] = {
+        "abc->ac",         "abc->cb",         "abc->",           "abc->abc",       "abc->bca",
+        "aab->ba",         "aabb->ab",        "abab->a",         "aaa->a",         "a->",
         "ab,bc->ac",       "ab,bc->ca",       "ba,bc->ac",       "ba,cb->ac",      "abc,adc->abd",
         "abcd,aecd->acbe", "abcd,aebd->ecab", "ab,b->a",         "b,ab->a",        "a,b->ab",
         "a,b->ba",         "abc,cd->abd",     "abc,cd->adb",     "abc,abc->a",     "abc,bc->a",

@@ -2,11 +2,12 @@
 // Einsum by matmul_f32. Operands are multiplied from left to right, each pair as products of
 // matrices: of the axes that a pair has, those in both operands and in the result count the
 // products, those in one operand and in the result are rows or columns, and the others are summed.
-// What does not lie so is rearranged in front.
+// What does not lie so is rearranged in front. A single operand is summed by reduce_f32.
 #include <string.h>
 
 #include "runtime/base/checked.h"
 #include "runtime/kernels/matmul_f32.h"
+#include "runtime/kernels/reduce_f32.h"
 #include "runtime/ops/lib/copy.h"
 #include "runtime/ops/lib/einsum.h"
 #include "runtime/ops/lib/prepare_window.h"
@@ -296,6 +297,101 @@ static bool plan_pairs(struct plan *p, struct state *st, int n_in) {
     return true;
 }
 
+// ---- one operand --------------------------------------------------------------------------------
+
+struct sum_state {
+    struct bnr_reduce_f32 reduce;
+    bool copies, sums, turns; // the diagonal made dense; reduced; the result brought into order
+    struct bnr_copy copy, turn;
+    size_t dense, sum, scratch; // offsets in scratch
+};
+
+static float as_it_is(double result, float shift, double p) {
+    return (float)result;
+}
+
+static void run_sum(const struct bnr_args *a, const void *opaque) {
+    const struct sum_state *st = opaque;
+    const float *x = a->in[0]->f32;
+    float *dense = (float *)((char *)a->scratch + st->dense), *y = a->out[0]->f32;
+    if (st->copies) {
+        bnr__copy_run(&st->copy, dense, x, a->pool);
+        x = dense;
+    }
+    if (st->sums) {
+        const struct bnr_reduce_f32_run r = {
+            .r = &st->reduce,
+            .kind = BNR_REDUCE_F32_SUM,
+            .dst = st->turns ? (float *)((char *)a->scratch + st->sum) : y,
+            .src = x,
+            .finish = as_it_is,
+            .scratch = (double *)((char *)a->scratch + st->scratch),
+        };
+        bnr__reduce_f32_run(&r, a->pool);
+        x = r.dst;
+    }
+    if (st->turns)
+        bnr__copy_run(&st->turn, y, x, a->pool);
+}
+
+// The operand's axes from the one with the largest stride on.
+static struct list by_stride(const struct plan *p, const struct operand *o) {
+    struct list l = {.n = 0};
+    for (int i = 0; i < p->n_axes; i++) {
+        int at = o->mask >> i & 1 ? l.n++ : -1;
+        for (; at > 0 && o->stride[l.axis[at - 1]] < o->stride[i]; at--)
+            l.axis[at] = l.axis[at - 1];
+        if (at >= 0)
+            l.axis[at] = (int8_t)i;
+    }
+    return l;
+}
+
+static enum bnr_status plan_sum(struct plan *p) {
+    struct bnr_prepare *cx = p->cx;
+    struct sum_state *st = BNR_NEW(cx->arena, struct sum_state);
+    const struct operand *o = &p->in[0];
+    const struct list all = by_stride(p, o);
+    struct list kept = {.n = 0};
+    struct operand sum = {.mask = o->mask & p->out};
+    size_t dims[BNR_REDUCE_F32_RANK];
+    bool reduced[BNR_REDUCE_F32_RANK];
+    struct place place = {0};
+    int64_t stride = 1;
+    if (!st)
+        return bnr__no_memory(cx->err);
+    for (int i = 0; i < all.n; i++) {
+        dims[i] = (size_t)p->dims[all.axis[i]];
+        reduced[i] = !(p->out >> all.axis[i] & 1);
+        st->sums = st->sums || reduced[i];
+        if (!reduced[i])
+            kept.axis[kept.n++] = all.axis[i];
+    }
+    for (int i = kept.n - 1; i >= 0; i--) {
+        sum.stride[kept.axis[i]] = stride;
+        stride *= p->dims[kept.axis[i]];
+    }
+    st->copies = !lies_as(p, o, &all);
+    st->turns = !lies_as(p, &sum, &p->out_axes) || !st->sums;
+    st->copy = copy_as(p, o, &all);
+    st->turn = copy_as(p, &sum, &p->out_axes);
+    if (st->copies && !reserve(p, &all, &place))
+        return BNR_OK;
+    st->dense = place.at;
+    if (st->turns && st->sums && !reserve(p, &kept, &place))
+        return BNR_OK;
+    st->sum = place.at;
+    st->scratch = cx->scratch = p->total;
+    if (st->sums) {
+        bnr__reduce_f32_plan(&st->reduce, bnr__reduce_f32_select(cx->cpu), all.n, dims, reduced);
+        cx->scratch += bnr__reduce_f32_scratch(&st->reduce) * sizeof(double);
+    }
+    cx->kernel = "einsum_f32";
+    cx->state = st;
+    cx->run = run_sum;
+    return BNR_OK;
+}
+
 enum bnr_status bnr__prepare_einsum(struct bnr_prepare *cx) {
     const size_t n_in = (size_t)cx->node->n_in;
     struct state *st = BNR_NEW(cx->arena, struct state);
@@ -312,8 +408,11 @@ enum bnr_status bnr__prepare_einsum(struct bnr_prepare *cx) {
     }
     p->cx = cx;
     BNR_TRY(bnr__einsum_parse(cx->node, (int)n_in, cx->arena, &e, cx->err));
-    if (n_in < 2 || !read_equation(p, &e, bnr__einsum_dots(&e, ranks)) ||
-        !plan_pairs(p, st, (int)n_in))
+    if (!read_equation(p, &e, bnr__einsum_dots(&e, ranks)))
+        return BNR_OK;
+    if (n_in == 1)
+        return plan_sum(p);
+    if (!plan_pairs(p, st, (int)n_in))
         return BNR_OK;
     cx->scratch = p->total;
     cx->kernel = bnr__arena_printf(cx->arena, "einsum_f32_%s", st->pairs[0].m.gemm->isa);
