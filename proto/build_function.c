@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/affine.h"
 #include "proto/build.h"
 
 static const char *intern_domain(struct build *b, const char *domain) {
@@ -26,6 +27,10 @@ enum bnr_status bnr__build_opsets(struct build *b, const char *what, size_t n,
         if (protos[i]->version < 1 || protos[i]->version > INT_MAX)
             return bnr__fail(b->err, BNR_MALFORMED, "%s imports version %" PRId64 " of domain '%s'", what,
                              protos[i]->version, opsets[i].domain);
+        // Its operators take for granted what the passes that make them have checked.
+        if (strcmp(opsets[i].domain, BNR_INTERNAL_DOMAIN) == 0)
+            return bnr__fail(b->err, BNR_UNSUPPORTED, "%s imports domain '%s', which is not for files",
+                             what, opsets[i].domain);
         if (bnr__map_get(&seen, opsets[i].domain))
             return bnr__fail(b->err, BNR_MALFORMED, "%s imports domain '%s' twice", what,
                              opsets[i].domain);

@@ -8,6 +8,7 @@ static void expand(struct bnr_build *b, const struct bnr_node *n, struct bnr_val
     size_t n_border, n_scale;
     const int64_t *border = bnr__attr_ints(n, "border", &n_border);
     const int64_t *scale = bnr__attr_ints(n, "scale", &n_scale);
+    scale = n_scale > 0 ? scale : NULL; // an empty list has no elements, but a place
     if (n_border != 4 || (n_scale != 0 && n_scale != 2)) {
         bnr__build_fail(b, BNR_SHAPE, "border has %zu and scale %zu numbers, expected 4 and 0 or 2",
                         n_border, n_scale);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operator on random inputs and attributes, and on fitting ones with a few changes: nothing
 // crashes (for the sanitizers to see), nothing returns BNR_INTERNAL, inputs stay as they are, a
-// second evaluation gives the same bytes, and what inference says without seeing data holds for
-// what comes out. Some cases of every operator can be evaluated, and some are refused. Without
+// second evaluation gives the same bytes, what inference says without seeing data holds for what
+// comes out, and a session, with its passes and kernels, gives the same types. Some cases of every operator can be evaluated, and some are refused. Without
 // arguments some hundred cases an operator; "test_fuzz_ops SEED CASES [NAME]" for others, -v as the
 // last one names each case.
 #include <math.h>
@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/affine.h"
 #include "graph/op.h"
+#include "runtime/bnrun.h"
 
 enum { MAX_IN = 9, MAX_OUT = 4, MAX_ALLOC = 1 << 24, DEFAULT_CASES = 200, LEAST_SHARE = 100 };
 
 static uint64_t state;
-static char current[160]; // names the case
+static char current[1000]; // names the case
 
 static uint32_t rnd(uint32_t n) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -377,7 +379,9 @@ struct fuzz_case {
     struct bnr_model *m;
     struct bnr_node *node;
     struct bnr_tensor *in[MAX_IN], *copies[MAX_IN], *out[MAX_OUT];
-    int n_in, n_out;
+    const struct bnr_tensor *given[MAX_IN]; // those of `in` that are inputs of the graph
+    int n_in, n_out, n_given;
+    bool typed;           // inputs of the graph are declared, as files have to
     enum bnr_dtype dtype; // of most inputs
     int rank;
     int64_t dims[BNR_MAX_RANK];
@@ -413,8 +417,8 @@ static struct bnr_tensor *random_input(const struct fuzz_case *c) {
 }
 
 // What is declared: all, symbols for some dims (the same for the same number), or nothing.
-static void declare(struct bnr_value *v, const struct bnr_tensor *t) {
-    const uint32_t kind = rnd(4);
+static void declare(const struct fuzz_case *c, struct bnr_value *v, const struct bnr_tensor *t) {
+    const uint32_t kind = c->typed ? 1 + rnd(3) : rnd(4);
     if (t->kind != BNR_KIND_TENSOR)
         v->declared.kind = t->kind;
     if (kind == 0 || t->kind != BNR_KIND_TENSOR)
@@ -450,8 +454,9 @@ static void add_input(struct fuzz_case *c, struct bnr_tensor *t) {
                   "no constant");
         } else {
             check(bnr__value_new(&v, g, NULL, NULL) == BNR_OK, "no value");
-            declare(v, t);
+            declare(c, v, t);
             check(bnr__graph_add_input(g, v, NULL) == BNR_OK, "no input");
+            c->given[c->n_given++] = t;
         }
     }
     check(bnr__node_set_input(c->node, c->n_in++, v) == BNR_OK, "no use");
@@ -609,7 +614,9 @@ static void build(struct fuzz_case *c) {
             continue;
         check(bnr__value_new(&v, c->m->graph, NULL, NULL) == BNR_OK, "no output");
         bnr__node_set_output(c->node, i, v);
+        check(bnr__graph_add_output(c->m->graph, v, NULL) == BNR_OK, "no output");
     }
+    c->typed = rnd(3) > 0;
     c->dtype = random_dtype();
     c->rank = (int)rnd(6);
     for (int i = 0; i < c->rank; i++)
@@ -681,16 +688,65 @@ static void evaluate(struct fuzz_case *c, enum bnr_status inferred, const char *
     }
 }
 
+// What a session makes of it, which may refuse what inference refuses only where it sees data.
+static void run_session(const struct fuzz_case *c) {
+    struct bnr_tensor *out[MAX_OUT] = {NULL};
+    struct bnr_error err = {.code = BNR_OK};
+    struct bnr_options o;
+    bnr_session *s = NULL;
+    bnr_options_init(&o);
+    o.threads = 1;
+    o.allocator = &allocator;
+    const size_t n = c->m->graph->n_outputs;
+    enum bnr_status st = bnr_session_create(&s, c->m, &o, &err);
+    if (st == BNR_OK)
+        st = bnr_run(s, c->given, (size_t)c->n_given, out, n, &err);
+    check_error(st, &err);
+    const bool ran = c->out[0] != NULL;
+    bool mixed = false; // items may be of several types, which no declaration says
+    for (int i = 0; i < c->n_given; i++)
+        mixed = mixed || c->given[i]->kind != BNR_KIND_TENSOR;
+    check(!ran || mixed || st == BNR_OK || st == BNR_NO_MEMORY, err.message);
+    for (int i = 0, k = 0; ran && st == BNR_OK && i < c->n_out; i++) {
+        if (!c->node->out[i])
+            continue;
+        const struct bnr_tensor *a = c->out[i], *b = out[k++];
+        char text[400], one[160], other[160];
+        snprintf(text, sizeof text, "output %d is %s, but %s in a session", i,
+                 bnr__tensor_describe(a, one, sizeof one),
+                 bnr__tensor_describe(b, other, sizeof other));
+        check(a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
+                  memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0,
+              text);
+    }
+    for (size_t i = 0; i < n; i++)
+        bnr_tensor_release(out[i]);
+    bnr_session_free(s);
+    check_unchanged(c);
+}
+
+static void describe(const struct fuzz_case *c) {
+    char text[120];
+    for (int i = 0; i < c->n_in; i++) {
+        const size_t used = strlen(current);
+        snprintf(current + used, sizeof current - used, " %s",
+                 c->in[i] ? bnr__tensor_describe(c->in[i], text, sizeof text) : "-");
+    }
+}
+
 static bool run_case(const struct bnr_op *op) {
     struct fuzz_case c = {.op = op};
     struct bnr_error err = {.code = BNR_OK};
     build(&c);
+    describe(&c);
     enum bnr_status st = bnr__model_resolve(c.m, NULL, &err);
     check_error(st, &err);
     if (st == BNR_OK) {
         st = bnr__model_infer(c.m, &err);
         check_error(st, &err);
         evaluate(&c, st, err.message);
+        if (c.typed && c.node->out[0] && strcmp(op->domain, BNR_INTERNAL_DOMAIN) != 0)
+            run_session(&c);
     }
     const bool ran = c.out[0] != NULL;
     for (int i = 0; i < MAX_IN; i++) {
@@ -708,9 +764,13 @@ static bool needs_graph(const struct bnr_op *op) {
     return (op->attrs && strstr(op->attrs, ":g")) || strcmp(op->name, "Gradient") == 0;
 }
 
-// Whatever the input is, in any type.
+// Whatever the input is, or all but what is no tensor.
 static bool takes_anything(const struct bnr_op *op) {
-    return strcmp(op->name, "Identity") == 0 || strcmp(op->name, "OptionalHasElement") == 0;
+    static const char *const names[] = {"Identity", "NonZero", "OptionalHasElement", "Shape", "Size"};
+    for (size_t i = 0; i < BNR_COUNT(names); i++)
+        if (strcmp(op->name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv) {

@@ -60,6 +60,13 @@ static void crop(void **state) {
         ops_test_near(&t, 0, scale ? (double[]){13, 14, 15} : (double[]){13, 14, 19, 20}, scale ? 3 : 4, 0);
         ops_test_end(&t);
     }
+    ops_test_begin(&t, "Crop", 1, 1); // an empty scale is none
+    ops_test_in(&t, DIMS(1, 1, 3, 4), NULL);
+    bnr__node_set_attr_ints(t.node, "border", INTS(1, 1, 1, 1));
+    bnr__node_set_attr_ints(t.node, "scale", (const int64_t[]){9, 9}, 0);
+    ops_test_ok(&t);
+    ops_test_dims(&t, 0, DIMS(1, 1, 1, 2));
+    ops_test_end(&t);
     ops_test_begin(&t, "Crop", 1, 1);
     ops_test_in(&t, DIMS(1, 1, 4, 6), ramp);
     bnr__node_set_attr_ints(t.node, "border", INTS(1, 2));

@@ -352,6 +352,9 @@ static void test_refused_graphs(void **state) {
     p->graph->node[0]->op_type = NULL;
     expect_refused(p, BNR_MALFORMED, "node 0");
     p = pb_relu_model(&arena);
+    p->opset_import[0]->domain = pb_text("bnrun"); // whose operators trust their makers
+    expect_refused(p, BNR_UNSUPPORTED, "imports domain 'bnrun'");
+    p = pb_relu_model(&arena);
     p->graph->node[0]->output[0] = pb_text("x");
     expect_refused(p, BNR_MALFORMED, "'x' is defined twice");
     p = pb_relu_model(&arena);

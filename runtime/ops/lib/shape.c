@@ -278,9 +278,10 @@ enum bnr_status bnr__ref_view(const struct bnr_args *a,
                               enum bnr_status (*infer)(struct bnr_infer *cx)) {
     BNR_TRY(bnr__out_infer(a, infer));
     const struct bnr_tensor *x = a->in[0], *y = a->out[0];
+    // Dims that followed from less than the data (Squeeze to rank 0 by axes that a run gives).
     if (y->nbytes != x->nbytes || y->dtype != x->dtype)
-        return bnr__op_fail(a->node, a->err, BNR_INTERNAL,
-                            "the output has %zu bytes, the input %zu", y->nbytes, x->nbytes);
+        return bnr__op_fail(a->node, a->err, BNR_SHAPE, "%zu elements cannot become %zu", x->numel,
+                            y->numel);
     bnr__copy_bytes(y->data, x->data, x->nbytes, a->pool);
     return BNR_OK;
 }
