@@ -5,8 +5,8 @@
 //
 // Accuracy: depthwise convolution is one sum in the order of the taps that begins with the bias,
 // with one fused multiply-add (generic: product and sum rounded separately) a tap. Average: one sum
-// in that order, divided once; of whole planes in several parts. Maximum: exact; NaN loses against
-// every number.
+// in that order, divided once; of many taps and of whole planes a sum of short sums. Maximum: exact;
+// NaN loses against every number.
 #ifndef BNR_KERNELS_NCHWC_WINDOW_F32_H
 #define BNR_KERNELS_NCHWC_WINDOW_F32_H
 

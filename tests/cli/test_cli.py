@@ -399,6 +399,8 @@ def check_proofs():
     check('verify --layers finds the first', run.returncode == 1 and 'first diverging tensor: ' in run.stdout and
           'stem' in run.stdout.split('first diverging tensor: ')[-1].splitlines()[0], run.stdout[-900:])
     check('verify --train out of tolerance', bnrun('verify', MODEL, digit(3), '--train', '--tolerance', '1e-12').returncode == 1)
+    run = bnrun('verify', MODEL, digit(3), '--no-fold', '--tolerance', '1e-12')
+    check('verify says when both are off', run.returncode == 1 and 'NOT verified: rounding alone' in run.stdout, run.stdout)
     # With random data the program chooses a batch that lets all layers take part; in a file of one it cannot.
     check('verify --train chooses a batch', '7 of 7' in good('verify --train alone', 'verify', MODEL, '--train'))
     good('verify --random-scale', 'verify', MODEL, '--random-scale', 30)

@@ -394,6 +394,33 @@ static void whole_planes(void **state) {
     bnr__pool_free(pool);
 }
 
+// A mean of many equal numbers: what one long sum loses is lost in every channel and pixel alike.
+static void long_sums_are_cut(void **state) {
+    enum { SIDE = 56, PIXELS = SIDE * SIDE };
+    const float x = 0.1f, count = PIXELS;
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        unsigned cpu;
+        if (!bnr__cpu_level(levels[level], bnr__cpu_detect(), &cpu))
+            continue;
+        const struct bnr_nchwc_window_kernels *k = bnr__nchwc_window_f32_select(cpu);
+        float *src = guard_floats(PIXELS * k->lanes), *dst = guard_floats(2 * k->lanes);
+        size_t at[SIDE];
+        for (size_t i = 0; i < PIXELS * k->lanes; i++)
+            src[i] = x;
+        for (size_t i = 0; i < SIDE; i++)
+            at[i] = i * SIDE * k->lanes;
+        const struct bnr_window_row r = {.dst = dst + k->lanes, .cols = 1, .src = src, .at = at,
+                                         .rows = SIDE, .width = SIDE, .kernel = SIDE, .stride = SIDE,
+                                         .dilation = 1, .count = &count};
+        k->whole(dst, src, PIXELS, true);
+        k->row[BNR_WINDOW_AVERAGE](&r);
+        for (size_t i = 0; i < 2 * k->lanes; i++)
+            assert_true(fabsf(dst[i] - x) <= 16 * 0x1p-27f); // units in the last place
+        guard_free(src, PIXELS * k->lanes);
+        guard_free(dst, 2 * k->lanes);
+    }
+}
+
 static void sizes_that_overflow_or_are_0_are_refused(void **state) {
     const struct bnr_window_shape good = {.in = {1, 1, 9},
                                           .out = {1, 1, 7},
@@ -422,6 +449,7 @@ int main(void) {
         cmocka_unit_test(random_windows),
         cmocka_unit_test(many_bands),
         cmocka_unit_test(whole_planes),
+        cmocka_unit_test(long_sums_are_cut),
         cmocka_unit_test(sizes_that_overflow_or_are_0_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

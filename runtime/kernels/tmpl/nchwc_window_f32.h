@@ -237,34 +237,75 @@ static void max_row(const struct bnr_window_row *r) {
     row_of(r, first, last, MAX, 0, 0);
 }
 
+// ---- averages -----------------------------------------------------------------------------------
+
+// Of n pixels, `step` floats apart, in four parts.
+static vf short_sum(const float *src, size_t n, size_t step) {
+    vf acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        BNR_UNROLL
+        for (int k = 0; k < 4; k++)
+            acc[k] = v_add(acc[k], v_load(src + (i + (size_t)k) * step));
+    }
+    for (; i < n; i++)
+        acc[0] = v_add(acc[0], v_load(src + i * step));
+    return v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3]));
+}
+
+// A sum of sums: the error of a single long one would be the same all over the image.
+static vf sum_of(const float *src, size_t n, size_t step) {
+    enum { PIECE = 64 };
+    vf acc = v_set1(0);
+    for (size_t i = 0; i < n; i += PIECE)
+        acc = v_add(acc, short_sum(src + i * step, n - i < PIECE ? n - i : PIECE, step));
+    return acc;
+}
+
+static void wide_average(const struct bnr_window_row *r, size_t col) {
+    const size_t begin = col * r->stride, by = r->dilation;
+    const size_t outside = begin < r->pad ? (r->pad - begin + by - 1) / by : 0;
+    const size_t at = begin + outside * by - r->pad;
+    const size_t inside_them = at < r->width ? (r->width - at + by - 1) / by : 0;
+    const size_t left = r->kernel > outside ? r->kernel - outside : 0;
+    vf acc = v_set1(0);
+    for (size_t y = 0; y < r->rows; y++)
+        acc = v_add(acc, sum_of(r->src + r->at[y] + at * VW, left < inside_them ? left : inside_them,
+                                by * VW));
+    finish(r, col, acc, AVERAGE);
+}
+
 static void average_row(const struct bnr_window_row *r) {
+    enum { WIDE = 25 };
     size_t first, last;
+    if (r->kernel * r->rows >= WIDE) {
+        for (size_t col = 0; col < r->cols; col++)
+            wide_average(r, col);
+        return;
+    }
     find_inside(r, &first, &last);
     row_of(r, first, last, AVERAGE, 0, 0);
 }
 
-BNR_INLINE void whole_plane(float *dst, const float *src, size_t pixels, const int kind) {
-    const vf begin = v_set1(kind == MAX ? -INFINITY : 0);
+// ---- whole planes -------------------------------------------------------------------------------
+
+static vf whole_max(const float *src, size_t pixels) {
+    const vf begin = v_set1(-INFINITY);
     vf acc[4] = {begin, begin, begin, begin};
     size_t i = 0;
     for (; i + 4 <= pixels; i += 4) {
         BNR_UNROLL
         for (int k = 0; k < 4; k++)
-            acc[k] = join(acc[k], v_load(src + (i + (size_t)k) * VW), kind);
+            acc[k] = v_max(v_load(src + (i + (size_t)k) * VW), acc[k]);
     }
     for (; i < pixels; i++)
-        acc[0] = join(acc[0], v_load(src + i * VW), kind);
-    vf v = join(join(acc[0], acc[1], kind), join(acc[2], acc[3], kind), kind);
-    if (kind == AVERAGE)
-        v = v_div(v, v_set1((float)pixels));
-    v_store(dst, v);
+        acc[0] = v_max(v_load(src + i * VW), acc[0]);
+    return v_max(v_max(acc[0], acc[1]), v_max(acc[2], acc[3]));
 }
 
 static void whole(float *dst, const float *src, size_t pixels, bool average) {
-    if (average)
-        whole_plane(dst, src, pixels, AVERAGE);
-    else
-        whole_plane(dst, src, pixels, MAX);
+    const vf count = v_set1((float)pixels);
+    v_store(dst, average ? v_div(sum_of(src, pixels, VW), count) : whole_max(src, pixels));
 }
 
 const struct bnr_nchwc_window_kernels ISA(bnr__nchwc_window_f32) = {
