@@ -41,6 +41,8 @@ enum {
     FIRST_SLAB = 1 << 16,
     LARGEST_SLAB = 32 << 20,
     WORTH_DROPPING = 1 << 20, // the pages of larger constants go part by part
+    // Reading a few bytes of a mapped file may bring 2 MiB of it to memory: smaller ones are packed.
+    WORTH_IN_PLACE = 1 << 20,
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a) {
@@ -288,7 +290,8 @@ const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t) {
     if (!make_room(packs))
         return NULL;
     struct bnr_pack **place = find_in_place(packs, t), *p = *place;
-    if (!p && (!t->data || !t->release || !(p = BNR_NEW(&packs->arena, struct bnr_pack))))
+    if (!p && (!t->data || !t->release || t->nbytes < WORTH_IN_PLACE ||
+               !(p = BNR_NEW(&packs->arena, struct bnr_pack))))
         return NULL;
     note_asked(packs, t);
     if (*place)

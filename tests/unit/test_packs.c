@@ -151,6 +151,8 @@ static void test_made_again(void **state) {
 
 // ---- in place -----------------------------------------------------------------------------------
 
+enum { LARGE = 3 * N };
+
 static void free_elements(struct bnr_tensor *t) {
     free(t->owner);
 }
@@ -163,29 +165,32 @@ static void fill_nothing(const struct bnr_lazy *z, void *dst, size_t begin, size
 // there.
 static void test_in_place(void **state) {
     (void)state;
-    struct bnr_tensor *t, *hollow, *lazy;
+    struct bnr_tensor *t, *hollow, *lazy, *small;
     struct bnr_packs packs;
     struct bnr_prepare cx = {.packs = &packs};
-    unsigned char *memory = malloc(N * sizeof(float) + 1);
+    unsigned char *memory = malloc(LARGE * sizeof(float) + 1);
     assert_non_null(memory);
-    memset(memory, 0, N * sizeof(float) + 1);
-    assert_int_equal(bnr__tensor_wrap(&t, NULL, BNR_FLOAT, DIMS(N), memory + 1, free_elements,
+    memset(memory, 0, LARGE * sizeof(float) + 1);
+    assert_int_equal(bnr__tensor_wrap(&t, NULL, BNR_FLOAT, DIMS(LARGE), memory + 1, free_elements,
                                       memory, NULL),
                      BNR_OK);
-    assert_int_equal(bnr__tensor_wrap(&hollow, NULL, BNR_FLOAT, DIMS(N), NULL, NULL, NULL, NULL),
+    assert_int_equal(bnr__tensor_wrap(&hollow, NULL, BNR_FLOAT, DIMS(LARGE), NULL, NULL, NULL, NULL),
                      BNR_OK);
     struct bnr_lazy *z = bnr__malloc(NULL, sizeof *z);
     assert_non_null(z);
     *z = (struct bnr_lazy){.base = bnr__tensor_ref(t), .fill = fill_nothing, .size = sizeof *z};
-    assert_int_equal(bnr__tensor_lazy(&lazy, NULL, DIMS(N), z, NULL), BNR_OK);
+    assert_int_equal(bnr__tensor_lazy(&lazy, NULL, DIMS(LARGE), z, NULL), BNR_OK);
+    assert_int_equal(bnr__tensor_new(&small, NULL, BNR_FLOAT, DIMS(N), NULL), BNR_OK);
     bnr__packs_init(&packs, NULL);
+    assert_null(bnr__pack_in_place(&cx, small));
     assert_null(bnr__pack_in_place(&cx, lazy));
     assert_null(bnr__pack_in_place(&cx, hollow));
     assert_int_equal(packs.bytes, 0);
     assert_ptr_equal(bnr__pack_in_place(&cx, t), memory + 1);
     assert_ptr_equal(bnr__pack_in_place(&cx, t), memory + 1);
-    assert_int_equal(packs.bytes, N * sizeof(float));
+    assert_int_equal(packs.bytes, LARGE * sizeof(float));
     assert_int_equal(bnr__packs_replace(&packs, t, hollow), BNR_OK);
+    bnr__tensor_unref(small);
     bnr__tensor_unref(lazy);
     bnr__tensor_unref(t);
     assert_ptr_equal(bnr__pack_in_place(&cx, hollow), memory + 1);
