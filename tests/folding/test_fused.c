@@ -297,22 +297,26 @@ static void part_of_concat(void **state) {
     }
 }
 
-// Nothing beside it that could take it along; a dtype without kernels; a pool of three axes.
+// Nothing beside it that could take it along; a dtype without kernels; a pool of four axes. One of three
+// takes it.
 static void steps_of_their_own(void **state) {
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         struct net t;
         net_begin(&t, 15);
         t.dtype = k == 1 ? BNR_DOUBLE : BNR_FLOAT;
-        struct bnr_value *x = net_input(&t, "x", k == 2 ? 5 : 4, (const int64_t[]){1, 4, 5, 5, 5});
-        if (k == 2) {
+        struct bnr_value *x =
+            net_input(&t, "x", k == 2 ? 6 : k == 3 ? 5 : 4, (const int64_t[]){1, 4, 5, 5, 5, 5});
+        if (k >= 2)
             x = net_op(&t, "MaxPool", "pool", NET_IN(x));
+        if (k == 2)
+            net_attr_ints(&t, "kernel_shape", NET_INTS(2, 2, 2, 2));
+        if (k == 3)
             net_attr_ints(&t, "kernel_shape", NET_INTS(2, 2, 2));
-        }
         x = net_bn(&t, "bn", x, 4);
         if (k == 1)
             x = net_op(&t, "Relu", "relu", NET_IN(x));
         net_output(&t, x);
-        check(&t, "bn", BNR_VERDICT_KEPT, NULL);
+        check(&t, "bn", k == 3 ? BNR_VERDICT_FUSED : BNR_VERDICT_KEPT, k == 3 ? "pool" : NULL);
         net_end(&t);
     }
 }
