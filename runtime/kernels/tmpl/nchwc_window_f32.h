@@ -34,12 +34,9 @@ BNR_INLINE void finish(const struct bnr_window_row *r, size_t col, vf v, const i
     v_store(r->dst + col * VW, v);
 }
 
-// n outputs from col on, all taps inside. kernel and stride: 0 where they are not constants.
-BNR_INLINE void inside(const struct bnr_window_row *r, size_t col, const int n, const int kind,
-                       const int kernel, const int stride) {
-    const size_t size = kernel ? (size_t)kernel : r->kernel;
-    const size_t step = (stride ? (size_t)stride : r->stride) * VW;
-    const size_t tap = kernel ? VW : r->dilation * VW;
+// n outputs from col on, all taps inside.
+BNR_INLINE void inside(const struct bnr_window_row *r, size_t col, const int n, const int kind) {
+    const size_t step = r->stride * VW, tap = r->dilation * VW;
     const float *src = r->src + (col * r->stride - r->pad) * VW;
     vf acc[COLS];
     BNR_UNROLL
@@ -48,8 +45,7 @@ BNR_INLINE void inside(const struct bnr_window_row *r, size_t col, const int n, 
     for (size_t y = 0; y < r->rows; y++) {
         const float *row = src + r->at[y];
         const float *w = kind == CONV ? r->weights + r->weight_row[y] * r->kernel * VW : NULL;
-        BNR_UNROLL
-        for (size_t x = 0; x < size; x++) {
+        for (size_t x = 0; x < r->kernel; x++) {
             const vf wx = kind == CONV ? v_load(w + x * VW) : v_set1(0);
             BNR_UNROLL
             for (int i = 0; i < n; i++) {
@@ -82,19 +78,18 @@ BNR_INLINE void at_edge(const struct bnr_window_row *r, size_t col, const int ki
 }
 
 // The outputs first .. last - 1 have all their taps inside.
-BNR_INLINE void row_of(const struct bnr_window_row *r, size_t first, size_t last, const int kind,
-                       const int kernel, const int stride) {
+BNR_INLINE void row_of(const struct bnr_window_row *r, size_t first, size_t last, const int kind) {
     size_t col = 0;
     for (; col < first; col++)
         at_edge(r, col, kind);
     for (; col + COLS <= last; col += COLS)
-        inside(r, col, COLS, kind, kernel, stride);
+        inside(r, col, COLS, kind);
     for (; col + 4 <= last; col += 4)
-        inside(r, col, 4, kind, kernel, stride);
+        inside(r, col, 4, kind);
     for (; col + 2 <= last; col += 2)
-        inside(r, col, 2, kind, kernel, stride);
+        inside(r, col, 2, kind);
     for (; col < last; col++)
-        inside(r, col, 1, kind, kernel, stride);
+        inside(r, col, 1, kind);
     for (; col < r->cols; col++)
         at_edge(r, col, kind);
 }
@@ -228,13 +223,13 @@ static void conv_row(const struct bnr_window_row *r) {
         return;
     }
     find_inside(r, &first, &last);
-    row_of(r, first, last, CONV, 0, 0);
+    row_of(r, first, last, CONV);
 }
 
 static void max_row(const struct bnr_window_row *r) {
     size_t first, last;
     find_inside(r, &first, &last);
-    row_of(r, first, last, MAX, 0, 0);
+    row_of(r, first, last, MAX);
 }
 
 // ---- averages -----------------------------------------------------------------------------------
@@ -284,7 +279,7 @@ static void average_row(const struct bnr_window_row *r) {
         return;
     }
     find_inside(r, &first, &last);
-    row_of(r, first, last, AVERAGE, 0, 0);
+    row_of(r, first, last, AVERAGE);
 }
 
 // ---- whole planes -------------------------------------------------------------------------------
