@@ -88,8 +88,20 @@ void print_output_table(const char *const *names, bnr_tensor *const *outputs, si
 
 // ---- JSON -------------------------------------------------------------------------------------------
 
+// A name in a file may be any bytes; JSON has UTF-8.
+static json_t *json_ascii(const char *s) {
+    char *copy = strdup(s);
+    for (char *p = copy; p && *p; p++)
+        *p = *p & 0x80 ? '?' : *p;
+    json_t *j = copy ? json_string(copy) : NULL;
+    free(copy);
+    return j;
+}
+
 json_t *json_text(const char *s) {
     json_t *j = s ? json_string(s) : NULL;
+    if (s && !j)
+        j = json_ascii(s);
     return j ? j : json_null();
 }
 

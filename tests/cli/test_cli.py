@@ -383,6 +383,16 @@ def check_fold_fused(folder):
     check('kept BNs spell nothing out', open(out, 'rb').read() == open(path, 'rb').read())
 
 
+def check_strange_names(folder):
+    """Names are any bytes in a file; tables and JSON show them all the same."""
+    path, data = f'{folder}/strange.onnx', open(MODEL, 'rb').read()
+    open(path, 'wb').write(data.replace(b'bn1', b'b\xff1'))
+    for args in (['inspect', path], ['inspect', path, '--json'], ['fold', path, f'{folder}/f.onnx', '--explain']):
+        check(f'{args[0]} of a name that is no UTF-8', 'b?1' in good(args[0], *args))
+    good('verify of a name that is no UTF-8', 'verify', path, '--layers')
+    good('bench of a name that is no UTF-8', 'bench', path, '--iters', 1, '--steps')
+
+
 def check_proofs():
     doc = json.loads(good('verify --train', 'verify', MODEL, '--train', '--json', '--shape', 'N=8'))
     check('verify --train passes on all 7', doc['passed'] and len(doc['batch_norms']) == 7 and
@@ -686,6 +696,7 @@ def main():
         check_ops()
         check_fold(folder)
         check_fold_fused(folder)
+        check_strange_names(folder)
         check_proofs()
         check_fold_options(folder)
         check_calibrate(folder)
