@@ -449,9 +449,9 @@ static void change_dims(struct damage *d, size_t i) {
     case 1: // a dim less
         rank--;
         break;
-    case 2: // all dims, huge ones beside a 0
+    case 2: // all dims, huge ones beside a 0 (but Scan goes through every row, empty or not)
         for (int k = 0; k < rank; k++)
-            dims[k] = sizes[rnd(d, BNR_COUNT(sizes))];
+            dims[k] = sizes[rnd(d, has_op(d, "Scan") ? 7 : BNR_COUNT(sizes))];
         dims[rnd(d, (size_t)rank)] = 0;
         break;
     default:
