@@ -197,7 +197,8 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
                                 const struct bnr_pack_format *f);
 
 // For kernels that read a constant as it is: its elements where they are, at any address, perhaps in a mapped
-// file. They stay as long as packs do. NULL: they are not at hand (or out of memory), so that it has to be packed.
+// file. They stay as long as packs do. NULL: they are not at hand, so few that packing costs less memory than the
+// pages of the file around them, or there is no memory: it has to be packed.
 const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t);
 
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator

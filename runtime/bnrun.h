@@ -329,7 +329,7 @@ struct bnr_session_stats {
     size_t steps;                     /* of the latest plan */
     size_t arena_bytes;               /* of the latest plan */
     size_t arena_lower_bound;         /* largest sum of tensors alive at once */
-    size_t packed_bytes;              /* packed constants */
+    size_t packed_bytes;              /* constants as kernels read them: packed, or in place in the file */
     size_t plans;                     /* plans made so far */
 };
 BNR_API void bnr_session_stats(const bnr_session *session, struct bnr_session_stats *stats);

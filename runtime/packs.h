@@ -20,13 +20,13 @@ struct bnr_packs {
     struct bnr_pack **slots; // hash table, open addressing; [n_slots], a power of two or 0
     size_t n_slots, count;
     size_t bytes; // of all packs
-    size_t expected;        // about so many bytes will be asked for; 0: no idea
+    size_t expected; // about so many bytes will be asked for; 0: no idea
     struct bnr_slab *slabs[2]; // that packs lie in: those packed when they are asked for, and later
     // What bnr__packs_fill will pack; in an arena of its own.
     struct bnr_arena queue;
     struct bnr_pack_job *jobs;
     size_t n_jobs, jobs_capacity, n_parts;
-    bool dry;     // the planner only asks: nothing is packed or noted
+    bool dry; // the planner only asks: nothing is packed or noted
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a);
