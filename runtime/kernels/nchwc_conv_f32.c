@@ -8,6 +8,7 @@
 #include "runtime/base/checked.h"
 #include "runtime/kernels/nchwc_band.h"
 #include "runtime/kernels/nchwc_finish.h"
+#include "runtime/kernels/nchwc_points.h"
 #include "runtime/kernels/nchwc_winograd_f32.h"
 #include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"

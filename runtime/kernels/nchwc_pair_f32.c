@@ -4,7 +4,7 @@
 #include "runtime/kernels/nchwc_pair_f32.h"
 
 #include "runtime/base/checked.h"
-#include "runtime/kernels/nchwc_finish.h"
+#include "runtime/kernels/nchwc_points.h"
 #include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
 
