@@ -155,6 +155,11 @@ struct bnr_prepare {
     enum bnr_status (*pair)(struct bnr_pair *p); // blocked: asks what makes a->in[0]; NULL: nothing to ask
 };
 
+// What is known about input i of the node; NULL: omitted.
+static inline const struct bnr_info *bnr__prepare_in(const struct bnr_prepare *cx, int i) {
+    return i < cx->node->n_in ? cx->in[i] : NULL;
+}
+
 // A kernel that alone reads another one's output, as its input 0: may the two run as one step? Its a->in are
 // the kernel's own, but for number 0, which is the front's, and behind them, from front_at on, the front's
 // head's others; its a->out are the kernel's own.

@@ -2,6 +2,7 @@
 // Template: the gemm_f32 register tiles on the vectors of the file that includes it. Needs
 // ISA(name), MR (rows of the largest tile, a literal) and NV (vectors of a row: 2).
 #include "runtime/kernels/gemm_f32.h"
+#include "runtime/kernels/tmpl/gemm_rows.h"
 
 // The tile stays in registers from the first statement to the last: rows and nv are constants in
 // every instance, all loops over them are unrolled.
@@ -125,16 +126,6 @@ BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows, co
     static void tile_##r##_2(const struct bnr_gemm_tile *t, int cols) {                            \
         tile(t, cols, r, 2);                                                                       \
     }
-
-#if MR == 14
-#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#elif MR == 8
-#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#elif MR == 6
-#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#elif MR == 4
-#define TILES(X) X(1) X(2) X(3) X(4)
-#endif
 
 TILES(TILE)
 

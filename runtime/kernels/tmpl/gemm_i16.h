@@ -6,6 +6,7 @@
 
 #include "runtime/base/compiler.h"
 #include "runtime/kernels/gemm_i16.h"
+#include "runtime/kernels/tmpl/gemm_rows.h"
 
 // The sums of a row, of which cols exist, to C.
 BNR_INLINE void store_row(const struct bnr_gemm_tile *t, vi sums[2], size_t row, int cols) {
@@ -50,13 +51,6 @@ BNR_INLINE void tile(const struct bnr_gemm_tile *t, int cols, const int rows) {
     static void tile_##r(const struct bnr_gemm_tile *t, int cols) {                                \
         tile(t, cols, r);                                                                          \
     }
-#if MR == 8
-#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#elif MR == 6
-#define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#elif MR == 4
-#define TILES(X) X(1) X(2) X(3) X(4)
-#endif
 TILES(TILE)
 
 #define TILE_ENTRY(r) tile_##r,

@@ -95,10 +95,6 @@ static void run(const struct bnr_args *a, const void *opaque) {
     bnr__attention_f32_run(&r, a->pool);
 }
 
-static const struct bnr_info *in_of(const struct bnr_prepare *cx, int i) {
-    return i < cx->node->n_in ? cx->in[i] : NULL;
-}
-
 static bool wants(const struct bnr_prepare *cx, int out) {
     return out < cx->node->n_out && cx->node->out[out];
 }
@@ -106,7 +102,7 @@ static bool wants(const struct bnr_prepare *cx, int out) {
 // The distances in the mask, seen as [batch, heads, queries, keys]. False where it is no float or
 // bool.
 static bool read_mask(const struct bnr_prepare *cx, struct bnr_attention_f32 *c) {
-    const struct bnr_info *m = in_of(cx, MASK);
+    const struct bnr_info *m = bnr__prepare_in(cx, MASK);
     if (!m)
         return true;
     const struct bnr_shape *s = &m->type.shape;
@@ -133,7 +129,7 @@ static bool reserve(size_t *total, size_t *at, size_t bytes) {
 
 static struct part read_part(const struct bnr_prepare *cx, int in, int past, size_t heads) {
     const struct bnr_shape *s = &cx->in[in]->type.shape;
-    const struct bnr_info *cache = in_of(cx, past);
+    const struct bnr_info *cache = bnr__prepare_in(cx, past);
     struct part p = {.in = in, .past = past, .out = in - Q};
     p.length = (size_t)s->dims[s->rank == 3 ? 1 : 2].n;
     p.size = s->rank == 3 ? (size_t)s->dims[2].n / heads : (size_t)s->dims[3].n;
@@ -174,7 +170,7 @@ static void read_geometry(const struct bnr_prepare *cx, struct state *st) {
 static bool all_float(const struct bnr_prepare *cx) {
     static const int inputs[] = {Q, K, V, PAST_KEY, PAST_VALUE};
     for (size_t i = 0; i < BNR_COUNT(inputs); i++)
-        if (in_of(cx, inputs[i]) && in_of(cx, inputs[i])->type.dtype != BNR_FLOAT)
+        if (bnr__prepare_in(cx, inputs[i]) && bnr__prepare_in(cx, inputs[i])->type.dtype != BNR_FLOAT)
             return false;
     return true;
 }
@@ -197,7 +193,7 @@ enum bnr_status bnr__prepare_attention(struct bnr_prepare *cx) {
         return BNR_OK;
     read_geometry(cx, st);
     struct bnr_attention_f32 *c = &st->c;
-    st->has_nonpad = in_of(cx, NONPAD) != NULL;
+    st->has_nonpad = bnr__prepare_in(cx, NONPAD) != NULL;
     if (c->batch == 0 || c->heads == 0 || c->queries == 0 || c->keys == 0 || c->size == 0 ||
         c->v_size == 0 || !read_mask(cx, c) || !bnr__attention_f32_init(c, cx->cpu, cx->threads))
         return BNR_OK;

@@ -178,13 +178,9 @@ static void run(const struct bnr_args *a, const void *opaque) {
     bnr__attention_f32_run(&r, a->pool);
 }
 
-static const struct bnr_info *in_of(const struct bnr_prepare *cx, int i) {
-    return i < cx->node->n_in ? cx->in[i] : NULL;
-}
-
 // Of a bias that has every key in use: a run checks that.
 static bool read_bias(const struct bnr_prepare *cx, struct bnr_attention_f32 *c) {
-    const struct bnr_info *bias = in_of(cx, BNR_GQ_BIAS);
+    const struct bnr_info *bias = bnr__prepare_in(cx, BNR_GQ_BIAS);
     if (!bias)
         return true;
     const struct bnr_shape *s = &bias->type.shape;
@@ -215,7 +211,7 @@ static void read_geometry(const struct bnr_prepare *cx, struct state *st) {
     c->scale = scale != 0 ? scale : (float)(1 / sqrt((double)c->size));
     c->softcap = bnr__attr_float(n, "softcap", 0);
     c->causal = true;
-    c->smooth = in_of(cx, BNR_GQ_SINK) || bnr__attr_int(n, "smooth_softmax", 0) == 1;
+    c->smooth = bnr__prepare_in(cx, BNR_GQ_SINK) || bnr__attr_int(n, "smooth_softmax", 0) == 1;
     c->left = window < 0 ? -1 : window - 1;
     c->right = -1;
     c->k =

@@ -154,7 +154,7 @@ static void run(const struct bnr_args *a, const void *opaque) {
 
 // One zero point for all: a constant's elements may be equal.
 static bool is_one(const struct bnr_prepare *cx, int i) {
-    const struct bnr_info *info = i < cx->node->n_in ? cx->in[i] : NULL;
+    const struct bnr_info *info = bnr__prepare_in(cx, i);
     size_t n;
     int64_t dims[BNR_MAX_RANK];
     if (!info)
