@@ -54,7 +54,8 @@ const struct bnr_node *bnr__plan_only_reader(const struct bnr_planner *p,
 // The member behind n in the chain that `head` leads, or NULL.
 static const struct bnr_node *next_member(const struct bnr_planner *p, const struct bnr_node *n,
                                           const struct bnr_node *head) {
-    const struct bnr_node *next = n->n_out > 0 && n->out[0] ? bnr__plan_only_reader(p, n->out[0]) : NULL;
+    const struct bnr_value *v = n->n_out > 0 ? n->out[0] : NULL;
+    const struct bnr_node *next = v ? bnr__plan_only_reader(p, v) : NULL;
     if (!next)
         return NULL;
     bool joins = next->fused_into == head && !p->grouped[next->id] &&
@@ -227,7 +228,6 @@ static void mark_grouped(struct bnr_planner *p, const struct bnr_chain *c) {
 
 // ---- kernels ------------------------------------------------------------------------------------
 
-// Asks the operator for a kernel. Keeps in *c the nodes that it takes.
 // Kernels are for tensors that can be: one that is too large is refused where it is placed. What has
 // no elements needs none.
 static bool worth_a_kernel(const struct bnr_info *const *infos, int n, bool out) {
@@ -245,6 +245,7 @@ static bool worth_a_kernel(const struct bnr_info *const *infos, int n, bool out)
     return true;
 }
 
+// Asks the operator for a kernel. Keeps in *c the nodes that it takes.
 static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bnr_prepare *cx) {
     const struct bnr_node *n = c->nodes[0];
     struct bnr_session *s = p->request->session;
