@@ -3,6 +3,7 @@
 // ISA(name), MR (rows of the largest tile, a literal) and NV (vectors of a row: 2).
 #include "runtime/kernels/gemm_f32.h"
 #include "runtime/kernels/tmpl/gemm_rows.h"
+#include "runtime/kernels/tmpl/loading_fma.h"
 
 // The tile stays in registers from the first statement to the last: rows and nv are constants in
 // every instance, all loops over them are unrolled.
@@ -68,7 +69,8 @@ BNR_INLINE void store_tile(const struct bnr_gemm_tile *t, vf acc[MR][NV], int co
     }
 }
 
-// One k for all elements of the tile.
+// One k for all elements of the tile; every second row by loading multiply-adds, as
+// tmpl/loading_fma.h says.
 BNR_INLINE void add_product(vf acc[MR][NV], const float *a, const float *b, const int rows,
                             const int nv) {
     vf bv[NV];
@@ -77,6 +79,12 @@ BNR_INLINE void add_product(vf acc[MR][NV], const float *a, const float *b, cons
         bv[j] = v_load(b + j * VW);
     BNR_UNROLL
     for (int i = 0; i < rows; i++) {
+        if (LOADING_FMA && i % 2) {
+            BNR_UNROLL
+            for (int j = 0; j < nv; j++)
+                acc[i][j] = v_fma_load1(a + i, bv[j], acc[i][j]);
+            continue;
+        }
         const vf av = v_set1(a[i]);
         BNR_UNROLL
         for (int j = 0; j < nv; j++)

@@ -4,6 +4,7 @@
 #include "runtime/kernels/nchwc_conv_f32.h"
 
 #include "runtime/base/compiler.h"
+#include "runtime/kernels/tmpl/loading_fma.h"
 
 enum { NB = BNR_NCHWC_NB };
 
@@ -53,7 +54,7 @@ BNR_INLINE void finish_tile(const struct bnr_nchwc_tile *t, vf acc[NB][PIXELS], 
 #endif
 
 // One input channel for all output channels of the tile; half: only the lower lanes of the last
-// block count.
+// block count. Every second pixel by loading multiply-adds, as tmpl/loading_fma.h says.
 BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, size_t row,
                             const int nb, const bool half, const int rows, const int cols,
                             const int step) {
@@ -63,7 +64,14 @@ BNR_INLINE void add_channel(vf acc[NB][PIXELS], const float *x, const float *w, 
         wv[j] = v_load(w + j * VW);
     BNR_UNROLL
     for (int i = 0; i < rows * cols; i++) {
-        const vf xv = v_set1(x[(size_t)(i / cols) * row + (size_t)(i % cols * step)]);
+        const float *pixel = x + (size_t)(i / cols) * row + (size_t)(i % cols * step);
+        if (LOADING_FMA && i % 2 && !half) {
+            BNR_UNROLL
+            for (int j = 0; j < nb; j++)
+                acc[j][i] = v_fma_load1(pixel, wv[j], acc[j][i]);
+            continue;
+        }
+        const vf xv = v_set1(*pixel);
         BNR_UNROLL
         for (int j = 0; j < nb; j++)
             acc[j][i] = half && j == nb - 1 ? v_fma_half(wv[j], xv, acc[j][i])
