@@ -13,8 +13,6 @@
 enum {
     POINTS_LINE_MAX = 8,
     PATCH_FLOATS = POINTS_LINE_MAX * POINTS_LINE_MAX * BNR_CONV_LANES_MAX,
-    // F(4x4), one block's channels for a pair of blocks
-    CHUNK_FLOATS = 36 * BNR_NCHWC_NB * BNR_CONV_LANES_MAX * BNR_CONV_LANES_MAX,
 };
 
 static const struct bnr_nchwc_winograd_f32_kernels *select_kernels(unsigned cpu) {
@@ -103,30 +101,20 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
            bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
 }
 
-// [point][channel][nb][c]. Some channels at a time, by way of a chunk near: their points are stored
-// far apart, at addresses that share few sets of a cache.
+// [point][channel][nb][c]
 void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
                               size_t block, size_t nb) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t width = nb * c->lanes, most = CHUNK_FLOATS / (c->form.points * width);
-    const size_t step = most < c->lanes ? most : most / c->lanes * c->lanes;
-    float chunk[CHUNK_FLOATS];
-    for (size_t first = 0, n; first < s->cin; first += n) {
-        n = min_size(step, s->cin - first);
-        struct bnr_winograd_weights t = {.channels = n,
-                                         .src_lane = s->cin * c->taps,
-                                         .dst_point = n * width,
-                                         .dst_channel = width};
-        for (size_t i = 0; i < nb; i++) {
-            t.lanes = (int)min_size(c->lanes, s->cout - (block + i) * c->lanes);
-            t.src = weights + (i * c->lanes * s->cin + first) * c->taps;
-            t.dst = chunk + i * c->lanes;
-            c->winograd->weights(&t);
-        }
-        for (size_t point = 0; point < c->form.points; point++)
-            memcpy(dst + (point * s->cin + first) * width, chunk + point * n * width,
-                   n * width * sizeof *dst);
-    }
+    const size_t width = nb * c->lanes;
+    const struct bnr_winograd_weights t = {.src = weights,
+                                           .dst = dst,
+                                           .channels = s->cin,
+                                           .src_row = s->cin * c->taps,
+                                           .dst_point = s->cin * width,
+                                           .dst_channel = width,
+                                           .rows = min_size(width, s->cout - block * c->lanes),
+                                           .width = width};
+    c->winograd->weights(&t);
 }
 
 // ---- running ------------------------------------------------------------------------------------

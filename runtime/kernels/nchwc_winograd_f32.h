@@ -41,14 +41,14 @@ struct bnr_winograd_output {
     float lo, hi;
 };
 
-// Some input channels' kernels for a block of output channels to points.
+// Some input channels' kernels for at most BNR_NCHWC_NB blocks of output channels to points.
 struct bnr_winograd_weights {
     const float *src; // of the first input and the first output channel
     float *dst;
-    size_t channels;              // of input, dst_channel apart
-    size_t src_lane;              // to the next output channel's
+    size_t channels; // of input, dst_channel apart
+    size_t src_row;  // to the next output channel's
     size_t dst_point, dst_channel;
-    int lanes; // output channels that exist; the others become 0
+    size_t rows, width; // output channels that exist, and all lanes; the others become 0
 };
 
 struct bnr_winograd_transforms {

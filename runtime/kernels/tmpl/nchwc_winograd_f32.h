@@ -221,21 +221,22 @@ static void weights_row(const double *points, int n, int i, double *row, int tap
     }
 }
 
-enum { CHANNELS = VW }; // whose kernels are turned at a time: whole squares, however many taps
+// Whose kernels are turned at a time: whole squares, however many taps, that stay in L1 (36 KiB).
+enum { CHANNELS = 2 * VW };
 
-// The next of t's channels, at most CHANNELS, from `first` on: [channel][tap][lane].
+// The next of t's channels, at most CHANNELS, from `first` on: [channel][tap][width].
 BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, float *dst,
                                const size_t taps) {
     const size_t n = min_size(CHANNELS, t->channels - first);
     const struct bnr_weights_turn turned = {
         .dst = dst,
         .src = (const bnr_any_float *)(t->src + first * taps),
-        .rows = (size_t)t->lanes,
+        .rows = t->rows,
         .cols = n * taps,
-        .src_step = t->src_lane,
+        .src_step = t->src_row,
         .taps = 1,
-        .width = VW,
-        .dst_step = VW,
+        .width = t->width,
+        .dst_step = t->width,
     };
     turn(&turned);
     return n;
@@ -257,34 +258,76 @@ BNR_INLINE void store_float(float *p, hd v) {
     memcpy(p, &rounded, sizeof rounded);
 }
 
-// One channel's, half of the lanes: rows[i] x kernel x rows[j].
-BNR_INLINE void weights_of_channel(const float *kernel, float *dst, size_t dst_point,
-                                   double (*rows)[7], const int n) {
-    hd g[9], half[3];
+BNR_INLINE void store_halves(float *p, hd low, hd high) {
+    store_float(p, low);
+    store_float(p + HALF, high);
+}
+
+// Three taps by the rows of the kernel's transform. Those of 0 and of infinity have one
+// coefficient, those of +-p differ in the sign of the middle one.
+BNR_INLINE void weights_line(double (*rows)[7], const hd *g, hd *r, const int n) {
+    r[0] = rows[0][0] * g[0];
     BNR_UNROLL
-    for (int k = 0; k < 9; k++)
-        g[k] = load_double(kernel + k * VW);
-    for (int i = 0; i < n; i++) {
+    for (int i = 1; i < n - 1; i += 2) {
+        const hd a = rows[i][0] * g[0], b = rows[i][1] * g[1], c = rows[i][2] * g[2];
+        r[i] = a + b + c;
+        r[i + 1] = a - b + c;
+    }
+    r[n - 1] = g[2];
+}
+
+// Row `row` of the points, that of 0 or of p, and row `other`, that of infinity or of -p.
+struct point_rows {
+    int row, other;
+    float *dst, *dst_other;
+    size_t dst_point;
+};
+
+// One channel's, a vector of lanes: rows[i] x kernel x rows[j].
+BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struct point_rows *p,
+                                   size_t at, double (*rows)[7], const int n) {
+    const double *row = rows[p->row];
+    hd half[2][2][3];
+    BNR_UNROLL
+    for (size_t k = 0; k < 6; k++) {
+        const size_t h = k % 2, tap = k / 2;
+        const float *g = kernel + tap * step + h * HALF;
+        const hd a = row[0] * load_double(g), last = load_double(g + 6 * step);
+        const hd b = row[1] * load_double(g + 3 * step), c = row[2] * last;
+        half[0][h][tap] = p->row == 0 ? a : a + b + c;
+        half[1][h][tap] = p->row == 0 ? last : a - b + c;
+    }
+    float *dst[2] = {p->dst + at, p->dst_other + at};
+    BNR_UNROLL
+    for (int i = 0; i < 2; i++) {
+        hd low[8], high[8];
+        weights_line(rows, half[i][0], low, n);
+        weights_line(rows, half[i][1], high, n);
         BNR_UNROLL
-        for (int k = 0; k < 3; k++)
-            half[k] = rows[i][0] * g[k] + rows[i][1] * g[3 + k] + rows[i][2] * g[6 + k];
-        for (int j = 0; j < n; j++, dst += dst_point)
-            store_float(dst, rows[j][0] * half[0] + rows[j][1] * half[1] + rows[j][2] * half[2]);
+        for (int j = 0; j < n; j++)
+            store_halves(dst[i] + (size_t)j * p->dst_point, low[j], high[j]);
     }
 }
 
+// Points lie far apart, at addresses that share few sets of a cache: two rows of them at a time,
+// each of which is written from end to end.
 BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *points, const int n) {
-    float kernels[CHANNELS * 9 * VW];
+    float kernels[CHANNELS * 9 * BNR_NCHWC_NB * VW];
     double rows[8][7];
     for (int i = 0; i < n; i++)
         weights_row(points, n, i, rows[i], 3);
     for (size_t first = 0, count; first < t->channels; first += count) {
         count = load_kernels(t, first, kernels, 9);
-        for (size_t c = 0; c < 2 * count; c++) {
-            const size_t lane = c % 2 * HALF;
-            weights_of_channel(kernels + c / 2 * 9 * VW + lane,
-                               t->dst + (first + c / 2) * t->dst_channel + lane, t->dst_point,
-                               rows, n);
+        for (int row = 0; row < n - 1; row += row ? 2 : 1) {
+            struct point_rows p = {.row = row, .other = row ? row + 1 : n - 1};
+            p.dst_point = t->dst_point;
+            p.dst = t->dst + first * t->dst_channel + (size_t)(p.row * n) * t->dst_point;
+            p.dst_other = t->dst + first * t->dst_channel + (size_t)(p.other * n) * t->dst_point;
+            for (size_t c = 0; c < count; c++) {
+                for (size_t lane = 0; lane < t->width; lane += VW)
+                    weights_of_channel(kernels + c * 9 * t->width + lane, t->width, &p,
+                                       c * t->dst_channel + lane, rows, n);
+            }
         }
     }
 }
@@ -335,35 +378,35 @@ BNR_INLINE void output_of_line(const struct bnr_winograd_output *t, const double
     finish_line(t, y, 0, t->dst_row, t->rows * t->cols, m);
 }
 
-// One channel's, half of the lanes: rows x kernel.
-BNR_INLINE void line_of_channel(const float *kernel, float *dst, size_t dst_point,
+// One channel's: rows x kernel.
+BNR_INLINE void line_of_channel(const float *kernel, size_t step, float *dst, size_t dst_point,
                                 double (*rows)[7], const int n, const int taps) {
-    hd g[7];
+    hd g[7][2];
     BNR_UNROLL
-    for (int k = 0; k < taps; k++)
-        g[k] = load_double(kernel + k * VW);
+    for (int k = 0; k < 2 * taps; k++)
+        g[k / 2][k % 2] = load_double(kernel + (size_t)(k / 2) * step + k % 2 * HALF);
     for (int i = 0; i < n; i++, dst += dst_point) {
-        hd sum = {0};
+        hd sum[2] = {0};
         BNR_UNROLL
-        for (int k = 0; k < taps; k++)
-            sum += rows[i][k] * g[k];
-        store_float(dst, sum);
+        for (int k = 0; k < 2 * taps; k++)
+            sum[k % 2] += rows[i][k / 2] * g[k / 2][k % 2];
+        store_halves(dst, sum[0], sum[1]);
     }
 }
 
 BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const double *points,
                                 const int n, const int taps) {
-    float kernels[CHANNELS * 7 * VW];
+    float kernels[CHANNELS * 7 * BNR_NCHWC_NB * VW];
     double rows[10][7];
     for (int i = 0; i < n; i++)
         weights_row(points, n, i, rows[i], taps);
     for (size_t first = 0, count; first < t->channels; first += count) {
         count = load_kernels(t, first, kernels, (size_t)taps);
-        for (size_t c = 0; c < 2 * count; c++) {
-            const size_t lane = c % 2 * HALF;
-            line_of_channel(kernels + c / 2 * (size_t)taps * VW + lane,
-                            t->dst + (first + c / 2) * t->dst_channel + lane, t->dst_point, rows,
-                            n, taps);
+        for (size_t c = 0; c < count; c++) {
+            for (size_t lane = 0; lane < t->width; lane += VW)
+                line_of_channel(kernels + c * (size_t)taps * t->width + lane, t->width,
+                                t->dst + (first + c) * t->dst_channel + lane, t->dst_point, rows, n,
+                                taps);
         }
     }
 }
