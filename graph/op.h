@@ -184,6 +184,12 @@ const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const ch
                           size_t size, void (*pack)(void *dst, const struct bnr_tensor *t, void *arg),
                           void *arg);
 
+// What a part of a constant is packed from.
+struct bnr_pack_source {
+    const void *elems;     // from the first one of the part on
+    const double *factors; // of its rows; NULL: none
+};
+
 // The same in parts that several threads pack at once, straight from a mapped file, when the plan is made:
 // until then the pack may not be read, and f->arg lives in cx->arena. Parts are made of neighbouring elements
 // and fill different bytes. Prefer it for weights: what lies in the file at an address that does not fit is
@@ -194,8 +200,11 @@ struct bnr_pack_format {
     size_t size;
     size_t parts, part_elems; // part i: of elements [i * part_elems, (i + 1) * part_elems), the last of fewer
     bool turned;              // of the elements of the matrix that t is the transpose of (graph/turned.h)
-    // dst: of the whole; src: the first element of the part.
-    void (*pack)(void *dst, const void *src, size_t part, const void *arg);
+    // Elements in a row. Not 0: a part is made of whole rows, and `pack` takes float32 elements at
+    // any address, with a factor for each row (struct bnr_lazy).
+    size_t row_elems;
+    // dst: of the whole.
+    void (*pack)(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg);
     const void *arg;
 };
 const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,

@@ -57,6 +57,10 @@ struct bnr_lazy {
     struct bnr_tensor *base; // of the same dtype and number of elements; a reference
     void (*fill)(const struct bnr_lazy *z, void *dst, size_t begin, size_t n); // elements begin ...
     size_t size;                                                              // of the struct around it
+    // Not NULL: float32 elements that are the base's, a row's by its factor, in double, rounded
+    // once, 0 where that is subnormal. The base has elements.
+    const double *factors;
+    size_t row_elems;
 };
 
 // Product of dims; BNR_SHAPE "... overflows" or "negative dim", naming `what`.

@@ -237,7 +237,7 @@ static bool pack_now(struct bnr_tensor *t, void *dst, const struct bnr_pack_form
     struct bnr_tensor *aligned;
     if (bnr__tensor_align(&aligned, t, NULL) != BNR_OK)
         return false;
-    f->pack(dst, aligned->data, 0, f->arg);
+    f->pack(dst, &(struct bnr_pack_source){.elems = aligned->data}, 0, f->arg);
     bnr__tensor_unref(aligned);
     clear_pad(dst, f->size);
     return true;
@@ -316,11 +316,11 @@ struct whole {
     void *arg;
 };
 
-static void pack_whole(void *dst, const void *src, size_t part, const void *arg) {
+static void pack_whole(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const struct whole *w = arg;
     struct bnr_tensor header = {.kind = BNR_KIND_TENSOR};
     (void)part;
-    bnr__tensor_set(&header, w->t->dtype, w->t->rank, w->t->dims, (void *)(uintptr_t)src);
+    bnr__tensor_set(&header, w->t->dtype, w->t->rank, w->t->dims, (void *)(uintptr_t)src->elems);
     w->pack(dst, &header, w->arg);
 }
 
@@ -354,18 +354,35 @@ static size_t part_elems(const struct bnr_pack_job *j, size_t part) {
     return left < j->format.part_elems ? left : j->format.part_elems;
 }
 
+// False: elements from `begin` on have to be copied.
+static bool find_source(const struct bnr_pack_job *j, size_t begin,
+                        struct bnr_pack_source *source) {
+    const struct bnr_tensor *t = j->t;
+    const size_t row = j->format.row_elems;
+    const bool rows = row > 0 && t->dtype == BNR_FLOAT;
+    if (rows && t->lazy && t->lazy->factors && t->lazy->row_elems == row)
+        *source = (struct bnr_pack_source){t->lazy->base->u8 + begin * sizeof(float),
+                                           t->lazy->factors + begin / row};
+    else if (bnr__tensor_is_aligned(t) || (rows && !t->lazy))
+        *source = (struct bnr_pack_source){.elems = t->u8 + begin * bnr__dtype_size(t->dtype)};
+    else
+        return false;
+    return true;
+}
+
 static void pack_part(struct work *w, const struct bnr_pack_job *j, size_t part) {
     const struct bnr_tensor *t = j->t;
     const size_t size = bnr__dtype_size(t->dtype), begin = part * j->format.part_elems;
     const size_t n = part_elems(j, part);
-    if (bnr__tensor_is_aligned(t)) {
-        j->format.pack(j->dst, t->u8 + begin * size, part, j->format.arg);
-    } else {
-        void *buffer = bnr__slots_take(&w->slots);
+    struct bnr_pack_source source = {NULL};
+    void *buffer = NULL;
+    if (!find_source(j, begin, &source)) {
+        source.elems = buffer = bnr__slots_take(&w->slots);
         bnr__tensor_copy(t, buffer, begin, n);
-        j->format.pack(j->dst, buffer, part, j->format.arg);
-        bnr__slots_give(&w->slots, buffer);
     }
+    j->format.pack(j->dst, &source, part, j->format.arg);
+    if (buffer)
+        bnr__slots_give(&w->slots, buffer);
     if (t->drop && t->nbytes > WORTH_DROPPING)
         t->drop(t, begin * size, n * size);
 }
@@ -403,7 +420,8 @@ static size_t largest_copy(const struct bnr_packs *packs) {
     for (size_t i = 0; i < packs->n_jobs; i++) {
         const struct bnr_pack_job *j = &packs->jobs[i];
         const size_t bytes = part_elems(j, 0) * bnr__dtype_size(j->t->dtype);
-        if (!bnr__tensor_is_aligned(j->t) && bytes > most)
+        struct bnr_pack_source source;
+        if (!find_source(j, 0, &source) && bytes > most)
             most = bytes;
     }
     return round_up(most);

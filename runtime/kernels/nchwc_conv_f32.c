@@ -131,11 +131,12 @@ static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
 }
 
 // The weights of nb output blocks: [input block][tap][channel of it][nb][c].
-static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
-                        size_t block, size_t nb) {
+static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                        const struct bnr_weights_rows *w, size_t block, size_t nb) {
     const size_t cin = c->s.cin, step = c->plain ? 1 : c->lanes, width = nb * c->lanes;
     struct bnr_weights_turn t = {
         .dst = dst,
+        .factors = w->factors,
         .rows = min_size(width, c->s.cout - block * c->lanes),
         .src_step = cin * c->taps,
         .taps = c->taps,
@@ -143,7 +144,7 @@ static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst, const fl
         .dst_step = width,
     };
     for (size_t base = 0; base < cin; base += step) {
-        t.src = (const bnr_any_float *)(w + base * c->taps);
+        t.src = w->w + base * c->taps;
         t.cols = min_size(step, cin - base) * c->taps;
         c->weight_kernels->turn(&t);
         t.dst += t.cols * width;
@@ -172,8 +173,8 @@ static void pack_group(const struct bnr_nchwc_conv_f32 *c, float *dst, const flo
     }
 }
 
-static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *w,
-                      size_t block) {
+static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                      const struct bnr_weights_rows *w, size_t block) {
     const size_t nb = min_size(BNR_NCHWC_NB, c->out_blocks - block);
     if (c->algorithm == BNR_NCHWC_DIRECT)
         pack_blocks(c, dst, w, block, nb);
@@ -192,28 +193,39 @@ struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 
                                    BNR_NCHWC_NB * c->lanes * k};
 }
 
-void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *src,
-                                   size_t part) {
-    const size_t block = block_floats(c);
+bool bnr__nchwc_conv_f32_packs_rows(const struct bnr_nchwc_conv_f32 *c) {
+    return !c->lanewise && !c->narrow;
+}
+
+void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                                   const struct bnr_weights_rows *src, size_t part) {
+    const size_t block = block_floats(c), row = c->s.cin * c->taps;
+    const float *aligned = (const float *)(const void *)src->w;
     if (c->lanewise) {
-        pack_lanes(c, dst + part * block, src, part);
+        pack_lanes(c, dst + part * block, aligned, part);
     } else if (c->narrow) {
-        pack_group(c, dst + part * c->s.cin * c->s.cin * c->taps, src);
+        pack_group(c, dst + part * c->s.cin * row, aligned);
     } else if (c->s.groups == 1) {
         part *= BNR_NCHWC_NB;
         pack_pair(c, dst + part * block, src, part);
     } else {
         dst += part * c->out_blocks * block;
-        for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB)
-            pack_pair(c, dst + b * block, src + b * c->lanes * c->s.cin * c->taps, b);
+        for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB) {
+            const size_t first = b * c->lanes;
+            const struct bnr_weights_rows w = {src->w + first * row,
+                                               src->factors ? src->factors + first : NULL};
+            pack_pair(c, dst + b * block, &w, b);
+        }
     }
 }
 
 void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                               const float *weights) {
     const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(c);
-    for (size_t i = 0; i < parts.n; i++)
-        bnr__nchwc_conv_f32_pack_part(c, dst, weights + i * parts.elems, i);
+    for (size_t i = 0; i < parts.n; i++) {
+        const struct bnr_weights_rows w = {.w = weights + i * parts.elems};
+        bnr__nchwc_conv_f32_pack_part(c, dst, &w, i);
+    }
 }
 
 // ---- running ------------------------------------------------------------------------------------

@@ -102,11 +102,11 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
 }
 
 // [point][channel][nb][c]
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
-                              size_t block, size_t nb) {
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                              const struct bnr_weights_rows *w, size_t block, size_t nb) {
     const struct bnr_conv_shape *s = &c->s;
     const size_t width = nb * c->lanes;
-    const struct bnr_winograd_weights t = {.src = weights,
+    const struct bnr_winograd_weights t = {.src = *w,
                                            .dst = dst,
                                            .channels = s->cin,
                                            .src_row = s->cin * c->taps,

@@ -43,7 +43,7 @@ struct bnr_winograd_output {
 
 // Some input channels' kernels for at most BNR_NCHWC_NB blocks of output channels to points.
 struct bnr_winograd_weights {
-    const float *src; // of the first input and the first output channel
+    struct bnr_weights_rows src; // from the first input and the first output channel on
     float *dst;
     size_t channels; // of input, dst_channel apart
     size_t src_row;  // to the next output channel's
@@ -86,9 +86,9 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
 // Parts of nchwc_conv_f32's init, pack and run. init, with c->algorithm set: false where the shape
 // is none for it.
 bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o);
-// pack: the weights of nb output blocks of a group from `block` on, the first of which is *weights.
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *weights,
-                              size_t block, size_t nb);
+// pack: the weights of nb output blocks of a group from `block` on.
+void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                              const struct bnr_weights_rows *w, size_t block, size_t nb);
 void bnr__nchwc_winograd_run(const struct bnr_nchwc_conv_f32_run *r,
                              const struct bnr_nchwc_finish *finish, struct bnr_pool *pool);
 

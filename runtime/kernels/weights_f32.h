@@ -12,11 +12,19 @@
 
 typedef float bnr_any_float BNR_ANY_ADDRESS;
 
+// Weights as packing finds them: rows that start at *w, each to be taken by a factor in double,
+// rounded once, 0 where that is subnormal; factors NULL: as they are.
+struct bnr_weights_rows {
+    const bnr_any_float *w;
+    const double *factors;
+};
+
 // Rows become columns: element k of row i goes to dst[place(k) * dst_step + i], where place(k) = k % taps *
 // (cols / taps) + k / taps: [cols / taps][taps] becomes [taps][cols / taps].
 struct bnr_weights_turn {
     float *dst;
     const bnr_any_float *src;
+    const double *factors;       // of the rows, as in bnr_weights_rows
     size_t rows, cols, src_step; // src_step: floats from row to row
     size_t taps;                 // a divisor of cols
     size_t width;                // floats of a row of dst that are written, zeros behind `rows`

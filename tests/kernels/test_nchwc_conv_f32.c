@@ -144,6 +144,40 @@ static bool init(struct bnr_nchwc_conv_f32 *conv, const struct conv_case *c, int
     return bnr__nchwc_conv_f32_init(conv, &c->s, &o);
 }
 
+static void pack(const struct bnr_nchwc_conv_f32 *conv, float *dst, const bnr_any_float *w,
+                 const double *factors) {
+    const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(conv);
+    const size_t row = conv->s.cin * conv->taps;
+    for (size_t i = parts.n; i-- > 0;) {
+        const size_t begin = i * parts.elems;
+        const struct bnr_weights_rows rows = {w + begin, factors ? factors + begin / row : NULL};
+        bnr__nchwc_conv_f32_pack_part(conv, dst, &rows, i);
+    }
+}
+
+// Rows at any address by a factor pack like weights that were scaled before.
+static void check_factors(const struct bnr_nchwc_conv_f32 *conv, const struct buffers *b) {
+    const size_t row = conv->s.cin * conv->taps, rows = b->nw / row;
+    const size_t packed = conv->packed_bytes / sizeof(float);
+    unsigned char *memory = malloc(b->nw * sizeof(float) + 1);
+    float *scaled = guard_floats(b->nw), *want = guard_floats(packed), *got = guard_floats(packed);
+    double *factors = malloc(rows * sizeof *factors);
+    assert_true(memory && factors);
+    memcpy(memory + 1, b->w, b->nw * sizeof(float));
+    for (size_t i = 0; i < rows; i++)
+        factors[i] = (i % 2 ? -1 : 1) / (1.0 + (double)i);
+    for (size_t i = 0; i < b->nw; i++)
+        scaled[i] = (float)((double)b->w[i] * factors[i / row]);
+    pack(conv, want, scaled, NULL);
+    pack(conv, got, (const bnr_any_float *)(const void *)(memory + 1), factors);
+    assert_memory_equal(want, got, conv->packed_bytes);
+    guard_free(scaled, b->nw);
+    guard_free(want, packed);
+    guard_free(got, packed);
+    free(factors);
+    free(memory);
+}
+
 // False where the algorithm does not apply.
 static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_pool *pool) {
     struct bnr_nchwc_conv_f32 conv;
@@ -156,8 +190,9 @@ static bool run_conv(const struct conv_case *c, struct buffers *b, struct bnr_po
     const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(&conv);
     assert_true(parts.n > 0 && (parts.n - 1) * parts.elems < b->nw &&
                 parts.n * parts.elems >= b->nw);
-    for (size_t i = parts.n; i-- > 0;)
-        bnr__nchwc_conv_f32_pack_part(&conv, p, b->w + i * parts.elems, i);
+    pack(&conv, p, b->w, NULL);
+    if (bnr__nchwc_conv_f32_packs_rows(&conv))
+        check_factors(&conv, b);
     conv.weights = p;
     conv.e = c->e;
     if (c->prologue)

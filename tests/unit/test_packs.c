@@ -22,8 +22,9 @@
 
 enum { N = 100000, PART = 1234, PARTS = (N + PART - 1) / PART };
 
-static void pack_negated(void *dst, const void *src, size_t part, const void *arg) {
-    const float *from = src;
+static void pack_negated(void *dst, const struct bnr_pack_source *src, size_t part,
+                         const void *arg) {
+    const float *from = src->elems;
     float *to = dst;
     const size_t begin = part * PART, end = begin + PART < N ? begin + PART : N;
     (void)arg;
@@ -90,6 +91,79 @@ static void test_parts(void **state) {
         check_parts(1, shift);
         check_parts(3, shift);
     }
+}
+
+// ---- rows by factors ----------------------------------------------------------------------------
+
+enum { ROW = 617 }; // two rows are a part
+
+static void pack_rows(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+    const size_t begin = part * PART, end = begin + PART < N ? begin + PART : N;
+    (void)arg;
+    for (size_t i = begin; i < end; i++) {
+        float x;
+        memcpy(&x, (const unsigned char *)src->elems + (i - begin) * sizeof x, sizeof x);
+        ((float *)dst)[i] = src->factors ? (float)((double)x * src->factors[(i - begin) / ROW]) : x;
+    }
+}
+
+static void fill_sevens(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
+    (void)z, (void)begin;
+    for (size_t i = 0; i < n; i++)
+        ((float *)dst)[i] = 7;
+}
+
+// The original at an odd address and the factors go to a format that takes them; others get the
+// product.
+static void test_rows(void **state) {
+    (void)state;
+    unsigned char *memory = malloc(N * sizeof(float) + 1);
+    double factors[(N + ROW - 1) / ROW];
+    struct bnr_tensor *t, *lazy;
+    struct bnr_packs packs;
+    struct bnr_prepare cx = {.packs = &packs};
+    struct bnr_lazy *z = bnr__malloc(NULL, sizeof *z);
+    assert_true(memory && z);
+    for (size_t i = 0; i < N; i++) {
+        const float v = (float)(i + 1);
+        memcpy(memory + 1 + i * sizeof v, &v, sizeof v);
+    }
+    for (size_t i = 0; i < BNR_COUNT(factors); i++)
+        factors[i] = 1 / (double)(i + 3);
+    assert_int_equal(bnr__tensor_wrap(&t, NULL, BNR_FLOAT, DIMS(N), memory + 1, NULL, NULL, NULL),
+                     BNR_OK);
+    *z = (struct bnr_lazy){.base = bnr__tensor_ref(t),
+                           .fill = fill_sevens,
+                           .size = sizeof *z,
+                           .factors = factors,
+                           .row_elems = ROW};
+    assert_int_equal(bnr__tensor_lazy(&lazy, NULL, DIMS(N), z, NULL), BNR_OK);
+    bnr__packs_init(&packs, NULL);
+    struct bnr_pack_format f = {.key = "rows",
+                                .size = N * sizeof(float),
+                                .parts = PARTS,
+                                .part_elems = PART,
+                                .row_elems = ROW,
+                                .pack = pack_rows};
+    const float *plain = bnr__pack_get_parts(&cx, t, &f),
+                *scaled = bnr__pack_get_parts(&cx, lazy, &f);
+    f.row_elems = 2 * ROW;
+    f.variant = 1;
+    const float *other_rows = bnr__pack_get_parts(&cx, lazy, &f);
+    f.row_elems = 0;
+    f.variant = 2;
+    const float *filled = bnr__pack_get_parts(&cx, lazy, &f);
+    assert_true(plain && scaled && other_rows && filled);
+    assert_int_equal(bnr__packs_fill(&packs), BNR_OK);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(plain[i] == (float)(i + 1));
+        assert_true(scaled[i] == (float)((double)(i + 1) * factors[i / ROW]));
+        assert_true(other_rows[i] == 7 && filled[i] == 7);
+    }
+    bnr__packs_free(&packs);
+    bnr__tensor_unref(lazy);
+    bnr__tensor_unref(t);
+    free(memory);
 }
 
 // ---- given back and made again ------------------------------------------------------------------
@@ -211,6 +285,7 @@ static void test_in_place(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_made_again),
         cmocka_unit_test(test_in_place),
     };

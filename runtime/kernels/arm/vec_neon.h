@@ -73,6 +73,20 @@ static inline void v_transpose(vf r[VW]) {
     r[3] = high.val[1];
 }
 
+typedef float64x2_t vd;
+
+static inline vd v_low_f64(vf v) {
+    return vcvt_f64_f32(vget_low_f32(v));
+}
+
+static inline vd v_high_f64(vf v) {
+    return vcvt_high_f64_f32(v);
+}
+
+static inline vf v_from_f64(vd low, vd high) {
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+}
+
 static inline vf v_set1(float x) {
     return vdupq_n_f32(x);
 }

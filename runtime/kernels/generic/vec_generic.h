@@ -75,6 +75,21 @@ static inline void v_transpose(vf r[VW]) {
     r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
+// Half of the lanes in double; both halves, rounded. vd knows the operators of C.
+typedef double vd __attribute__((vector_size(16)));
+
+static inline vd v_low_f64(vf v) {
+    return (vd){(double)v[0], (double)v[1]};
+}
+
+static inline vd v_high_f64(vf v) {
+    return (vd){(double)v[2], (double)v[3]};
+}
+
+static inline vf v_from_f64(vd low, vd high) {
+    return (vf){(float)low[0], (float)low[1], (float)high[0], (float)high[1]};
+}
+
 static inline vf v_set1(float x) {
     return (vf){x, x, x, x};
 }

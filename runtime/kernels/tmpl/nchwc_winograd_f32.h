@@ -6,8 +6,6 @@
 // point: the coefficients of N(x) / (x - p), for infinity those of N(x). The kernel's has
 // (1, p, p^2) / N'(p), the output's the columns (1, p, p^2, ...). Points come in pairs +-p, whose
 // rows differ in the sign of their odd part.
-#include <string.h>
-
 #include "runtime/kernels/nchwc_winograd_f32.h"
 
 #include "runtime/base/compiler.h"
@@ -230,7 +228,8 @@ BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t firs
     const size_t n = min_size(CHANNELS, t->channels - first);
     const struct bnr_weights_turn turned = {
         .dst = dst,
-        .src = (const bnr_any_float *)(t->src + first * taps),
+        .src = t->src.w + first * taps,
+        .factors = t->src.factors,
         .rows = t->rows,
         .cols = n * taps,
         .src_step = t->src_row,
@@ -242,34 +241,17 @@ BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t firs
     return n;
 }
 
-// Half a vector in double: as many bytes as a vector.
-enum { HALF = VW / 2 };
-typedef float hf __attribute__((vector_size(HALF * sizeof(float))));
-typedef double hd __attribute__((vector_size(HALF * sizeof(double))));
-
-BNR_INLINE hd load_double(const float *p) {
-    hf v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, hd);
-}
-
-BNR_INLINE void store_float(float *p, hd v) {
-    const hf rounded = __builtin_convertvector(v, hf);
-    memcpy(p, &rounded, sizeof rounded);
-}
-
-BNR_INLINE void store_halves(float *p, hd low, hd high) {
-    store_float(p, low);
-    store_float(p + HALF, high);
+BNR_INLINE vd half_of(vf v, int high) {
+    return high ? v_high_f64(v) : v_low_f64(v);
 }
 
 // Three taps by the rows of the kernel's transform. Those of 0 and of infinity have one
 // coefficient, those of +-p differ in the sign of the middle one.
-BNR_INLINE void weights_line(double (*rows)[7], const hd *g, hd *r, const int n) {
+BNR_INLINE void weights_line(double (*rows)[7], const vd *g, vd *r, const int n) {
     r[0] = rows[0][0] * g[0];
     BNR_UNROLL
     for (int i = 1; i < n - 1; i += 2) {
-        const hd a = rows[i][0] * g[0], b = rows[i][1] * g[1], c = rows[i][2] * g[2];
+        const vd a = rows[i][0] * g[0], b = rows[i][1] * g[1], c = rows[i][2] * g[2];
         r[i] = a + b + c;
         r[i + 1] = a - b + c;
     }
@@ -287,25 +269,34 @@ struct point_rows {
 BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struct point_rows *p,
                                    size_t at, double (*rows)[7], const int n) {
     const double *row = rows[p->row];
-    hd half[2][2][3];
+    vd half[2][2][3];
     BNR_UNROLL
-    for (size_t k = 0; k < 6; k++) {
-        const size_t h = k % 2, tap = k / 2;
-        const float *g = kernel + tap * step + h * HALF;
-        const hd a = row[0] * load_double(g), last = load_double(g + 6 * step);
-        const hd b = row[1] * load_double(g + 3 * step), c = row[2] * last;
-        half[0][h][tap] = p->row == 0 ? a : a + b + c;
-        half[1][h][tap] = p->row == 0 ? last : a - b + c;
+    for (size_t tap = 0; tap < 3; tap++) {
+        vf g[3];
+        BNR_UNROLL
+        for (size_t k = 0; k < 3; k++)
+            g[k] = v_load(kernel + (3 * k + tap) * step);
+        BNR_UNROLL
+        for (int h = 0; h < 2; h++) {
+            const vd last = half_of(g[2], h), a = row[0] * half_of(g[0], h);
+            const vd b = row[1] * half_of(g[1], h), c = row[2] * last;
+            half[0][h][tap] = a;
+            half[1][h][tap] = last;
+            if (p->row > 0) {
+                half[0][h][tap] = a + b + c;
+                half[1][h][tap] = a - b + c;
+            }
+        }
     }
     float *dst[2] = {p->dst + at, p->dst_other + at};
     BNR_UNROLL
     for (int i = 0; i < 2; i++) {
-        hd low[8], high[8];
+        vd low[8], high[8];
         weights_line(rows, half[i][0], low, n);
         weights_line(rows, half[i][1], high, n);
         BNR_UNROLL
         for (int j = 0; j < n; j++)
-            store_halves(dst[i] + (size_t)j * p->dst_point, low[j], high[j]);
+            v_store(dst[i] + (size_t)j * p->dst_point, v_from_f64(low[j], high[j]));
     }
 }
 
@@ -381,16 +372,18 @@ BNR_INLINE void output_of_line(const struct bnr_winograd_output *t, const double
 // One channel's: rows x kernel.
 BNR_INLINE void line_of_channel(const float *kernel, size_t step, float *dst, size_t dst_point,
                                 double (*rows)[7], const int n, const int taps) {
-    hd g[7][2];
+    vf g[7];
     BNR_UNROLL
-    for (int k = 0; k < 2 * taps; k++)
-        g[k / 2][k % 2] = load_double(kernel + (size_t)(k / 2) * step + k % 2 * HALF);
+    for (int k = 0; k < taps; k++)
+        g[k] = v_load(kernel + (size_t)k * step);
     for (int i = 0; i < n; i++, dst += dst_point) {
-        hd sum[2] = {0};
+        vd low = {0}, high = {0};
         BNR_UNROLL
-        for (int k = 0; k < 2 * taps; k++)
-            sum[k % 2] += rows[i][k / 2] * g[k / 2][k % 2];
-        store_halves(dst, sum[0], sum[1]);
+        for (int k = 0; k < taps; k++) {
+            low += rows[i][k] * v_low_f64(g[k]);
+            high += rows[i][k] * v_high_f64(g[k]);
+        }
+        v_store(dst, v_from_f64(low, high));
     }
 }
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Template: the weights_f32 kernels on the vectors of the file that includes it. Needs ISA(name), ISA_NAME.
-#include <float.h>
-#include <math.h>
+// Template: the weights_f32 kernels on the vectors of the file that includes it. Needs ISA(name),
+// ISA_NAME.
 #include <string.h>
 
 #include "runtime/kernels/tmpl/turn.h"
 
 // Simple enough for the compiler's vectors.
 static void scale(float *dst, const bnr_any_float *src, size_t n, double f) {
-    for (size_t i = 0; i < n; i++) {
-        const float y = (float)((double)src[i] * f);
-        dst[i] = fabsf(y) < FLT_MIN ? 0.0f : y;
-    }
+    for (size_t i = 0; i < n; i++)
+        dst[i] = scaled_element(src[i], f);
 }
 
 // Magnitudes order like their bits.

@@ -94,6 +94,21 @@ static inline void v_transpose(vf r[VW]) {
         r[i] = t[i];
 }
 
+typedef __m256d vd;
+
+static inline vd v_low_f64(vf v) {
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+}
+
+static inline vd v_high_f64(vf v) {
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
+
+static inline vf v_from_f64(vd low, vd high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high),
+                                1);
+}
+
 static inline vf v_set1(float x) {
     return _mm256_set1_ps(x);
 }

@@ -87,6 +87,21 @@ static inline void v_transpose(vf r[VW]) {
         r[i] = t[i];
 }
 
+typedef __m512d vd;
+
+static inline vd v_low_f64(vf v) {
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+}
+
+static inline vd v_high_f64(vf v) {
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+}
+
+static inline vf v_from_f64(vd low, vd high) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high),
+                              1);
+}
+
 static inline vf v_set1(float x) {
     return _mm512_set1_ps(x);
 }

@@ -230,6 +230,10 @@ static void compose(struct scaled *s, const struct bnr_linear *l, const struct b
         s->rows[i] = (old ? old->rows[i] : 1) * (on_a ? f[i] : 1);
     for (size_t i = 0; i < n_columns; i++)
         s->columns[i] = (old ? old->columns[i] : 1) * (on_a ? 1 : f[i]);
+    if (is_fast(s)) {
+        s->z.factors = s->rows;
+        s->z.row_elems = s->b * s->k;
+    }
 }
 
 bool bnr__scaled_fits(const struct bnr_linear *l, const struct bnr_tensor *w, const double *f, bool on_a) {

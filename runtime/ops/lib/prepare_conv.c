@@ -116,8 +116,8 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     return BNR_OK;
 }
 
-static void pack(void *dst, const void *src, size_t part, const void *arg) {
-    bnr__conv_f32_pack_part(arg, dst, src, part);
+static void pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+    bnr__conv_f32_pack_part(arg, dst, src->elems, part);
 }
 
 // What is costly is not done once for every tap.

@@ -204,8 +204,9 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
 
 // ---- others -------------------------------------------------------------------------------------
 
-static void pack(void *dst, const void *src, size_t part, const void *arg) {
-    bnr__nchwc_conv_f32_pack_part(arg, dst, src, part);
+static void pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+    const struct bnr_weights_rows w = {src->elems, src->factors};
+    bnr__nchwc_conv_f32_pack_part(arg, dst, &w, part);
 }
 
 static enum bnr_status set_weights(struct bnr_prepare *cx, struct bnr_nchwc_conv_f32 *c) {
@@ -213,13 +214,15 @@ static enum bnr_status set_weights(struct bnr_prepare *cx, struct bnr_nchwc_conv
     if (!w)
         return bnr__size_add(cx->scratch, c->packed_bytes, &cx->scratch) ? BNR_OK : BNR_NO_MEMORY;
     const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(c);
-    const struct bnr_pack_format f = {.key = "nchwc_conv_f32",
-                                      .variant = c->variant,
-                                      .size = c->packed_bytes,
-                                      .parts = parts.n,
-                                      .part_elems = parts.elems,
-                                      .pack = pack,
-                                      .arg = c};
+    const struct bnr_pack_format f = {
+        .key = "nchwc_conv_f32",
+        .variant = c->variant,
+        .size = c->packed_bytes,
+        .parts = parts.n,
+        .part_elems = parts.elems,
+        .row_elems = bnr__nchwc_conv_f32_packs_rows(c) ? c->s.cin * c->taps : 0,
+        .pack = pack,
+        .arg = c};
     c->weights = bnr__pack_get_parts(cx, w, &f);
     return c->weights ? BNR_OK : BNR_NO_MEMORY;
 }
