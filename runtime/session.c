@@ -154,6 +154,7 @@ static enum bnr_status set_compiled(struct bnr_session *s, const struct bnr_mode
     if (!s->face)
         return bnr__no_memory(err);
     s->compiled = bnr__compiled_ref(c);
+    s->compiled_model = bnr__model_ref(bnr__model_unconst(model));
     for (size_t i = 0; i < c->n_packs; i++)
         if (bnr__packs_adopt(&s->packs, &c->packs[i]) != BNR_OK)
             return bnr__no_memory(err);
@@ -398,6 +399,7 @@ void bnr_session_free(bnr_session *s) {
     bnr__model_free(s->model);
     bnr__model_free(s->again);
     bnr__model_free(s->origin);
+    bnr__model_free(s->compiled_model);
     bnr__compiled_unref(s->compiled);
     pthread_mutex_destroy(&s->planning);
     pthread_mutex_destroy(&s->lock);

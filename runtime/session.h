@@ -43,6 +43,7 @@ struct bnr_session {
     struct bnr_model *origin, *again;
     struct bnr_options again_options;
     struct bnr_compiled *compiled; // NULL unless the model was
+    struct bnr_model *compiled_model; // likewise: keys of packs, ids of hollow constants are in it
     const struct bnr_interface *face; // of the model before optimization
     bool fixed; // the main graph has one plan for ever: all dims of its inputs are numbers
     struct bnr_pool *pool;
