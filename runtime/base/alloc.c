@@ -62,7 +62,7 @@ void bnr__free(const struct bnr_allocator *a, void *ptr, size_t size) {
 // ---- tensors --------------------------------------------------------------------------------------
 
 #if defined(__linux__) && defined(MADV_HUGEPAGE) && !defined(BNR_SANITIZED)
-enum { PAGE = 4096, LARGE_PAGE = 2 << 20, WORTH_MAPPING = 1 << 20 };
+enum { PAGE = 4096, LARGE_PAGE = 2 << 20, WORTH_MAPPING = 1 << 20, BLOCK_WORTH_MAPPING = 1 << 16 };
 
 // Large blocks of the C library's allocator are mapped: with large pages, that begin where the block does,
 // touching them from end to end costs a fraction of the faults. A last page that is used for the most part is
@@ -75,6 +75,12 @@ static size_t mapped_size(size_t size) {
     const size_t total = size + BNR_TENSOR_PAD, rest = total % LARGE_PAGE;
     const size_t page = rest >= LARGE_PAGE * 3 / 4 ? LARGE_PAGE : PAGE;
     return (total + page - 1) / page * page;
+}
+
+// Larger blocks of arenas are mapped too: what is freed is the system's again, wherever it lies
+// between what stays, and what is fresh is zero already.
+static bool is_mapped_block(const struct bnr_allocator *a, size_t size) {
+    return or_libc(a) == &bnr__libc_allocator && size >= BLOCK_WORTH_MAPPING;
 }
 
 static void *map_tensor(size_t size) {
@@ -95,6 +101,30 @@ static void unmap_tensor(void *ptr, size_t size) {
     munmap(ptr, mapped_size(size));
 }
 
+static void *map_block(size_t size) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_block(void *ptr, size_t size) {
+    munmap(ptr, size);
+}
+
+// The next pages of a mapped block, in one call where the system can: a fault for each takes twice
+// as long.
+static size_t touch_block(void *block, size_t touched, size_t needed, size_t size) {
+    enum { STEP = 16 * PAGE };
+    needed = (needed + STEP - 1) / STEP * STEP;
+    if (needed > size)
+        needed = size;
+#if defined(MADV_POPULATE_WRITE)
+    madvise((unsigned char *)block + touched, needed - touched, MADV_POPULATE_WRITE);
+#else
+    (void)block, (void)touched;
+#endif
+    return needed;
+}
+
 static void trim_tensor(void *ptr, size_t size, size_t used) {
     const size_t total = mapped_size(size) / LARGE_PAGE * LARGE_PAGE;
     const size_t large = mapped_size(used) / LARGE_PAGE * LARGE_PAGE;
@@ -105,6 +135,9 @@ static void trim_tensor(void *ptr, size_t size, size_t used) {
 static bool is_mapped(const struct bnr_allocator *a, size_t size) {
     return (void)a, (void)size, false;
 }
+static bool is_mapped_block(const struct bnr_allocator *a, size_t size) {
+    return (void)a, (void)size, false;
+}
 static void *map_tensor(size_t size) {
     return (void)size, NULL;
 }
@@ -113,6 +146,15 @@ static void unmap_tensor(void *ptr, size_t size) {
 }
 static void trim_tensor(void *ptr, size_t size, size_t used) {
     (void)ptr, (void)size, (void)used;
+}
+static void *map_block(size_t size) {
+    return (void)size, NULL;
+}
+static void unmap_block(void *ptr, size_t size) {
+    (void)ptr, (void)size;
+}
+static size_t touch_block(void *block, size_t touched, size_t needed, size_t size) {
+    return (void)block, (void)touched, (void)needed, size;
 }
 #endif
 
@@ -157,6 +199,8 @@ void bnr__trim_tensor(const struct bnr_allocator *a, void *ptr, size_t size, siz
 struct bnr_arena_block {
     struct bnr_arena_block *next;
     size_t size, used; // of the bytes behind this header
+    size_t dirty;      // so many of them may be other than zero
+    size_t touched;    // so many of the block have their memory
     max_align_t data[];
 };
 
@@ -166,10 +210,26 @@ void bnr__arena_init(struct bnr_arena *arena, const struct bnr_allocator *a) {
     *arena = (struct bnr_arena){.allocator = a};
 }
 
+static struct bnr_arena_block *new_block(const struct bnr_allocator *a, size_t size) {
+    size_t total;
+    if (!bnr__size_add(size, sizeof(struct bnr_arena_block), &total))
+        return NULL;
+    const bool mapped = is_mapped_block(a, total);
+    struct bnr_arena_block *b = mapped ? map_block(total) : bnr__malloc(a, total);
+    if (b)
+        *b = (struct bnr_arena_block){
+            .size = size, .dirty = mapped ? 0 : size, .touched = mapped ? 0 : total};
+    return b;
+}
+
 static void free_blocks(struct bnr_arena *arena, struct bnr_arena_block *b) {
     while (b) {
         struct bnr_arena_block *next = b->next;
-        bnr__free(arena->allocator, b, sizeof *b + b->size);
+        const size_t total = sizeof *b + b->size;
+        if (is_mapped_block(arena->allocator, total))
+            unmap_block(b, total);
+        else
+            bnr__free(arena->allocator, b, total);
         b = next;
     }
 }
@@ -200,19 +260,31 @@ void bnr__arena_reset(struct bnr_arena *arena) {
 }
 
 static struct bnr_arena_block *add_block(struct bnr_arena *arena, size_t needed) {
-    size_t size = arena->head ? arena->head->size * 2 : FIRST_BLOCK, total;
+    size_t size = arena->head ? arena->head->size * 2 : FIRST_BLOCK;
     if (size > LARGEST_STEP)
         size = LARGEST_STEP;
     if (size < needed)
         size = needed;
-    if (!bnr__size_add(size, sizeof(struct bnr_arena_block), &total))
-        return NULL;
-    struct bnr_arena_block *b = bnr__malloc(arena->allocator, total);
+    struct bnr_arena_block *b = new_block(arena->allocator, size);
     if (!b)
         return NULL;
-    *b = (struct bnr_arena_block){.next = arena->head, .size = size};
+    b->next = arena->head;
     arena->head = b;
     return b;
+}
+
+// Takes [begin, begin + size) of a block's bytes.
+static void *take(struct bnr_arena_block *b, size_t begin, size_t size) {
+    unsigned char *p = (unsigned char *)b->data + begin;
+    const size_t end = begin + size, total = sizeof *b + b->size;
+    if (sizeof *b + end > b->touched)
+        b->touched = touch_block(b, b->touched, sizeof *b + end, total);
+    if (begin < b->dirty)
+        memset(p, 0, end < b->dirty ? size : b->dirty - begin);
+    if (end > b->dirty)
+        b->dirty = end;
+    b->used = end;
+    return p;
 }
 
 void *bnr__arena_aligned(struct bnr_arena *arena, size_t size, size_t align) {
@@ -223,10 +295,8 @@ void *bnr__arena_aligned(struct bnr_arena *arena, size_t size, size_t align) {
             uintptr_t base = (uintptr_t)b->data + b->used;
             size_t pad = (size_t)(-base & (align - 1));
             if (b->size - b->used >= pad && b->size - b->used - pad >= size) {
-                unsigned char *p = (unsigned char *)b->data + b->used + pad;
-                b->used += pad + size;
                 arena->used += size;
-                return memset(p, 0, size);
+                return take(b, b->used + pad, size);
             }
         }
         size_t needed;

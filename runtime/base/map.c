@@ -53,6 +53,26 @@ static bool rehash(struct bnr_map *map, size_t n_slots) {
     return true;
 }
 
+bool bnr__map_reserve(struct bnr_map *map, size_t count) {
+    size_t n_slots = 16;
+    if (count <= map->capacity)
+        return true;
+    if (count / 2 < map->capacity)
+        count = map->capacity * 2; // so that many small requests copy little
+    if (count >= UINT32_MAX / 4)
+        return false;
+    struct bnr_map_entry *entries = BNR_NEW_ARRAY(map->arena, count, struct bnr_map_entry);
+    if (!entries)
+        return false;
+    if (map->count)
+        memcpy(entries, map->entries, map->count * sizeof *entries);
+    map->entries = entries;
+    map->capacity = count;
+    while (n_slots <= count * 2)
+        n_slots *= 2;
+    return n_slots <= map->n_slots || rehash(map, n_slots);
+}
+
 bool bnr__map_set(struct bnr_map *map, const char *key, void *value) {
     uint64_t hash = bnr__hash_bytes(key, strlen(key), 0);
     if (map->n_slots) {

@@ -28,6 +28,9 @@ void *bnr__map_get(const struct bnr_map *map, const char *key); // NULL when abs
 // Adds or replaces; value NULL removes. False when out of memory.
 bool bnr__map_set(struct bnr_map *map, const char *key, void *value);
 
+// Room for so many entries in all, so that adding them copies nothing.
+bool bnr__map_reserve(struct bnr_map *map, size_t count);
+
 uint64_t bnr__hash_bytes(const void *data, size_t size, uint64_t seed);
 
 #endif

@@ -48,15 +48,14 @@ static void sizes_do_not_wrap(void **state) {
     assert_true(bnr__i64_add(INT64_MAX, INT64_MIN, &i) && i == -1);
 }
 
-static void arena_blocks_are_aligned_zeroed_and_disjoint(void **state) {
-    struct fault_alloc f;
-    fault_alloc_init(&f, -1);
+// NULL: the C library's, where larger blocks are mapped.
+static void check_arena(const struct bnr_allocator *allocator) {
     struct bnr_arena arena;
-    bnr__arena_init(&arena, &f.allocator);
+    bnr__arena_init(&arena, allocator);
     enum { N = 1000 };
     unsigned char *p[N];
     size_t size[N];
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++) {
             size[i] = (size_t)(i * 7919 % 613);
             size_t align = (size_t)1 << (i % 7);
@@ -77,6 +76,13 @@ static void arena_blocks_are_aligned_zeroed_and_disjoint(void **state) {
     assert_null(bnr__arena_array(&arena, SIZE_MAX / 2, 3));
     assert_null(bnr__arena_alloc(&arena, SIZE_MAX));
     bnr__arena_free(&arena);
+}
+
+static void arena_blocks_are_aligned_zeroed_and_disjoint(void **state) {
+    struct fault_alloc f;
+    fault_alloc_init(&f, -1);
+    check_arena(&f.allocator);
+    check_arena(NULL);
     assert_int_equal(atomic_load(&f.live_bytes), 0);
 }
 
@@ -121,6 +127,8 @@ static void map_finds_what_was_set(void **state) {
     static char *keys[5000];
     assert_null(bnr__map_get(&map, "k0"));
     for (int i = 0; i < 5000; i++) {
+        if (i % 1000 == 10)
+            assert_true(bnr__map_reserve(&map, (size_t)i * 2));
         keys[i] = bnr__arena_printf(&arena, "k%d", i * 37);
         assert_true(bnr__map_set(&map, keys[i], &values[i]));
     }
@@ -131,6 +139,7 @@ static void map_finds_what_was_set(void **state) {
         assert_ptr_equal(bnr__map_get(&map, keys[i]),
                          i % 3 == 0 ? NULL : i % 3 == 1 ? &values[0] : &values[i]);
     assert_null(bnr__map_get(&map, ""));
+    assert_false(bnr__map_reserve(&map, SIZE_MAX));
     bnr__arena_free(&arena);
 }
 
