@@ -17,7 +17,7 @@ enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
                 BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS |
                 BNR_SPIN,
-    WORTH_LAZINESS = 1 << 16 // bytes
+    WORTH_LAZINESS = 1 << 12 // bytes
 };
 
 // ---- options ------------------------------------------------------------------------------------
