@@ -131,6 +131,7 @@ struct bnr_prepare {
     unsigned cpu;                 // BNR_CPU_* features that may be used
     int threads;
     struct bnr_arena *arena; // for `state`: lives as long as the plan
+    struct bnr_arena *temp;  // for what is not needed any more when prepare() is over
     struct bnr_packs *packs; // packed constants, shared between plans: bnr__pack_get
     struct bnr_error *err;
     // Results

@@ -185,11 +185,11 @@ enum bnr_status bnr__plan_new(struct bnr_plan **out, const struct bnr_plan_reque
     if (bnr__packs_fill(&s->packs) != BNR_OK && st == BNR_OK)
         st = bnr__no_memory(err);
     bnr__infer_table_free(&p.table);
-    bnr__arena_free(&p.temp);
     if (st == BNR_OK)
         *out = plan;
     else
         bnr__plan_free(plan);
+    bnr__arena_free(&p.temp); // last: slots of a plan that failed may be in it
     return st;
 }
 

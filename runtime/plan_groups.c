@@ -260,6 +260,7 @@ static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bn
     cx->table = p->table.infos;
     cx->cpu = s->cpu;
     cx->threads = p->plan->side_by_side ? 1 : s->threads;
+    cx->temp = &p->temp;
     cx->packs = &s->packs;
     cx->err = p->err;
     if (!cx->in || !cx->out)

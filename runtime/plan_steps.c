@@ -30,7 +30,7 @@ static enum bnr_status slot_new(struct bnr_planner *p, const struct bnr_value *v
                                 int *slot) {
     struct bnr_plan *plan = p->plan;
     size_t capacity = (size_t)p->slots_capacity;
-    struct bnr_slot *grown = bnr__arena_grow(&plan->storage, plan->slots, (size_t)plan->n_slots,
+    struct bnr_slot *grown = bnr__arena_grow(&p->temp, plan->slots, (size_t)plan->n_slots,
                                              &capacity, sizeof *plan->slots);
     if (!grown)
         return bnr__no_memory(p->err);
@@ -353,6 +353,18 @@ static enum bnr_status output_slots(struct bnr_planner *p) {
     return BNR_OK;
 }
 
+// From the array that grew to one of their number, that stays.
+static enum bnr_status keep_slots(struct bnr_planner *p) {
+    struct bnr_plan *plan = p->plan;
+    struct bnr_slot *kept = BNR_NEW_ARRAY(&plan->storage, (size_t)plan->n_slots, struct bnr_slot);
+    if (!kept)
+        return bnr__no_memory(p->err);
+    if (plan->n_slots > 0)
+        memcpy(kept, plan->slots, (size_t)plan->n_slots * sizeof *kept);
+    plan->slots = kept;
+    return BNR_OK;
+}
+
 enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
     const struct bnr_model *m = p->plan->graph->model;
     p->wanted = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, bool);
@@ -373,5 +385,6 @@ enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
         return bnr__no_memory(p->err);
     for (size_t i = 0; i < p->n_groups; i++)
         BNR_TRY(complete_group(p, &p->groups[i]));
-    return output_slots(p);
+    BNR_TRY(output_slots(p));
+    return keep_slots(p);
 }

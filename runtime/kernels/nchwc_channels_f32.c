@@ -32,7 +32,7 @@ static size_t add_lane(struct bnr_channels_piece *piece, size_t n, size_t l,
         i++;
     if (i == n)
         piece[i] = (struct bnr_channels_piece){.in = from->in, .block = block, .whole = true};
-    piece[i].from[l] = (int32_t)(from->channel % lanes);
+    piece[i].from[l] = (uint8_t)(from->channel % lanes);
     piece[i].taken[l] = 1;
     return i == n ? n + 1 : n;
 }

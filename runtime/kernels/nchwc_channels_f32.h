@@ -16,7 +16,7 @@ enum { BNR_LANES_MAX = 16 };
 struct bnr_channels_piece {
     int in;
     size_t block;
-    int32_t from[BNR_LANES_MAX], taken[BNR_LANES_MAX];
+    uint8_t from[BNR_LANES_MAX], taken[BNR_LANES_MAX];
     bool whole; // all lanes in place
 };
 

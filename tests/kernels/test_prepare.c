@@ -448,6 +448,7 @@ static void run_chain(struct chain *c, unsigned cpu, struct bnr_pool *pool, int 
                              .cpu = cpu,
                              .threads = bnr__pool_threads(pool),
                              .arena = &arena,
+                             .temp = &arena,
                              .packs = &packs,
                              .err = &c->err};
     ok(c->node[0]->op->prepare(&cx), &c->err);

@@ -80,7 +80,7 @@ static void run_kernel(struct run *r) {
     const struct bnr_tensor *ins[OPS_TEST_MAX] = {NULL};
     struct bnr_tensor *outs[OPS_TEST_MAX] = {NULL};
     bnr__packs_init(&packs, NULL);
-    struct bnr_prepare cx = {.arena = &arena, .packs = &packs};
+    struct bnr_prepare cx = {.arena = &arena, .temp = &arena, .packs = &packs};
     fill_prepare(r, &cx, in, out, infos);
     assert_non_null(t->node->op->prepare);
     if (t->node->op->prepare(&cx) != BNR_OK)

@@ -23,7 +23,7 @@ static void run(const struct bnr_args *a, const void *opaque) {
 }
 
 struct bnr_channel *bnr__channels_new(struct bnr_prepare *cx, const struct bnr_type *type) {
-    return BNR_NEW_ARRAY(cx->arena, (size_t)type->shape.dims[1].n, struct bnr_channel);
+    return BNR_NEW_ARRAY(cx->temp, (size_t)type->shape.dims[1].n, struct bnr_channel);
 }
 
 static bool all_blockable(const struct bnr_prepare *cx, int n_in,
@@ -134,7 +134,7 @@ static size_t shuffle_groups(const struct bnr_prepare *cx, const struct bnr_node
 // The list of channels after a shuffle of those in `list`.
 static bool shuffle(struct bnr_prepare *cx, struct bnr_channel *list, size_t channels,
                     size_t groups) {
-    struct bnr_channel *old = BNR_NEW_ARRAY(cx->arena, channels, struct bnr_channel);
+    struct bnr_channel *old = BNR_NEW_ARRAY(cx->temp, channels, struct bnr_channel);
     if (!old)
         return false;
     memcpy(old, list, channels * sizeof *list);

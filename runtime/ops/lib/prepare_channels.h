@@ -16,7 +16,7 @@ struct bnr_channels_out {
 // at none where a type has no blocked form.
 enum bnr_status bnr__prepare_channels(struct bnr_prepare *cx, int n_in,
                                       const struct bnr_channels_out *out, int n_out);
-// Room for the list of a tensor's channels; NULL when out of memory.
+// Room for the list of a tensor's channels, until prepare() is over; NULL when out of memory.
 struct bnr_channel *bnr__channels_new(struct bnr_prepare *cx, const struct bnr_type *type);
 
 enum bnr_status bnr__prepare_concat(struct bnr_prepare *cx);
