@@ -51,7 +51,8 @@ static enum bnr_status copy_model(struct bnr_model *to, const struct bnr_model *
                                   struct bnr_arena *temp, struct bnr_error *err) {
     struct bnr_copy c = {.to = to, .temp = temp, .err = err, .from = m};
     c.nodes = BNR_NEW_ARRAY(temp, (size_t)m->next_node_id, struct bnr_node *);
-    if (!c.nodes || copy_header(to, m) != BNR_OK || copy_bns(to, m) != BNR_OK)
+    if (!c.nodes || !bnr__map_reserve(&to->interned, m->interned.count + m->interned.count / 8) ||
+        copy_header(to, m) != BNR_OK || copy_bns(to, m) != BNR_OK)
         return bnr__no_memory(err);
     to->graph = bnr__graph_new(to, NULL);
     if (!to->graph)

@@ -145,7 +145,7 @@ static enum bnr_status copy_origins(struct bnr_copy *c, struct bnr_node *to,
 
 // What only a clone takes over.
 static enum bnr_status copy_history(struct bnr_copy *c, struct bnr_node *to, const struct bnr_node *n) {
-    to->label = bnr__model_intern(c->to, n->label);
+    to->label = n->label == n->name ? to->name : bnr__model_intern(c->to, n->label);
     if (!to->label)
         return bnr__no_memory(c->err);
     to->source = n->source;
@@ -191,7 +191,7 @@ enum bnr_status bnr__copy_graph(struct bnr_copy *c, const struct bnr_copy_scope 
     scope.map = BNR_NEW_ARRAY(c->temp, from->n_values, struct bnr_value *);
     to->name = bnr__model_intern(c->to, from->name);
     to->doc = bnr__model_intern(c->to, from->doc);
-    if (!scope.map || !to->name || !to->doc)
+    if (!scope.map || !to->name || !to->doc || bnr__graph_reserve(to, from->n_values) != BNR_OK)
         return bnr__no_memory(c->err);
     BNR_TRY(bnr__copy_values(c, &scope));
     for (size_t i = 0; i < from->n_inputs; i++)

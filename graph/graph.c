@@ -23,6 +23,20 @@ struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner) {
     return g;
 }
 
+enum bnr_status bnr__graph_reserve(struct bnr_graph *g, size_t n_values) {
+    n_values += n_values / 8 + 8; // rewrites make some more
+    if (n_values <= g->values_capacity)
+        return BNR_OK;
+    struct bnr_value **values = BNR_NEW_ARRAY(&g->model->arena, n_values, struct bnr_value *);
+    if (!values || !bnr__map_reserve(&g->names, n_values))
+        return BNR_NO_MEMORY;
+    if (g->n_values)
+        memcpy(values, g->values, g->n_values * sizeof(struct bnr_value *));
+    g->values = values;
+    g->values_capacity = n_values;
+    return BNR_OK;
+}
+
 enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v,
                                      struct bnr_error *err) {
     if (v->graph != g || v->is_input || v->producer)

@@ -269,6 +269,8 @@ enum bnr_status bnr__model_hold(struct bnr_model *m, struct bnr_tensor *t);
 
 // `owner` NULL: the main graph, or a function's body. Belongs to the model whether attached or not.
 struct bnr_graph *bnr__graph_new(struct bnr_model *m, struct bnr_node *owner);
+// Room for about so many values in all.
+enum bnr_status bnr__graph_reserve(struct bnr_graph *g, size_t n_values);
 // Appends to the inputs or outputs. An input must have no producer and be listed once; a value may be
 // several outputs. An output that belongs to an outer graph goes through an Identity node.
 enum bnr_status bnr__graph_add_input(struct bnr_graph *g, struct bnr_value *v, struct bnr_error *err);

@@ -42,6 +42,8 @@ void bnr__model_free(struct bnr_model *m) {
 }
 
 const char *bnr__model_intern(struct bnr_model *m, const char *s) {
+    if (!s[0])
+        return "";
     const char *found = bnr__map_get(&m->interned, s);
     if (found)
         return found;

@@ -248,7 +248,11 @@ enum bnr_status bnr__build_graph(struct build *b, struct bnr_graph *g, const Onn
     bnr__map_init(&s.values, b->temp);
     g->name = bnr__arena_strdup(&b->m->arena, text_of(p->name));
     g->doc = bnr__arena_strdup(&b->m->arena, text_of(p->doc_string));
-    if (!g->name || !g->doc)
+    // Most nodes have one output.
+    const size_t n_values = p->n_input + p->n_initializer + p->n_node;
+    if (!g->name || !g->doc || bnr__graph_reserve(g, n_values) != BNR_OK ||
+        !bnr__map_reserve(&s.values, n_values) ||
+        !bnr__map_reserve(&b->m->interned, b->m->interned.count + n_values + p->n_node))
         return bnr__no_memory(b->err);
     BNR_TRY(add_inputs(b, &s, p));
     BNR_TRY(add_initializers(b, &s, p));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of operators, built from ops.inc, and which opsets of which domains this build knows.
+#include <pthread.h>
 #include <string.h>
 
 #include "graph/affine.h"
 #include "graph/op.h"
+#include "runtime/base/map.h"
 
 #define BNR_OP(ident) extern const struct bnr_op bnr__op_##ident;
 #include "runtime/ops/ops.inc"
@@ -31,15 +33,32 @@ static const char *canonical_domain(const char *domain) {
     return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
 }
 
-// The table is in the order of file names, which is not the order of operator names; comparing the first
-// letters in place makes a scan of a few hundred entries cheap enough for graphs of thousands of nodes.
+// Open addressing by name, filled once: graphs of thousands of nodes ask for each of them.
+enum { SLOTS = 1024 };
+_Static_assert(BNR_COUNT(table) < SLOTS / 2, "more slots");
+
+static pthread_once_t slots_once = PTHREAD_ONCE_INIT;
+static const struct bnr_op *slots[SLOTS];
+
+static size_t slot_of(const char *name) {
+    return (size_t)bnr__hash_bytes(name, strlen(name), 0) % SLOTS;
+}
+
+static void fill_slots(void) {
+    for (size_t i = 0; i < BNR_COUNT(table); i++) {
+        size_t k = slot_of(table[i]->name);
+        while (slots[k])
+            k = (k + 1) % SLOTS;
+        slots[k] = table[i];
+    }
+}
+
 const struct bnr_op *bnr__op_find(const char *domain, const char *name) {
     domain = canonical_domain(domain);
-    for (size_t i = 0; i < BNR_COUNT(table); i++) {
-        const struct bnr_op *op = table[i];
-        if (op->name[0] == name[0] && strcmp(op->name, name) == 0 && strcmp(op->domain, domain) == 0)
-            return op;
-    }
+    pthread_once(&slots_once, fill_slots);
+    for (size_t k = slot_of(name); slots[k]; k = (k + 1) % SLOTS)
+        if (strcmp(slots[k]->name, name) == 0 && strcmp(slots[k]->domain, domain) == 0)
+            return slots[k];
     return NULL;
 }
 

@@ -43,6 +43,14 @@ static void small_graph(void) {
     build_output(g, c);
 }
 
+static void test_every_operator_is_found(void **state) {
+    for (size_t i = 0; i < bnr__op_count(); i++)
+        assert_ptr_equal(bnr__op_find(bnr__op_at(i)->domain, bnr__op_at(i)->name), bnr__op_at(i));
+    assert_null(bnr__op_find("", "Nothing"));
+    assert_null(bnr__op_find("ai.onnx.ml", "Relu"));
+    assert_null(bnr__op_find("", ""));
+}
+
 static void test_new_nodes_know_their_operator(void **state) {
     small_graph();
     assert_ptr_equal(a->producer->op, bnr__op_find("", "Relu"));
@@ -723,6 +731,7 @@ static void test_random_edits_without_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_every_operator_is_found),
         TEST(test_new_nodes_know_their_operator),
         TEST(test_uses),
         TEST(test_outputs_can_move),
