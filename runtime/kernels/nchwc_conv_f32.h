@@ -96,7 +96,7 @@ enum bnr_nchwc_algorithm { // their values are part of `variant`
     BNR_NCHWC_AUTO,        // the fastest that is accurate enough
     BNR_NCHWC_DIRECT,
     BNR_NCHWC_WINOGRAD2, // 3x3, stride 1: tiles of 2x2 outputs
-    BNR_NCHWC_WINOGRAD4, // ... of 4x4
+    BNR_NCHWC_WINOGRAD4, // ... of 4x4; 4x4: of 3x3; 5x5: of 2x2
     BNR_NCHWC_WINOGRAD6, // ... of 6x6
     BNR_NCHWC_LINE2,     // 1xk or kx1 with k = 3, 5, 7, stride 1: tiles of 2 outputs
     BNR_NCHWC_LINE4,     // ... of 4

@@ -4,10 +4,6 @@
 
 #include "runtime/kernels/pieces.h"
 
-static bool is_3x3(const struct bnr_conv_shape *s) {
-    return s->kernel[1] == 3 && s->kernel[2] == 3;
-}
-
 // The length of a 1xk or kx1 kernel that has transforms, or 0.
 static size_t line_length(const struct bnr_conv_shape *s) {
     const size_t k = s->kernel[1] == 1 ? s->kernel[2] : s->kernel[2] == 1 ? s->kernel[1] : 0;
@@ -24,14 +20,19 @@ static bool any_form(const struct bnr_nchwc_conv_f32 *c) {
            !c->lanewise && !c->narrow;
 }
 
-static void square_form(struct bnr_winograd_form *f, size_t m) {
+// Tiles of kxk kernels, of n points a line. False where there are no transforms.
+static bool square_form(struct bnr_winograd_form *f, size_t n, size_t k) {
     static const double input[] = {70, 230, 600}, output[] = {50, 170, 450};
-    f->kind = (int)m / 2 - 1;
+    const size_t size = n / 2 - 2, m = n - k + 1;
+    if (k < 3 || k > 5 || (k > 3 && n != 6))
+        return false;
+    f->kind = k == 3 ? (int)size : BNR_WINOGRAD_LARGER + (int)k - 4;
     f->tile_h = f->tile_w = m;
-    f->patch_h = f->patch_w = m + 2;
-    f->points = (m + 2) * (m + 2);
-    f->input = input[f->kind];
-    f->output = output[f->kind];
+    f->patch_h = f->patch_w = n;
+    f->points = n * n;
+    f->input = input[size];
+    f->output = output[size] * (double)m / (double)(n - 2);
+    return true;
 }
 
 static void line_form(struct bnr_winograd_form *f, size_t m, size_t k, bool vertical) {
@@ -55,8 +56,8 @@ bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algor
     case BNR_NCHWC_WINOGRAD2:
     case BNR_NCHWC_WINOGRAD4:
     case BNR_NCHWC_WINOGRAD6:
-        square_form(f, 2 * (size_t)(algorithm - BNR_NCHWC_WINOGRAD2 + 1));
-        return is_3x3(&c->s);
+        return c->s.kernel[1] == c->s.kernel[2] &&
+               square_form(f, 2 * (size_t)(algorithm - BNR_NCHWC_WINOGRAD2) + 4, c->s.kernel[1]);
     case BNR_NCHWC_LINE2:
     case BNR_NCHWC_LINE4:
         line_form(f, algorithm == BNR_NCHWC_LINE2 ? 2 : 4, k, c->s.kernel[2] == 1);

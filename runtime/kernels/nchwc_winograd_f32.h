@@ -2,7 +2,8 @@
 // 3x3 convolution with stride 1 in blocked layout by Winograd's F(m x m, 3x3), m = 2, 4 or 6: input
 // patches of (m + 2)^2 pixels and the kernels are taken to (m + 2)^2 points, at each of which the
 // convolution is a matrix product over channels, and the products back to m x m pixels. Likewise
-// 1xk and kx1 with k = 3, 5, 7 and tiles of m = 2 or 4 pixels: F(m, k).
+// F(3x3, 4x4) and F(2x2, 5x5), and 1xk and kx1 with k = 3, 5, 7 and tiles of m = 2 or 4 pixels:
+// F(m, k).
 //
 // Points of a line of n pixels: 0, infinity and +-1 (n = 4); +-5/8, +-3/2 (n = 6); +-1/2, +-1, +-2
 // (n = 8); +-7/16, +-7/8, +-5/4, +-9/4 (n = 10). For n = 6 these have a third of the error of the
@@ -26,7 +27,7 @@ struct bnr_winograd_input {
     size_t src_row; // 1xk, kx1: from pixel to pixel
 };
 
-// Points of a block of channels to rows x cols (at most m x m) pixels.
+// Points of a block of channels to rows x cols (at most a tile's) pixels.
 struct bnr_winograd_output {
     const float *src;
     float *dst;
@@ -57,11 +58,12 @@ struct bnr_winograd_transforms {
     void (*weights)(const struct bnr_winograd_weights *t);
 };
 
-enum { BNR_WINOGRAD_LINES = 3, BNR_WINOGRAD_KINDS = 9 };
+enum { BNR_WINOGRAD_LINES = 3, BNR_WINOGRAD_LARGER = 9, BNR_WINOGRAD_KINDS = 11 };
 
 struct bnr_nchwc_winograd_f32_kernels {
     const char *isa;
-    // F(m x m, 3x3) with m = 2, 4, 6, then F(m, k): m = 2 with k = 3, 5, 7, and m = 4
+    // F(m x m, 3x3) with m = 2, 4, 6, then F(m, k): m = 2 with k = 3, 5, 7, and m = 4, then
+    // F(3x3, 4x4), F(2x2, 5x5)
     struct bnr_winograd_transforms kind[BNR_WINOGRAD_KINDS];
 };
 

@@ -462,9 +462,12 @@ static void deep_shapes(void **state) {
     bnr__pool_free(pool);
 }
 
-// 3x3, or 1xk and kx1, with stride 1: the only other choices are sizes, padding and channels.
-static bool random_winograd(struct rng *r, struct bnr_conv_shape *s, bool line) {
-    const size_t k = line ? 1 + 2 * rng_size(r, 1, 3) : 3;
+// 3x3 to 5x5, or 1xk and kx1, with stride 1: the only other choices are sizes, padding and channels.
+static bool random_winograd(struct rng *r, struct bnr_conv_shape *s,
+                            enum bnr_nchwc_algorithm algorithm) {
+    const bool line = algorithm >= BNR_NCHWC_LINE2;
+    const size_t longest = algorithm == BNR_NCHWC_WINOGRAD4 ? 5 : 3;
+    const size_t k = line ? 1 + 2 * rng_size(r, 1, 3) : rng_size(r, 3, longest);
     const int along = line ? (int)rng_size(r, 1, 2) : 0;
     *s = (struct bnr_conv_shape){.batch = rng_size(r, 1, 3)};
     random_channels(r, s);
@@ -481,7 +484,7 @@ static bool random_winograd(struct rng *r, struct bnr_conv_shape *s, bool line) 
             return false;
         s->out[i] = padded - s->kernel[i] + 1;
     }
-    return s->batch * s->groups * s->cout * s->cin * 9 * volume(s->out) < 3000000;
+    return s->batch * s->groups * s->cout * s->cin * volume(s->kernel) * volume(s->out) < 3000000;
 }
 
 static void random_winograds(void **state) {
@@ -495,7 +498,7 @@ static void random_winograds(void **state) {
             struct rng r = {c.seed * 1000};
             struct bnr_nchwc_conv_f32 conv;
             c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 5));
-            if (!random_winograd(&r, &c.s, c.algorithm >= BNR_NCHWC_LINE2) || !init(&conv, &c, 1))
+            if (!random_winograd(&r, &c.s, c.algorithm) || !init(&conv, &c, 1))
                 continue;
             c.prologue = rng_next(&r) % 3 == 0;
             c.clamp_in = rng_next(&r) % 2 == 0;
@@ -566,6 +569,11 @@ static void winograd_is_accurate_enough(void **state) {
                                           .dilation = {1, 1, 1},
                                           .pad = {0, 1, 1}};
             check_accuracy(&c, BNR_NCHWC_WINOGRAD2, BNR_NCHWC_WINOGRAD6);
+            for (size_t k = 4; k <= 5; k++) {
+                c.s.kernel[1] = c.s.kernel[2] = k;
+                c.s.pad[1] = c.s.pad[2] = 2;
+                check_accuracy(&c, BNR_NCHWC_WINOGRAD4, BNR_NCHWC_WINOGRAD4);
+            }
             for (size_t k = 3; k <= 7; k += 2) {
                 c.s.kernel[1] = 1;
                 c.s.kernel[2] = k;

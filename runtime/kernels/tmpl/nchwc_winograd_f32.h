@@ -56,6 +56,20 @@ BNR_INLINE void output_line_4(const vf *p, vf *y) {
 
 static const double points_4[] = {0, A, -A, B, -B};
 
+// The same points, m = 3 and m = 2.
+BNR_INLINE void output_line_3(const vf *p, vf *y) {
+    const vf sum_a = v_add(p[1], p[2]), dif_a = v_sub(p[1], p[2]);
+    const vf sum_b = v_add(p[3], p[4]), dif_b = v_sub(p[3], p[4]);
+    y[0] = v_add(p[0], v_add(sum_a, sum_b));
+    y[1] = v_fma(v_set1(B), dif_b, v_mul(v_set1(A), dif_a));
+    y[2] = v_fma(v_set1(B2), sum_b, v_fma(v_set1(A2), sum_a, p[5]));
+}
+
+BNR_INLINE void output_line_2_of_6(const vf *p, vf *y) {
+    y[0] = v_add(p[0], v_add(v_add(p[1], p[2]), v_add(p[3], p[4])));
+    y[1] = v_fma(v_set1(B), v_sub(p[3], p[4]), v_fma(v_set1(A), v_sub(p[1], p[2]), p[5]));
+}
+
 // m = 6: 0, +-1/2, +-1, +-2
 BNR_INLINE void input_line_6(const vf *d, vf *r) {
     const vf half = v_set1(0.5f), two = v_set1(2), q5 = v_set1(5), q425 = v_set1(4.25f);
@@ -159,9 +173,8 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, size_t a
     }
 }
 
-#define WINOGRAD(m, unroll)                                                                        \
-    static void input_##m(const struct bnr_winograd_input *t) {                                    \
-        enum { N = m + 2 };                                                                        \
+#define INPUT(line, N, unroll)                                                                     \
+    static void input_##line(const struct bnr_winograd_input *t) {                                 \
         const float *src = t->src;                                                                 \
         float *dst = t->dst;                                                                       \
         for (size_t n = t->tiles; n > 0; n--, src += t->src_next, dst += VW) {                     \
@@ -171,41 +184,44 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, size_t a
                 BNR_UNROLL                                                                         \
                 for (int i = 0; i < N; i++)                                                        \
                     d[i] = v_load(src + (size_t)i * t->src_row + j * VW);                          \
-                input_line_##m(d, r);                                                              \
+                input_line_##line(d, r);                                                           \
                 BNR_UNROLL                                                                         \
                 for (int i = 0; i < N; i++)                                                        \
                     half[i][j] = r[i];                                                             \
             }                                                                                      \
             unroll for (int i = 0; i < N; i++) {                                                   \
                 vf r[N];                                                                           \
-                input_line_##m(half[i], r);                                                        \
+                input_line_##line(half[i], r);                                                     \
                 BNR_UNROLL                                                                         \
                 for (int j = 0; j < N; j++)                                                        \
                     v_store(dst + (size_t)(i * N + j) * t->dst_point, r[j]);                       \
             }                                                                                      \
         }                                                                                          \
-    }                                                                                              \
-    static void output_##m(const struct bnr_winograd_output *t) {                                  \
-        enum { N = m + 2 };                                                                        \
+    }
+
+#define OUTPUT(line, N, m, unroll)                                                                 \
+    static void output_##line(const struct bnr_winograd_output *t) {                               \
         vf half[m][N];                                                                             \
         unroll for (int j = 0; j < N; j++) {                                                       \
             vf p[N], y[m];                                                                         \
             BNR_UNROLL                                                                             \
             for (int i = 0; i < N; i++)                                                            \
                 p[i] = v_load(t->src + (size_t)(i * N + j) * t->src_point);                        \
-            output_line_##m(p, y);                                                                 \
+            output_line_##line(p, y);                                                              \
             BNR_UNROLL                                                                             \
             for (int i = 0; i < m; i++)                                                            \
                 half[i][j] = y[i];                                                                 \
         }                                                                                          \
         for (int i = 0; i < t->rows; i++) {                                                        \
             vf y[m];                                                                               \
-            output_line_##m(half[i], y);                                                           \
+            output_line_##line(half[i], y);                                                        \
             finish_line(t, y, (size_t)i * t->dst_row, VW, t->cols, m);                             \
         }                                                                                          \
-    }                                                                                              \
-    static void weights_##m(const struct bnr_winograd_weights *t) {                                \
-        weights(t, points_##m, m + 2);                                                             \
+    }
+
+#define WEIGHTS(name, points, N, k)                                                                \
+    static void weights_##name(const struct bnr_winograd_weights *t) {                             \
+        weights(t, points, N, k);                                                                  \
     }
 
 // A row of the kernel's transform: (1, p, p^2, ...) / N'(p), or (0, 0, ..., 1).
@@ -222,10 +238,10 @@ static void weights_row(const double *points, int n, int i, double *row, int tap
 // Whose kernels are turned at a time: whole squares, however many taps, that stay in L1 (36 KiB).
 enum { CHANNELS = 2 * VW };
 
-// The next of t's channels, at most CHANNELS, from `first` on: [channel][tap][width].
-BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, float *dst,
-                               const size_t taps) {
-    const size_t n = min_size(CHANNELS, t->channels - first);
+// The next of t's channels, at most `most`, from `first` on: [channel][tap][width].
+BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, size_t most,
+                               float *dst, const size_t taps) {
+    const size_t n = min_size(most, t->channels - first);
     const struct bnr_weights_turn turned = {
         .dst = dst,
         .src = t->src.w + first * taps,
@@ -245,17 +261,33 @@ BNR_INLINE vd half_of(vf v, int high) {
     return high ? v_high_f64(v) : v_low_f64(v);
 }
 
-// Three taps by the rows of the kernel's transform. Those of 0 and of infinity have one
-// coefficient, those of +-p differ in the sign of the middle one.
-BNR_INLINE void weights_line(double (*rows)[7], const vd *g, vd *r, const int n) {
+enum { SQUARE_MAX = 5 }; // taps of a line of a square kernel
+
+// k taps by a row of the kernel's transform: what even and what odd ones give.
+BNR_INLINE void even_and_odd(const double *row, const vd *g, vd *even, vd *odd, const int k) {
+    *even = row[0] * g[0];
+    *odd = row[1] * g[1];
+    BNR_UNROLL
+    for (int i = 2; i < k; i++) {
+        if (i % 2)
+            *odd += row[i] * g[i];
+        else
+            *even += row[i] * g[i];
+    }
+}
+
+// k taps by the rows of the kernel's transform. Those of 0 and of infinity have one coefficient,
+// those of +-p differ in the sign of the odd ones.
+BNR_INLINE void weights_line(double (*rows)[7], const vd *g, vd *r, const int n, const int k) {
     r[0] = rows[0][0] * g[0];
     BNR_UNROLL
     for (int i = 1; i < n - 1; i += 2) {
-        const vd a = rows[i][0] * g[0], b = rows[i][1] * g[1], c = rows[i][2] * g[2];
-        r[i] = a + b + c;
-        r[i + 1] = a - b + c;
+        vd even, odd;
+        even_and_odd(rows[i], g, &even, &odd, k);
+        r[i] = even + odd;
+        r[i + 1] = even - odd;
     }
-    r[n - 1] = g[2];
+    r[n - 1] = g[k - 1];
 }
 
 // Row `row` of the points, that of 0 or of p, and row `other`, that of infinity or of -p.
@@ -267,24 +299,27 @@ struct point_rows {
 
 // One channel's, a vector of lanes: rows[i] x kernel x rows[j].
 BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struct point_rows *p,
-                                   size_t at, double (*rows)[7], const int n) {
+                                   size_t at, double (*rows)[7], const int n, const int k) {
     const double *row = rows[p->row];
-    vd half[2][2][3];
+    vd half[2][2][SQUARE_MAX];
     BNR_UNROLL
-    for (size_t tap = 0; tap < 3; tap++) {
-        vf g[3];
+    for (int tap = 0; tap < k; tap++) {
+        vf g[SQUARE_MAX];
         BNR_UNROLL
-        for (size_t k = 0; k < 3; k++)
-            g[k] = v_load(kernel + (3 * k + tap) * step);
+        for (int i = 0; i < k; i++)
+            g[i] = v_load(kernel + (size_t)(k * i + tap) * step);
         BNR_UNROLL
         for (int h = 0; h < 2; h++) {
-            const vd last = half_of(g[2], h), a = row[0] * half_of(g[0], h);
-            const vd b = row[1] * half_of(g[1], h), c = row[2] * last;
-            half[0][h][tap] = a;
-            half[1][h][tap] = last;
+            vd column[SQUARE_MAX], even, odd;
+            BNR_UNROLL
+            for (int i = 0; i < k; i++)
+                column[i] = half_of(g[i], h);
+            half[0][h][tap] = row[0] * column[0];
+            half[1][h][tap] = column[k - 1];
             if (p->row > 0) {
-                half[0][h][tap] = a + b + c;
-                half[1][h][tap] = a - b + c;
+                even_and_odd(row, column, &even, &odd, k);
+                half[0][h][tap] = even + odd;
+                half[1][h][tap] = even - odd;
             }
         }
     }
@@ -292,8 +327,8 @@ BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struc
     BNR_UNROLL
     for (int i = 0; i < 2; i++) {
         vd low[8], high[8];
-        weights_line(rows, half[i][0], low, n);
-        weights_line(rows, half[i][1], high, n);
+        weights_line(rows, half[i][0], low, n, k);
+        weights_line(rows, half[i][1], high, n, k);
         BNR_UNROLL
         for (int j = 0; j < n; j++)
             v_store(dst[i] + (size_t)j * p->dst_point, v_from_f64(low[j], high[j]));
@@ -302,13 +337,17 @@ BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struc
 
 // Points lie far apart, at addresses that share few sets of a cache: two rows of them at a time,
 // each of which is written from end to end.
-BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *points, const int n) {
-    float kernels[CHANNELS * 9 * BNR_NCHWC_NB * VW];
+BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *points, const int n,
+                        const int k) {
+    enum { TAPS = CHANNELS * 9 > CHANNELS / 2 * 25 ? CHANNELS * 9 : CHANNELS / 2 * 25 };
+    float kernels[TAPS * BNR_NCHWC_NB * VW];
+    const size_t most = k == 3 ? CHANNELS : CHANNELS / 2;
     double rows[8][7];
+    const size_t taps = (size_t)(k * k);
     for (int i = 0; i < n; i++)
-        weights_row(points, n, i, rows[i], 3);
+        weights_row(points, n, i, rows[i], k);
     for (size_t first = 0, count; first < t->channels; first += count) {
-        count = load_kernels(t, first, kernels, 9);
+        count = load_kernels(t, first, most, kernels, taps);
         for (int row = 0; row < n - 1; row += row ? 2 : 1) {
             struct point_rows p = {.row = row, .other = row ? row + 1 : n - 1};
             p.dst_point = t->dst_point;
@@ -316,8 +355,8 @@ BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *poin
             p.dst_other = t->dst + first * t->dst_channel + (size_t)(p.other * n) * t->dst_point;
             for (size_t c = 0; c < count; c++) {
                 for (size_t lane = 0; lane < t->width; lane += VW)
-                    weights_of_channel(kernels + c * 9 * t->width + lane, t->width, &p,
-                                       c * t->dst_channel + lane, rows, n);
+                    weights_of_channel(kernels + c * taps * t->width + lane, t->width, &p,
+                                       c * t->dst_channel + lane, rows, n, k);
             }
         }
     }
@@ -394,7 +433,7 @@ BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const doub
     for (int i = 0; i < n; i++)
         weights_row(points, n, i, rows[i], taps);
     for (size_t first = 0, count; first < t->channels; first += count) {
-        count = load_kernels(t, first, kernels, (size_t)taps);
+        count = load_kernels(t, first, CHANNELS, kernels, (size_t)taps);
         for (size_t c = 0; c < count; c++) {
             for (size_t lane = 0; lane < t->width; lane += VW)
                 line_of_channel(kernels + c * (size_t)taps * t->width + lane, t->width,
@@ -420,17 +459,28 @@ LINE(4, 5, 8, points_6)
 LINE(4, 7, 10, points_8)
 
 #define NOTHING
-WINOGRAD(2, BNR_UNROLL)
-WINOGRAD(4, BNR_UNROLL)
-WINOGRAD(6, NOTHING)
+INPUT(2, 4, BNR_UNROLL)
+INPUT(4, 6, BNR_UNROLL)
+INPUT(6, 8, NOTHING)
+OUTPUT(2, 4, 2, BNR_UNROLL)
+OUTPUT(4, 6, 4, BNR_UNROLL)
+OUTPUT(6, 8, 6, NOTHING)
+OUTPUT(3, 6, 3, BNR_UNROLL)
+OUTPUT(2_of_6, 6, 2, BNR_UNROLL)
+WEIGHTS(2, points_2, 4, 3)
+WEIGHTS(4, points_4, 6, 3)
+WEIGHTS(6, points_6, 8, 3)
+WEIGHTS(3, points_4, 6, 4)
+WEIGHTS(2_of_6, points_4, 6, 5)
 
-#define TRANSFORMS(m)                                                                              \
-    { input_##m, output_##m, weights_##m }
+#define TRANSFORMS(input, m)                                                                       \
+    { input_##input, output_##m, weights_##m }
 #define TRANSFORMS_OF_LINE(m, taps, n)                                                             \
     { line_input_##n, line_output_##m##_##taps, line_weights_##m##_##taps }
 
 const struct bnr_nchwc_winograd_f32_kernels ISA(bnr__nchwc_winograd_f32) = {
     .isa = ISA_NAME,
-    .kind = {TRANSFORMS(2), TRANSFORMS(4), TRANSFORMS(6), TRANSFORMS_OF_LINE(2, 3, 4),
+    .kind = {TRANSFORMS(2, 2), TRANSFORMS(4, 4), TRANSFORMS(6, 6), TRANSFORMS_OF_LINE(2, 3, 4),
              TRANSFORMS_OF_LINE(2, 5, 6), TRANSFORMS_OF_LINE(2, 7, 8), TRANSFORMS_OF_LINE(4, 3, 6),
-             TRANSFORMS_OF_LINE(4, 5, 8), TRANSFORMS_OF_LINE(4, 7, 10)}};
+             TRANSFORMS_OF_LINE(4, 5, 8), TRANSFORMS_OF_LINE(4, 7, 10), TRANSFORMS(4, 3),
+             TRANSFORMS(4, 2_of_6)}};
