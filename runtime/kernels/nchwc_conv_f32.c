@@ -108,7 +108,8 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
     flatten(&c->s);
     if (!set_blocks(c, o->cpu))
         return false;
-    c->algorithm = o->algorithm == BNR_NCHWC_AUTO ? bnr__nchwc_choose_algorithm(c) : o->algorithm;
+    c->algorithm = o->algorithm == BNR_NCHWC_AUTO ? bnr__nchwc_choose_algorithm(c, o->prologue)
+                                                  : o->algorithm;
     c->variant = (uint64_t)s->groups << 16 | (uint64_t)c->algorithm << 12 |
                  (uint64_t)c->lanes << 4 | (uint64_t)c->plain;
     return c->algorithm == BNR_NCHWC_DIRECT ? bnr__nchwc_band_init(c, o->prologue, o->threads)
@@ -173,18 +174,31 @@ static void pack_group(const struct bnr_nchwc_conv_f32 *c, float *dst, const flo
     }
 }
 
+static void pack_phases(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                        const struct bnr_weights_rows *w, size_t block, size_t nb) {
+    float kernels[BNR_NCHWC_NB * BNR_CONV_LANES_MAX * BNR_WINOGRAD_PHASE_CHANNELS *
+                  BNR_WINOGRAD_PHASE_TAPS];
+    const struct bnr_weights_rows rows = {(const bnr_any_float *)kernels, w->factors};
+    bnr__winograd_phase_kernels(c, kernels, w->w,
+                                min_size(nb * c->lanes, c->s.cout - block * c->lanes));
+    bnr__nchwc_winograd_pack(c, dst, &rows, block, nb);
+}
+
 static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst,
                       const struct bnr_weights_rows *w, size_t block) {
     const size_t nb = min_size(BNR_NCHWC_NB, c->out_blocks - block);
     if (c->algorithm == BNR_NCHWC_DIRECT)
         pack_blocks(c, dst, w, block, nb);
+    else if (c->algorithm == BNR_NCHWC_PHASES)
+        pack_phases(c, dst, w, block, nb);
     else
         bnr__nchwc_winograd_pack(c, dst, w, block, nb);
 }
 
 // A part is what goes through a tile at once, or a group where there are several.
 struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 *c) {
-    const size_t k = c->s.cin * c->taps;
+    const struct bnr_conv_shape *s = c->algorithm == BNR_NCHWC_PHASES ? &c->whole : &c->s;
+    const size_t k = s->cin * volume(s->kernel);
     if (c->lanewise)
         return (struct bnr_conv_parts){c->out_blocks, c->lanes * k};
     if (c->s.groups > 1)

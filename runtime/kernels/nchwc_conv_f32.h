@@ -100,6 +100,7 @@ enum bnr_nchwc_algorithm { // their values are part of `variant`
     BNR_NCHWC_WINOGRAD6, // ... of 6x6
     BNR_NCHWC_LINE2,     // 1xk or kx1 with k = 3, 5, 7, stride 1: tiles of 2 outputs
     BNR_NCHWC_LINE4,     // ... of 4
+    BNR_NCHWC_PHASES,    // plain input, kernels of 7 or 8, strides of 2: as 4x4 of WINOGRAD4
     BNR_NCHWC_ALGORITHMS
 };
 
@@ -119,6 +120,7 @@ struct bnr_nchwc_prologue {
 };
 
 struct bnr_winograd_transforms;
+struct bnr_winograd_phase_row;
 
 // Winograd's tiles: outputs and the patches of input for them, in pixels.
 struct bnr_winograd_form {
@@ -163,9 +165,12 @@ struct bnr_nchwc_conv_f32 {
     size_t copy_floats;                       // of one image of a band
     size_t table_bytes, slot_bytes;
     int slots;
-    // Of Winograd, which uses band_blocks, slot_bytes and slots, too
+    // Of Winograd, which uses band_blocks, slot_bytes and slots, too. With BNR_NCHWC_PHASES s, taps
+    // and in_blocks are those of the convolution of the phases and `whole` is the shape itself.
+    struct bnr_conv_shape whole;
     struct bnr_winograd_form form;
     const struct bnr_winograd_transforms *winograd;
+    void (*phase_row)(const struct bnr_winograd_phase_row *p);
     size_t planes, tile_rows, tile_cols; // planes: all images'
     size_t chunk;                        // tiles that go through together
     size_t u_point, m_point; // floats from one point to the next, in front of and after the product

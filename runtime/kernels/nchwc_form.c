@@ -2,6 +2,8 @@
 // Winograd's tiles for a shape, what they cost, and the choice of an algorithm.
 #include "runtime/kernels/nchwc_winograd_f32.h"
 
+#include <string.h>
+
 #include "runtime/kernels/pieces.h"
 
 // The length of a 1xk or kx1 kernel that has transforms, or 0.
@@ -16,7 +18,8 @@ static bool any_form(const struct bnr_nchwc_conv_f32 *c) {
         if (s->stride[i] != 1 || s->dilation[i] != 1)
             return false;
     }
-    return s->kernel[0] == 1 && s->pad[0] == 0 && s->in[0] == s->out[0] && !c->plain &&
+    const bool blocked = !c->plain || c->algorithm == BNR_NCHWC_PHASES;
+    return s->kernel[0] == 1 && s->pad[0] == 0 && s->in[0] == s->out[0] && blocked &&
            !c->lanewise && !c->narrow;
 }
 
@@ -47,6 +50,43 @@ static void line_form(struct bnr_winograd_form *f, size_t m, size_t k, bool vert
     f->output = 20 + (double)(n * m);
 }
 
+// With P = ceil(p / 2) and e = 2 P - p, x[2 i + k - p] is phase (k + e) % 2 at i + (k + e) / 2 - P.
+bool bnr__winograd_phases(struct bnr_nchwc_conv_f32 *c) {
+    struct bnr_conv_shape *s = &c->s;
+    if (!c->plain || s->groups != 1 || 4 * s->cin > BNR_WINOGRAD_PHASE_CHANNELS ||
+        s->kernel[0] != 1)
+        return false;
+    c->whole = *s;
+    for (int i = 1; i < BNR_CONV_AXES; i++) {
+        const size_t before = ceil_div(s->pad[i], 2), shift = 2 * before - s->pad[i];
+        if (s->stride[i] != 2 || s->dilation[i] != 1 || ceil_div(s->kernel[i] + shift, 2) != 4)
+            return false;
+        s->kernel[i] = 4;
+        s->stride[i] = 1;
+        s->pad[i] = before;
+        s->in[i] = ceil_div(s->in[i], 2);
+    }
+    s->cin *= 4;
+    c->taps = s->kernel[1] * s->kernel[2];
+    c->in_blocks = ceil_div(s->cin, c->lanes);
+    c->algorithm = BNR_NCHWC_PHASES;
+    return true;
+}
+
+void bnr__winograd_phase_kernels(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                                 const bnr_any_float *src, size_t n) {
+    const struct bnr_conv_shape *w = &c->whole, *s = &c->s;
+    const size_t shift[2] = {2 * s->pad[1] - w->pad[1], 2 * s->pad[2] - w->pad[2]};
+    memset(dst, 0, n * s->cin * c->taps * sizeof *dst);
+    for (size_t i = 0; i < n * w->cin; i++) {
+        float *to = dst + (i / w->cin * s->cin + i % w->cin) * c->taps; // phase 0's
+        for (size_t y = shift[0]; y < w->kernel[1] + shift[0]; y++) {
+            for (size_t x = shift[1]; x < w->kernel[2] + shift[1]; x++, src++)
+                to[(y % 2 * 2 + x % 2) * w->cin * c->taps + y / 2 * s->kernel[2] + x / 2] = *src;
+        }
+    }
+}
+
 bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algorithm algorithm,
                         struct bnr_winograd_form *f) {
     const size_t k = line_length(&c->s);
@@ -58,6 +98,8 @@ bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algor
     case BNR_NCHWC_WINOGRAD6:
         return c->s.kernel[1] == c->s.kernel[2] &&
                square_form(f, 2 * (size_t)(algorithm - BNR_NCHWC_WINOGRAD2) + 4, c->s.kernel[1]);
+    case BNR_NCHWC_PHASES:
+        return square_form(f, 6, c->s.kernel[1]);
     case BNR_NCHWC_LINE2:
     case BNR_NCHWC_LINE4:
         line_form(f, algorithm == BNR_NCHWC_LINE2 ? 2 : 4, k, c->s.kernel[2] == 1);
@@ -93,7 +135,8 @@ static double cost_of_all(const struct bnr_nchwc_conv_f32 *c, const struct bnr_w
     return bnr__winograd_cost(c, f, tiles, c->out_blocks);
 }
 
-enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c) {
+enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c,
+                                                     bool prologue) {
     // The direct sum: a point for each tap, tiles of a pixel.
     struct bnr_winograd_form f = {.tile_h = 1, .tile_w = 1, .points = c->taps};
     enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
@@ -101,11 +144,14 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
     for (int i = BNR_NCHWC_WINOGRAD2; i < BNR_NCHWC_ALGORITHMS; i++) {
         const enum bnr_nchwc_algorithm algorithm = (enum bnr_nchwc_algorithm)i;
         const bool inaccurate = algorithm == BNR_NCHWC_WINOGRAD6;
-        if (!bnr__winograd_form(c, algorithm, &f) ||
+        struct bnr_nchwc_conv_f32 changed = *c;
+        if (algorithm == BNR_NCHWC_PHASES && (prologue || !bnr__winograd_phases(&changed)))
+            continue;
+        if (!bnr__winograd_form(&changed, algorithm, &f) ||
             (inaccurate && c->s.cin > BNR_WINOGRAD6_CHANNELS))
             continue;
         // The least accurate one has to be clearly faster.
-        const double cost = cost_of_all(c, &f) * (inaccurate ? 1.1 : 1);
+        const double cost = cost_of_all(&changed, &f) * (inaccurate ? 1.1 : 1);
         if (cost >= least)
             continue;
         least = cost;

@@ -78,11 +78,21 @@ static void share(struct bnr_nchwc_conv_f32 *c) {
     }
 }
 
+// Phases of the input of a row of tiles, as many as are transformed at once.
+static size_t phase_pixels(const struct bnr_nchwc_conv_f32 *c, size_t tiles) {
+    return ceil_div((tiles - 1) * c->form.tile_w + c->form.patch_w, c->lanes) * c->lanes;
+}
+
 bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o) {
     const struct bnr_conv_shape *s = &c->s;
+    const bool phases = c->algorithm == BNR_NCHWC_PHASES;
+    size_t packed = c->packed_bytes / c->taps;
+    if (phases && (o->prologue || !bnr__size_mul(packed, 4, &packed) || !bnr__winograd_phases(c)))
+        return false;
     if (!bnr__winograd_form(c, c->algorithm, &c->form))
         return false;
     c->winograd = &select_kernels(o->cpu)->kind[c->form.kind];
+    c->phase_row = select_kernels(o->cpu)->phase_row;
     c->planes = s->batch * s->out[0];
     c->tile_rows = ceil_div(s->out[1], c->form.tile_h);
     c->tile_cols = ceil_div(s->out[2], c->form.tile_w);
@@ -92,12 +102,14 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
     c->chunk = choose_chunk(c, count_tiles(c));
     if (c->slots > 1)
         share(c);
-    size_t u, v, packed = c->packed_bytes / c->taps;
+    const size_t row = phases ? phase_pixels(c, c->kernels->pixels) * c->lanes : 0;
+    const size_t patch = phases ? c->form.patch_h * row : PATCH_FLOATS;
+    size_t u, v;
     return bnr__size_mul(packed, c->form.points, &c->packed_bytes) &&
            bnr__size_mul(c->in_blocks, c->chunk, &u) && point_floats(c->lanes, u, &c->u_point) &&
            point_floats(c->lanes, BNR_NCHWC_NB * c->chunk, &c->m_point) &&
            bnr__size_mul(c->u_point, c->form.points, &u) &&
-           bnr__size_mul(c->m_point, c->form.points, &v) && bnr__size_add(v, PATCH_FLOATS, &v) &&
+           bnr__size_mul(c->m_point, c->form.points, &v) && bnr__size_add(v, patch, &v) &&
            bnr__slots_bytes(c->slots, u, v, &c->slot_bytes, &c->scratch_bytes);
 }
 
@@ -146,6 +158,21 @@ static struct place find_tile(const struct bnr_nchwc_conv_f32 *c, size_t tile) {
     };
 }
 
+static void next_tile(const struct bnr_nchwc_conv_f32 *c, struct place *p) {
+    p->x += c->form.tile_w;
+    if (p->x < c->tile_cols * c->form.tile_w)
+        return;
+    p->x = 0;
+    p->y += c->form.tile_h;
+    if (p->y < c->tile_rows * c->form.tile_h)
+        return;
+    p->y = 0;
+    if (++p->z < c->s.out[0])
+        return;
+    p->z = 0;
+    p->image++;
+}
+
 // One block's patch with zeros around the image, which starts at `plane`; first: its channel.
 static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const float *plane,
                        size_t first, const struct place *p) {
@@ -174,6 +201,31 @@ static void fill_patch(const struct bnr_nchwc_conv_f32 *c, float *patch, const f
         copy.src = plane + (y * s->in[2] + x) * lanes;
         c->kernels->copy(&copy);
     }
+}
+
+// One block's pixels of the phases for `tiles` tiles of a row; first: its channel.
+static size_t fill_phases(const struct bnr_nchwc_conv_f32 *c, float *dst, const float *image,
+                          size_t first, const struct place *p, size_t tiles) {
+    const struct bnr_conv_shape *w = &c->whole;
+    struct bnr_winograd_phase_row r = {.dst = dst,
+                                       .first = (ptrdiff_t)p->x - (ptrdiff_t)c->s.pad[2],
+                                       .pixels = phase_pixels(c, tiles)};
+    for (size_t i = 0; i < c->form.patch_h; i++, r.dst += r.pixels * c->lanes) {
+        const size_t y = p->y + i - c->s.pad[1]; // wraps below 0
+        for (size_t phase = 0, channel = 0; phase < 4; phase++) {
+            const size_t row = 2 * y + phase / 2, odd = phase % 2;
+            const bool exists = y < c->s.in[1] && row < w->in[1];
+            const float *src = image + (exists ? row * w->in[2] + odd : 0);
+            for (size_t k = 0; k < w->cin; k++, channel++, src += w->in[1] * w->in[2]) {
+                if (channel < first || channel >= first + c->lanes)
+                    continue;
+                r.count[channel - first] = exists ? (ptrdiff_t)((w->in[2] - odd + 1) / 2) : 0;
+                r.row[channel - first] = src;
+            }
+        }
+        c->phase_row(&r);
+    }
+    return r.pixels * c->lanes;
 }
 
 // How many tiles from p on, in its row of tiles, lie inside of the image with all their patches.
@@ -213,6 +265,23 @@ static void transform_input(const struct job *j, const struct task *k, size_t fi
     }
 }
 
+// The same for tiles of the input's phases.
+static void transform_phases(const struct job *j, const struct task *k, size_t first, size_t last,
+                             size_t block) {
+    const struct bnr_nchwc_conv_f32 *c = j->r->c;
+    const size_t lanes = c->lanes;
+    struct bnr_winograd_input t = {
+        .src = k->patch, .dst_point = c->u_point, .src_next = c->form.tile_w * lanes};
+    t.dst = k->u + (first * c->in_blocks + block * (last - first)) * lanes;
+    for (; first < last; first += t.tiles, t.dst += t.tiles * lanes) {
+        const struct place p = find_tile(c, k->tile + first);
+        const float *image = j->r->src + p.image * c->src_image;
+        t.tiles = min_size(c->tile_cols - p.x / c->form.tile_w, last - first);
+        t.src_row = fill_phases(c, k->patch, image, block * lanes, &p, t.tiles);
+        c->winograd->input(&t);
+    }
+}
+
 // The tiles' pieces, each of one register tile's width.
 static size_t piece_start(const struct bnr_nchwc_conv_f32 *c, const struct task *k, size_t i) {
     return k->tiles * i / ceil_div(k->tiles, c->kernels->pixels);
@@ -222,8 +291,12 @@ static void transform_inputs(const struct job *j, const struct task *k) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     for (size_t first = 0, last, i = 0; first < k->tiles; first = last) {
         last = piece_start(c, k, ++i);
-        for (size_t block = 0; block < c->in_blocks; block++)
-            transform_input(j, k, first, last, block);
+        for (size_t block = 0; block < c->in_blocks; block++) {
+            if (c->algorithm == BNR_NCHWC_PHASES)
+                transform_phases(j, k, first, last, block);
+            else
+                transform_input(j, k, first, last, block);
+        }
     }
 }
 
@@ -256,23 +329,22 @@ static void multiply(const struct job *j, const struct task *k, size_t block, si
     }
 }
 
-static void transform_output(const struct job *j, const struct task *k, size_t tile, size_t block,
-                             const float *m) {
+static void transform_output(const struct job *j, const struct task *k, const struct place *p,
+                             size_t block, const float *m) {
     const struct bnr_nchwc_conv_f32 *c = j->r->c;
     const struct bnr_conv_shape *s = &c->s;
-    const struct place p = find_tile(c, k->tile + tile);
     const size_t channel = block * c->lanes;
     struct bnr_nchwc_span span = {
-        .image = p.image, .block = k->group * c->out_blocks + block, .blocks = 1};
-    span.pixel = (p.z * s->out[1] + p.y) * s->out[2] + p.x;
-    span.pixels = min_size(c->form.tile_w, s->out[2] - p.x);
+        .image = p->image, .block = k->group * c->out_blocks + block, .blocks = 1};
+    span.pixel = (p->z * s->out[1] + p->y) * s->out[2] + p->x;
+    span.pixels = min_size(c->form.tile_w, s->out[2] - p->x);
     const size_t at = span.block * j->finish->plane + span.pixel * c->lanes;
     struct bnr_winograd_output t = {
         .src = m,
-        .dst = j->r->dst + p.image * c->dst_image + at,
+        .dst = j->r->dst + p->image * c->dst_image + at,
         .src_point = c->m_point,
         .dst_row = c->form.tile_h == 1 ? c->lanes : s->out[2] * c->lanes,
-        .rows = (int)min_size(c->form.tile_h, s->out[1] - p.y),
+        .rows = (int)min_size(c->form.tile_h, s->out[1] - p->y),
         .cols = (int)span.pixels,
         .bias = j->r->bias ? j->r->bias + k->group * s->cout + channel : NULL,
         .bias_lanes = (int)min_size(c->lanes, s->cout - channel),
@@ -282,7 +354,7 @@ static void transform_output(const struct job *j, const struct task *k, size_t t
         .hi = j->finish->hi,
     };
     if (t.residual)
-        t.residual += p.image * j->finish->blocks * j->finish->plane + at;
+        t.residual += p->image * j->finish->blocks * j->finish->plane + at;
     c->winograd->output(&t);
     for (int i = 0; i < t.rows && j->finish->n_rest; i++, span.pixel += s->out[2]) {
         span.dst = t.dst + (size_t)i * t.dst_row;
@@ -305,9 +377,11 @@ static void run_task(const struct job *j, size_t index, float *scratch) {
     for (size_t b = k.block, nb; b < k.block + k.blocks; b += nb) {
         nb = min_size(BNR_NCHWC_NB, k.block + k.blocks - b);
         multiply(j, &k, b, nb);
+        const float *m = k.m;
         for (size_t i = 0; i < nb; i++) {
-            for (size_t t = 0; t < k.tiles; t++)
-                transform_output(j, &k, t, b + i, k.m + (i * k.tiles + t) * c->lanes);
+            struct place p = find_tile(c, k.tile);
+            for (size_t t = 0; t < k.tiles; t++, m += c->lanes, next_tile(c, &p))
+                transform_output(j, &k, &p, b + i, m);
         }
     }
 }

@@ -27,6 +27,15 @@ struct bnr_winograd_input {
     size_t src_row; // 1xk, kx1: from pixel to pixel
 };
 
+// Phases of a row: lane l of pixel i is row[l][2 * (first + i)] where first + i is in [0, count[l]),
+// else 0. More pixels are written, to the next multiple of the vector's length.
+struct bnr_winograd_phase_row {
+    const float *row[BNR_CONV_LANES_MAX]; // of count 0: anything
+    ptrdiff_t count[BNR_CONV_LANES_MAX], first;
+    size_t pixels;
+    float *dst;
+};
+
 // Points of a block of channels to rows x cols (at most a tile's) pixels.
 struct bnr_winograd_output {
     const float *src;
@@ -65,6 +74,7 @@ struct bnr_nchwc_winograd_f32_kernels {
     // F(m x m, 3x3) with m = 2, 4, 6, then F(m, k): m = 2 with k = 3, 5, 7, and m = 4, then
     // F(3x3, 4x4), F(2x2, 5x5)
     struct bnr_winograd_transforms kind[BNR_WINOGRAD_KINDS];
+    void (*phase_row)(const struct bnr_winograd_phase_row *p);
 };
 
 #define BNR_KERNEL(isa, needs)                                                                     \
@@ -75,6 +85,15 @@ struct bnr_nchwc_winograd_f32_kernels {
 // With more input channels m = 6 may exceed an error of 10^-5 and is not chosen.
 enum { BNR_WINOGRAD6_CHANNELS = 64 };
 
+// Makes the convolution, of plain input with strides of 2, one of stride 1 over the input's phases:
+// channel (2 * py + px) * cin + c of the phases is channel c at the odd (1) or even (0) rows, py,
+// and columns, px, and has half of the taps. False where it is none for that.
+bool bnr__winograd_phases(struct bnr_nchwc_conv_f32 *c);
+// The phases' kernels of n output channels: [n][4 * cin][taps...].
+void bnr__winograd_phase_kernels(const struct bnr_nchwc_conv_f32 *c, float *dst,
+                                 const bnr_any_float *src, size_t n);
+enum { BNR_WINOGRAD_PHASE_CHANNELS = 16, BNR_WINOGRAD_PHASE_TAPS = 16 }; // at most
+
 // False where the shape is none for the algorithm.
 bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algorithm algorithm,
                         struct bnr_winograd_form *f);
@@ -83,7 +102,8 @@ double bnr__winograd_cost(const struct bnr_nchwc_conv_f32 *c, const struct bnr_w
                           double tiles, size_t out_blocks);
 
 // The algorithm that is expected to be the fastest among those that are accurate enough.
-enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c);
+enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv_f32 *c,
+                                                     bool prologue);
 
 // Parts of nchwc_conv_f32's init, pack and run. init, with c->algorithm set: false where the shape
 // is none for it.

@@ -144,10 +144,16 @@ static bool init(struct bnr_nchwc_conv_f32 *conv, const struct conv_case *c, int
     return bnr__nchwc_conv_f32_init(conv, &c->s, &o);
 }
 
+static size_t row_of_weights(const struct bnr_nchwc_conv_f32 *conv) {
+    const struct bnr_conv_shape *s =
+        conv->algorithm == BNR_NCHWC_PHASES ? &conv->whole : &conv->s;
+    return s->cin * volume(s->kernel);
+}
+
 static void pack(const struct bnr_nchwc_conv_f32 *conv, float *dst, const bnr_any_float *w,
                  const double *factors) {
     const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(conv);
-    const size_t row = conv->s.cin * conv->taps;
+    const size_t row = row_of_weights(conv);
     for (size_t i = parts.n; i-- > 0;) {
         const size_t begin = i * parts.elems;
         const struct bnr_weights_rows rows = {w + begin, factors ? factors + begin / row : NULL};
@@ -157,7 +163,7 @@ static void pack(const struct bnr_nchwc_conv_f32 *conv, float *dst, const bnr_an
 
 // Rows at any address by a factor pack like weights that were scaled before.
 static void check_factors(const struct bnr_nchwc_conv_f32 *conv, const struct buffers *b) {
-    const size_t row = conv->s.cin * conv->taps, rows = b->nw / row;
+    const size_t row = row_of_weights(conv), rows = b->nw / row;
     const size_t packed = conv->packed_bytes / sizeof(float);
     unsigned char *memory = malloc(b->nw * sizeof(float) + 1);
     float *scaled = guard_floats(b->nw), *want = guard_floats(packed), *got = guard_floats(packed);
@@ -312,7 +318,8 @@ static void check_winograd(const struct conv_case *c, const struct buffers *b) {
                                    [BNR_NCHWC_WINOGRAD4] = 1.5e-6,
                                    [BNR_NCHWC_WINOGRAD6] = 4e-6,
                                    [BNR_NCHWC_LINE2] = 1e-6,
-                                   [BNR_NCHWC_LINE4] = 3e-6};
+                                   [BNR_NCHWC_LINE4] = 3e-6,
+                                   [BNR_NCHWC_PHASES] = 1.5e-6};
     double largest = 0;
     double *want = calloc(b->ny, sizeof *want);
     char what[500];
@@ -487,6 +494,27 @@ static bool random_winograd(struct rng *r, struct bnr_conv_shape *s,
     return s->batch * s->groups * s->cout * s->cin * volume(s->kernel) * volume(s->out) < 3000000;
 }
 
+// Few plain channels, strides of 2, kernels of 7 or 8.
+static bool random_phases(struct rng *r, struct bnr_conv_shape *s) {
+    *s = (struct bnr_conv_shape){.batch = rng_size(r, 1, 3), .groups = 1};
+    s->cin = rng_size(r, 1, 4);
+    s->cout = rng_size(r, 1, 70);
+    for (int i = 0; i < BNR_CONV_AXES; i++) {
+        s->stride[i] = s->dilation[i] = s->kernel[i] = s->in[i] = s->out[i] = 1;
+        if (i == 0)
+            continue;
+        s->stride[i] = 2;
+        s->in[i] = rng_size(r, 1, 60);
+        s->pad[i] = rng_size(r, 0, 9);
+        s->kernel[i] = s->pad[i] % 2 ? 7 : rng_size(r, 7, 8);
+        const size_t padded = s->in[i] + s->pad[i] + rng_size(r, 0, 9);
+        if (padded < s->kernel[i])
+            return false;
+        s->out[i] = (padded - s->kernel[i]) / 2 + 1;
+    }
+    return true;
+}
+
 static void random_winograds(void **state) {
     struct bnr_pool *pool = test_pool(2);
     size_t runs = 0;
@@ -497,10 +525,13 @@ static void random_winograds(void **state) {
         for (c.seed = 0; c.seed < 300; c.seed++) {
             struct rng r = {c.seed * 1000};
             struct bnr_nchwc_conv_f32 conv;
-            c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 5));
-            if (!random_winograd(&r, &c.s, c.algorithm) || !init(&conv, &c, 1))
+            c.algorithm = (enum bnr_nchwc_algorithm)((int)BNR_NCHWC_WINOGRAD2 + (int)(c.seed % 6));
+            c.plain = c.algorithm == BNR_NCHWC_PHASES;
+            c.prologue = false;
+            if (!(c.plain ? random_phases(&r, &c.s) : random_winograd(&r, &c.s, c.algorithm)) ||
+                !init(&conv, &c, 1))
                 continue;
-            c.prologue = rng_next(&r) % 3 == 0;
+            c.prologue = !c.plain && rng_next(&r) % 3 == 0;
             c.clamp_in = rng_next(&r) % 2 == 0;
             c.parts = rng_next(&r) % 3 == 0;
             one_and_two_threads(&c, pool, &r);
@@ -582,6 +613,20 @@ static void winograd_is_accurate_enough(void **state) {
                 check_accuracy(&c, BNR_NCHWC_LINE2, BNR_NCHWC_LINE4);
             }
         }
+        struct conv_case c = {.level = levels[level], .seed = 7, .plain = true};
+        if (!bnr__cpu_level(c.level, bnr__cpu_detect(), &c.cpu))
+            continue;
+        c.s = (struct bnr_conv_shape){.batch = 1,
+                                      .groups = 1,
+                                      .cin = 3,
+                                      .cout = 64,
+                                      .in = {1, 64, 64},
+                                      .out = {1, 32, 32},
+                                      .kernel = {1, 7, 7},
+                                      .stride = {1, 2, 2},
+                                      .dilation = {1, 1, 1},
+                                      .pad = {0, 3, 3}};
+        check_accuracy(&c, BNR_NCHWC_PHASES, BNR_NCHWC_PHASES);
     }
 }
 

@@ -473,6 +473,27 @@ WEIGHTS(6, points_6, 8, 3)
 WEIGHTS(3, points_4, 6, 4)
 WEIGHTS(2_of_6, points_4, 6, 5)
 
+// A square of pixels and lanes at a time.
+static void phase_row(const struct bnr_winograd_phase_row *p) {
+    float *dst = p->dst;
+    for (ptrdiff_t at = p->first, end = at + (ptrdiff_t)p->pixels; at < end; at += VW) {
+        vf r[VW];
+        for (int l = 0; l < VW; l++) {
+            const ptrdiff_t from = at < 0 ? -at : 0, left = p->count[l] - at;
+            const int to = left < VW ? (int)left : VW;
+            const float *src = p->row[l] + 2 * at;
+            r[l] = v_set1(0);
+            if (from == 0 && to == VW)
+                r[l] = v_load2_range(src, 0, VW, r[l]);
+            else if (from < to)
+                r[l] = v_load2_range(src, (int)from, to, r[l]);
+        }
+        v_transpose(r);
+        for (int i = 0; i < VW; i++, dst += VW)
+            v_store(dst, r[i]);
+    }
+}
+
 #define TRANSFORMS(input, m)                                                                       \
     { input_##input, output_##m, weights_##m }
 #define TRANSFORMS_OF_LINE(m, taps, n)                                                             \
@@ -483,4 +504,5 @@ const struct bnr_nchwc_winograd_f32_kernels ISA(bnr__nchwc_winograd_f32) = {
     .kind = {TRANSFORMS(2, 2), TRANSFORMS(4, 4), TRANSFORMS(6, 6), TRANSFORMS_OF_LINE(2, 3, 4),
              TRANSFORMS_OF_LINE(2, 5, 6), TRANSFORMS_OF_LINE(2, 7, 8), TRANSFORMS_OF_LINE(4, 3, 6),
              TRANSFORMS_OF_LINE(4, 5, 8), TRANSFORMS_OF_LINE(4, 7, 10), TRANSFORMS(4, 3),
-             TRANSFORMS(4, 2_of_6)}};
+             TRANSFORMS(4, 2_of_6)},
+    .phase_row = phase_row};
