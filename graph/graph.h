@@ -225,6 +225,13 @@ struct bnr_model {
     bool freeze_initializers;      // initializers that are graph inputs count as constants
     // For passes that scale weights; NULL: portable ones.
     const struct bnr_weights_f32 *weight_kernels;
+    struct bnr_pool *pool; // for them; NULL: serial
+    // Weights in a file may be scaled before it is known that the result is finite: reading them
+    // for every rewrite takes as long as packing them. These are the scaled ones;
+    // bnr__scaled_settle, later, tells whether they are.
+    bool trusts_weights;
+    struct bnr_tensor **trusted;
+    size_t n_trusted, trusted_capacity;
     struct bnr_bn **bns;
     size_t n_bns, bns_capacity;
     int next_value_id, next_node_id; // = sizes of tables indexed by id

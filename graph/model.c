@@ -31,6 +31,8 @@ void bnr__model_free(struct bnr_model *m) {
             bnr__tensor_unref(g->values[i]->tensor);
     for (size_t i = 0; i < m->n_held; i++)
         bnr__tensor_unref(m->held[i]);
+    for (size_t i = 0; i < m->n_trusted; i++)
+        bnr__tensor_unref(m->trusted[i]);
     for (size_t i = 0; i < m->n_evaluated; i++)
         bnr__tensor_unref(m->evaluated[i]);
     // Last: tensors may point into what the loader made.

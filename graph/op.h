@@ -204,8 +204,8 @@ struct bnr_pack_format {
     // Elements in a row. Not 0: a part is made of whole rows, and `pack` takes float32 elements at
     // any address, with a factor for each row (struct bnr_lazy).
     size_t row_elems;
-    // dst: of the whole.
-    void (*pack)(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg);
+    // dst: of the whole. False: an element by its factor is infinite or no number.
+    bool (*pack)(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg);
     const void *arg;
 };
 const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,

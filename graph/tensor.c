@@ -311,6 +311,7 @@ enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
     }
     BNR_TRY(bnr__tensor_new(out, t->allocator, t->dtype, t->rank, t->dims, err));
     bnr__tensor_copy(t, (*out)->data, 0, t->numel);
+    bnr__tensor_found(t, BNR_FOUND_ALL);
     bnr__tensor_drop_pages(t);
     return BNR_OK;
 }

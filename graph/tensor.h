@@ -61,6 +61,12 @@ struct bnr_lazy {
     // once, 0 where that is subnormal. The base has elements.
     const double *factors;
     size_t row_elems;
+    atomic_int *found; // what reading showed, enum bnr_found in bits; NULL: nobody asks
+};
+
+enum bnr_found {
+    BNR_FOUND_ALL = 1,        // all elements were read
+    BNR_FOUND_NOT_FINITE = 2, // one that was read is infinite or no number
 };
 
 // Product of dims; BNR_SHAPE "... overflows" or "negative dim", naming `what`.
@@ -80,6 +86,16 @@ enum bnr_status bnr__tensor_wrap(struct bnr_tensor **out, const struct bnr_alloc
 // Whoever reads elements takes bnr__tensor_align or bnr__tensor_copy.
 enum bnr_status bnr__tensor_lazy(struct bnr_tensor **out, const struct bnr_allocator *a, int rank,
                                  const int64_t *dims, struct bnr_lazy *lazy, struct bnr_error *err);
+// For whoever read elements: what was seen of them.
+static inline void bnr__tensor_found(const struct bnr_tensor *t, enum bnr_found found) {
+    if (t->lazy && t->lazy->found)
+        atomic_fetch_or_explicit(t->lazy->found, (int)found, memory_order_relaxed);
+}
+// Large weights in a file stay lazy until a kernel packs them.
+static inline bool bnr__tensor_stays_lazy(const struct bnr_tensor *t) {
+    enum { WORTH_LAZINESS = 1 << 12 }; // bytes
+    return t->lazy && t->lazy->base->drop && t->nbytes >= WORTH_LAZINESS;
+}
 // n elements from `begin` on, of a tensor that may be lazy or at any address.
 void bnr__tensor_copy(const struct bnr_tensor *t, void *dst, size_t begin, size_t n);
 // A view of the same bytes with other dims (same numel); holds a reference on `base`.

@@ -316,12 +316,13 @@ struct whole {
     void *arg;
 };
 
-static void pack_whole(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+static bool pack_whole(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const struct whole *w = arg;
     struct bnr_tensor header = {.kind = BNR_KIND_TENSOR};
     (void)part;
     bnr__tensor_set(&header, w->t->dtype, w->t->rank, w->t->dims, (void *)(uintptr_t)src->elems);
     w->pack(dst, &header, w->arg);
+    return true;
 }
 
 const void *bnr__pack_get(struct bnr_prepare *cx, struct bnr_tensor *t, const char *key,
@@ -380,7 +381,8 @@ static void pack_part(struct work *w, const struct bnr_pack_job *j, size_t part)
         source.elems = buffer = bnr__slots_take(&w->slots);
         bnr__tensor_copy(t, buffer, begin, n);
     }
-    j->format.pack(j->dst, &source, part, j->format.arg);
+    if (!j->format.pack(j->dst, &source, part, j->format.arg))
+        bnr__tensor_found(t, BNR_FOUND_NOT_FINITE);
     if (buffer)
         bnr__slots_give(&w->slots, buffer);
     if (t->drop && t->nbytes > WORTH_DROPPING)
@@ -408,6 +410,7 @@ static void pack_parts(void *cx, size_t begin, size_t end) {
         if (atomic_fetch_sub_explicit(&j->left, 1, memory_order_acq_rel) != 1)
             continue;
         clear_pad(j->dst, j->format.size);
+        bnr__tensor_found(j->t, BNR_FOUND_ALL);
         if (j->t->nbytes <= WORTH_DROPPING)
             bnr__tensor_drop_pages(j->t);
         bnr__tensor_unref(j->t); // the elements may go before others' are packed

@@ -10,14 +10,13 @@
 #include "runtime/base/pool.h"
 #include "runtime/compiled.h"
 #include "runtime/kernels/weights_f32.h"
+#include "runtime/ops/lib/affine_scaled.h"
 #include "runtime/profile.h"
 #include "runtime/verdicts.h"
 
 enum {
     ALL_FLAGS = BNR_NO_FOLD | BNR_REFERENCE | BNR_FREEZE_INITIALIZERS | BNR_PROFILE |
-                BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS |
-                BNR_SPIN,
-    WORTH_LAZINESS = 1 << 12 // bytes
+                BNR_PROMOTE_DOUBLE | BNR_TRAINING | BNR_ONLY_BN | BNR_KEEP_STATISTICS | BNR_SPIN
 };
 
 // ---- options ------------------------------------------------------------------------------------
@@ -98,12 +97,11 @@ static size_t count_nodes(struct bnr_model *m) {
     return n;
 }
 
-// Large weights in a file stay lazy until a kernel packs them. Others are made now, once, instead of by
-// every plan.
+// Weights that do not stay lazy are made now, once, instead of by every plan.
 static enum bnr_status make_elements(struct bnr_graph *g, void *cx) {
     for (size_t i = 0; i < g->n_values; i++) {
         struct bnr_tensor *t = g->values[i]->tensor, *full;
-        if (!t || !t->lazy || (t->lazy->base->drop && t->nbytes >= WORTH_LAZINESS))
+        if (!t || !t->lazy || bnr__tensor_stays_lazy(t))
             continue;
         BNR_TRY(bnr__tensor_align(&full, t, cx));
         g->values[i]->tensor = g->values[i]->info.tensor = full;
@@ -120,8 +118,12 @@ static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m
     if (!(s->flags & BNR_NO_FOLD))
         groups |= BNR_PASS_FOLD;
     m->weight_kernels = bnr__weights_f32_select(s->cpu);
-    BNR_TRY(bnr__passes_run(m, o, groups, err));
-    return bnr__model_each_graph(m, make_elements, err);
+    m->pool = s->pool;
+    m->trusts_weights = s->trusts_weights;
+    bnr__pool_begin(s->pool);
+    enum bnr_status st = bnr__passes_run(m, o, groups, err);
+    bnr__pool_end(s->pool);
+    return st == BNR_OK ? bnr__model_each_graph(m, make_elements, err) : st;
 }
 
 // A copy of the model with what the flags ask for; not yet optimized.
@@ -337,22 +339,35 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
     return s->fixed || s->compiled ? BNR_OK : keep_origin(s, model, o, err);
 }
 
-static enum bnr_status create(bnr_session **out, const struct bnr_model *model,
-                              const struct bnr_options *options, struct bnr_error *err) {
+// *out NULL and BNR_OK: it trusted weights that are not finite once they are scaled.
+static enum bnr_status try_create(bnr_session **out, const struct bnr_model *model,
+                                  const struct bnr_options *options, bool trusts_weights,
+                                  struct bnr_error *err) {
     struct bnr_session *s = bnr__calloc(options->allocator, 1, sizeof *s);
     if (!s)
         return bnr__no_memory(err);
+    s->trusts_weights = trusts_weights;
     s->allocator = options->allocator;
     bnr__arena_init(&s->arena, s->allocator);
     bnr__packs_init(&s->packs, s->allocator);
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->planning, NULL);
     enum bnr_status st = init(s, model, options, err);
-    if (st == BNR_OK)
+    if (st == BNR_OK && bnr__scaled_settle(s->model))
         *out = s;
     else
         bnr_session_free(s);
     return st;
+}
+
+// Where weights prove not to be finite once they are scaled, which no rewrite may do, the model is
+// optimized again, looking first. So is it at once where the caller watches, who should see every
+// pass once.
+static enum bnr_status create(bnr_session **out, const struct bnr_model *model,
+                              const struct bnr_options *options, struct bnr_error *err) {
+    const bool watched = options->print_after != NULL;
+    BNR_TRY(try_create(out, model, options, !watched, err));
+    return *out ? BNR_OK : try_create(out, model, options, false, err);
 }
 
 // A session that is not the one which was compiled is made of the original model.

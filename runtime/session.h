@@ -37,6 +37,7 @@ struct bnr_session {
     const struct bnr_allocator *allocator;
     unsigned flags, cpu; // enum bnr_flags, enum bnr_cpu_features
     int threads;
+    bool trusts_weights; // as its models do; later they are known to be finite
     struct bnr_model *model;
     // Where plans for other shapes may come: what `model` was made of, to make constants again whose
     // elements were given back. `again`: the same once more, while a plan is made.

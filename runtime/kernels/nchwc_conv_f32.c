@@ -132,7 +132,7 @@ static size_t block_floats(const struct bnr_nchwc_conv_f32 *c) {
 }
 
 // The weights of nb output blocks: [input block][tap][channel of it][nb][c].
-static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst,
+static bool pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst,
                         const struct bnr_weights_rows *w, size_t block, size_t nb) {
     const size_t cin = c->s.cin, step = c->plain ? 1 : c->lanes, width = nb * c->lanes;
     struct bnr_weights_turn t = {
@@ -144,12 +144,14 @@ static void pack_blocks(const struct bnr_nchwc_conv_f32 *c, float *dst,
         .width = width,
         .dst_step = width,
     };
+    bool finite = true;
     for (size_t base = 0; base < cin; base += step) {
         t.src = w->w + base * c->taps;
         t.cols = min_size(step, cin - base) * c->taps;
-        c->weight_kernels->turn(&t);
+        finite &= c->weight_kernels->turn(&t);
         t.dst += t.cols * width;
     }
+    return finite;
 }
 
 // One output block's: [input channel of the group][tap][c].
@@ -174,25 +176,24 @@ static void pack_group(const struct bnr_nchwc_conv_f32 *c, float *dst, const flo
     }
 }
 
-static void pack_phases(const struct bnr_nchwc_conv_f32 *c, float *dst,
+static bool pack_phases(const struct bnr_nchwc_conv_f32 *c, float *dst,
                         const struct bnr_weights_rows *w, size_t block, size_t nb) {
     float kernels[BNR_NCHWC_NB * BNR_CONV_LANES_MAX * BNR_WINOGRAD_PHASE_CHANNELS *
                   BNR_WINOGRAD_PHASE_TAPS];
     const struct bnr_weights_rows rows = {(const bnr_any_float *)kernels, w->factors};
     bnr__winograd_phase_kernels(c, kernels, w->w,
                                 min_size(nb * c->lanes, c->s.cout - block * c->lanes));
-    bnr__nchwc_winograd_pack(c, dst, &rows, block, nb);
+    return bnr__nchwc_winograd_pack(c, dst, &rows, block, nb);
 }
 
-static void pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst,
+static bool pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst,
                       const struct bnr_weights_rows *w, size_t block) {
     const size_t nb = min_size(BNR_NCHWC_NB, c->out_blocks - block);
     if (c->algorithm == BNR_NCHWC_DIRECT)
-        pack_blocks(c, dst, w, block, nb);
-    else if (c->algorithm == BNR_NCHWC_PHASES)
-        pack_phases(c, dst, w, block, nb);
-    else
-        bnr__nchwc_winograd_pack(c, dst, w, block, nb);
+        return pack_blocks(c, dst, w, block, nb);
+    if (c->algorithm == BNR_NCHWC_PHASES)
+        return pack_phases(c, dst, w, block, nb);
+    return bnr__nchwc_winograd_pack(c, dst, w, block, nb);
 }
 
 // A part is what goes through a tile at once, or a group where there are several.
@@ -211,26 +212,28 @@ bool bnr__nchwc_conv_f32_packs_rows(const struct bnr_nchwc_conv_f32 *c) {
     return !c->lanewise && !c->narrow;
 }
 
-void bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst,
+bool bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst,
                                    const struct bnr_weights_rows *src, size_t part) {
     const size_t block = block_floats(c), row = c->s.cin * c->taps;
     const float *aligned = (const float *)(const void *)src->w;
+    bool finite = true;
     if (c->lanewise) {
         pack_lanes(c, dst + part * block, aligned, part);
     } else if (c->narrow) {
         pack_group(c, dst + part * c->s.cin * row, aligned);
     } else if (c->s.groups == 1) {
         part *= BNR_NCHWC_NB;
-        pack_pair(c, dst + part * block, src, part);
+        finite = pack_pair(c, dst + part * block, src, part);
     } else {
         dst += part * c->out_blocks * block;
         for (size_t b = 0; b < c->out_blocks; b += BNR_NCHWC_NB) {
             const size_t first = b * c->lanes;
             const struct bnr_weights_rows w = {src->w + first * row,
                                                src->factors ? src->factors + first : NULL};
-            pack_pair(c, dst + b * block, &w, b);
+            finite &= pack_pair(c, dst + b * block, &w, b);
         }
     }
+    return finite;
 }
 
 void bnr__nchwc_conv_f32_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,

@@ -114,7 +114,7 @@ bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nch
 }
 
 // [point][channel][nb][c]
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+bool bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                               const struct bnr_weights_rows *w, size_t block, size_t nb) {
     const struct bnr_conv_shape *s = &c->s;
     const size_t width = nb * c->lanes;
@@ -126,7 +126,7 @@ void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                                            .dst_channel = width,
                                            .rows = min_size(width, s->cout - block * c->lanes),
                                            .width = width};
-    c->winograd->weights(&t);
+    return c->winograd->weights(&t);
 }
 
 // ---- running ------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ struct bnr_winograd_weights {
 struct bnr_winograd_transforms {
     void (*input)(const struct bnr_winograd_input *t);
     void (*output)(const struct bnr_winograd_output *t);
-    void (*weights)(const struct bnr_winograd_weights *t);
+    bool (*weights)(const struct bnr_winograd_weights *t); // see bnr_weights_f32's turn
 };
 
 enum { BNR_WINOGRAD_LINES = 3, BNR_WINOGRAD_LARGER = 9, BNR_WINOGRAD_KINDS = 11 };
@@ -109,7 +109,7 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
 // is none for it.
 bool bnr__nchwc_winograd_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_nchwc_options *o);
 // pack: the weights of nb output blocks of a group from `block` on.
-void bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
+bool bnr__nchwc_winograd_pack(const struct bnr_nchwc_conv_f32 *c, float *dst,
                               const struct bnr_weights_rows *w, size_t block, size_t nb);
 void bnr__nchwc_winograd_run(const struct bnr_nchwc_conv_f32_run *r,
                              const struct bnr_nchwc_finish *finish, struct bnr_pool *pool);

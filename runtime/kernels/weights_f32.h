@@ -33,7 +33,8 @@ struct bnr_weights_turn {
 
 struct bnr_weights_f32 {
     const char *isa;
-    void (*turn)(const struct bnr_weights_turn *t);
+    // False: an element by its factor is infinite or no number.
+    bool (*turn)(const struct bnr_weights_turn *t);
     // dst[i] = src[i] * f in double, rounded once; 0 where that is subnormal.
     void (*scale)(float *dst, const bnr_any_float *src, size_t n, double f);
     // The largest magnitude; NaN or infinity where there is one.

@@ -22,7 +22,7 @@
 
 enum { N = 100000, PART = 1234, PARTS = (N + PART - 1) / PART };
 
-static void pack_negated(void *dst, const struct bnr_pack_source *src, size_t part,
+static bool pack_negated(void *dst, const struct bnr_pack_source *src, size_t part,
                          const void *arg) {
     const float *from = src->elems;
     float *to = dst;
@@ -30,6 +30,7 @@ static void pack_negated(void *dst, const struct bnr_pack_source *src, size_t pa
     (void)arg;
     for (size_t i = begin; i < end; i++)
         to[i] = -from[i - begin];
+    return true;
 }
 
 static void pack_whole(void *dst, const struct bnr_tensor *t, void *arg) {
@@ -97,7 +98,7 @@ static void test_parts(void **state) {
 
 enum { ROW = 617 }; // two rows are a part
 
-static void pack_rows(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+static bool pack_rows(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const size_t begin = part * PART, end = begin + PART < N ? begin + PART : N;
     (void)arg;
     for (size_t i = begin; i < end; i++) {
@@ -105,6 +106,7 @@ static void pack_rows(void *dst, const struct bnr_pack_source *src, size_t part,
         memcpy(&x, (const unsigned char *)src->elems + (i - begin) * sizeof x, sizeof x);
         ((float *)dst)[i] = src->factors ? (float)((double)x * src->factors[(i - begin) / ROW]) : x;
     }
+    return true;
 }
 
 static void fill_sevens(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {

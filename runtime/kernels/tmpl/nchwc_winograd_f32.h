@@ -220,8 +220,8 @@ BNR_INLINE void finish_line(const struct bnr_winograd_output *t, vf *y, size_t a
     }
 
 #define WEIGHTS(name, points, N, k)                                                                \
-    static void weights_##name(const struct bnr_winograd_weights *t) {                             \
-        weights(t, points, N, k);                                                                  \
+    static bool weights_##name(const struct bnr_winograd_weights *t) {                             \
+        return weights(t, points, N, k);                                                           \
     }
 
 // A row of the kernel's transform: (1, p, p^2, ...) / N'(p), or (0, 0, ..., 1).
@@ -238,10 +238,9 @@ static void weights_row(const double *points, int n, int i, double *row, int tap
 // Whose kernels are turned at a time: whole squares, however many taps, that stay in L1 (36 KiB).
 enum { CHANNELS = 2 * VW };
 
-// The next of t's channels, at most `most`, from `first` on: [channel][tap][width].
-BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t first, size_t most,
-                               float *dst, const size_t taps) {
-    const size_t n = min_size(most, t->channels - first);
+// Channels first .. first + n - 1: [channel][tap][width].
+BNR_INLINE bool load_kernels(const struct bnr_winograd_weights *t, size_t first, size_t n,
+                             float *dst, const size_t taps) {
     const struct bnr_weights_turn turned = {
         .dst = dst,
         .src = t->src.w + first * taps,
@@ -253,8 +252,7 @@ BNR_INLINE size_t load_kernels(const struct bnr_winograd_weights *t, size_t firs
         .width = t->width,
         .dst_step = t->width,
     };
-    turn(&turned);
-    return n;
+    return turn(&turned);
 }
 
 BNR_INLINE vd half_of(vf v, int high) {
@@ -337,17 +335,19 @@ BNR_INLINE void weights_of_channel(const float *kernel, size_t step, const struc
 
 // Points lie far apart, at addresses that share few sets of a cache: two rows of them at a time,
 // each of which is written from end to end.
-BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *points, const int n,
+BNR_INLINE bool weights(const struct bnr_winograd_weights *t, const double *points, const int n,
                         const int k) {
     enum { TAPS = CHANNELS * 9 > CHANNELS / 2 * 25 ? CHANNELS * 9 : CHANNELS / 2 * 25 };
     float kernels[TAPS * BNR_NCHWC_NB * VW];
     const size_t most = k == 3 ? CHANNELS : CHANNELS / 2;
+    bool finite = true;
     double rows[8][7];
     const size_t taps = (size_t)(k * k);
     for (int i = 0; i < n; i++)
         weights_row(points, n, i, rows[i], k);
     for (size_t first = 0, count; first < t->channels; first += count) {
-        count = load_kernels(t, first, most, kernels, taps);
+        count = min_size(most, t->channels - first);
+        finite &= load_kernels(t, first, count, kernels, taps);
         for (int row = 0; row < n - 1; row += row ? 2 : 1) {
             struct point_rows p = {.row = row, .other = row ? row + 1 : n - 1};
             p.dst_point = t->dst_point;
@@ -360,6 +360,7 @@ BNR_INLINE void weights(const struct bnr_winograd_weights *t, const double *poin
             }
         }
     }
+    return finite;
 }
 
 // ---- in one -------------------------------------------------------------------------------------
@@ -426,14 +427,16 @@ BNR_INLINE void line_of_channel(const float *kernel, size_t step, float *dst, si
     }
 }
 
-BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const double *points,
+BNR_INLINE bool weights_of_line(const struct bnr_winograd_weights *t, const double *points,
                                 const int n, const int taps) {
+    bool finite = true;
     float kernels[CHANNELS * 7 * BNR_NCHWC_NB * VW];
     double rows[10][7];
     for (int i = 0; i < n; i++)
         weights_row(points, n, i, rows[i], taps);
     for (size_t first = 0, count; first < t->channels; first += count) {
-        count = load_kernels(t, first, CHANNELS, kernels, (size_t)taps);
+        count = min_size(CHANNELS, t->channels - first);
+        finite &= load_kernels(t, first, count, kernels, (size_t)taps);
         for (size_t c = 0; c < count; c++) {
             for (size_t lane = 0; lane < t->width; lane += VW)
                 line_of_channel(kernels + c * (size_t)taps * t->width + lane, t->width,
@@ -441,14 +444,15 @@ BNR_INLINE void weights_of_line(const struct bnr_winograd_weights *t, const doub
                                 taps);
         }
     }
+    return finite;
 }
 
 #define LINE(m, taps, n, points)                                                                   \
     static void line_output_##m##_##taps(const struct bnr_winograd_output *t) {                    \
         output_of_line(t, points, n, m);                                                           \
     }                                                                                              \
-    static void line_weights_##m##_##taps(const struct bnr_winograd_weights *t) {                  \
-        weights_of_line(t, points, n, taps);                                                       \
+    static bool line_weights_##m##_##taps(const struct bnr_winograd_weights *t) {                  \
+        return weights_of_line(t, points, n, taps);                                                \
     }
 
 LINE(2, 3, 4, points_2)

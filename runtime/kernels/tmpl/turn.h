@@ -18,8 +18,9 @@ static inline float scaled_element(float x, double f) {
 
 // Rows i .. i + VW - 1, of which n exist, columns k .. k + m - 1 (m at most VW). The rows come from
 // memory, far from each other: what is read of them next is fetched meanwhile.
+// *zeros: stays 0 where all that is scaled is finite.
 BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n, size_t k,
-                            size_t m, const bool scaled) {
+                            size_t m, const bool scaled, vf *zeros) {
     enum { AHEAD = 32 }; // floats: two lines
     vf r[VW];
     const size_t channels = t->cols / t->taps;
@@ -30,8 +31,10 @@ BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n
         r[j] = j >= n ? v_set1(0) : m == VW ? v_load(src) : v_load_n(src, (int)m);
         if (j < n) {
             __builtin_prefetch((const char *)src + AHEAD * sizeof(float));
-            if (scaled)
+            if (scaled) {
                 r[j] = scaled_vector(r[j], t->factors[i + j]);
+                *zeros = v_fma(r[j], v_set1(0), *zeros);
+            }
         }
     }
     v_transpose(r);
@@ -45,36 +48,40 @@ BNR_INLINE void turn_square(const struct bnr_weights_turn *t, size_t i, size_t n
 }
 
 // Behind the last whole vector of a row of dst.
-BNR_INLINE void turn_rest(const struct bnr_weights_turn *t, size_t i) {
+BNR_INLINE bool turn_rest(const struct bnr_weights_turn *t, size_t i) {
     const size_t channels = t->cols / t->taps;
+    bool finite = true;
     for (; i < t->width; i++) {
         const bool exists = i < t->rows;
         for (size_t k = 0; k < t->cols; k++) {
-            const float x = exists ? t->src[i * t->src_step + k] : 0;
-            t->dst[(k % t->taps * channels + k / t->taps) * t->dst_step + i] =
-                exists && t->factors ? scaled_element(x, t->factors[i]) : x;
+            float x = exists ? t->src[i * t->src_step + k] : 0;
+            if (exists && t->factors) {
+                x = scaled_element(x, t->factors[i]);
+                finite = finite && isfinite(x);
+            }
+            t->dst[(k % t->taps * channels + k / t->taps) * t->dst_step + i] = x;
         }
     }
+    return finite;
 }
 
-BNR_INLINE void turn_squares(const struct bnr_weights_turn *t, size_t whole, const bool scaled) {
+BNR_INLINE bool turn_squares(const struct bnr_weights_turn *t, size_t whole, const bool scaled) {
+    vf zeros = v_set1(0);
     for (size_t k = 0; k < t->cols; k += VW) {
         const size_t m = min_size(VW, t->cols - k);
         for (size_t i = 0; i < whole; i += VW) {
             const size_t n = t->rows > i ? min_size(VW, t->rows - i) : 0;
             if (n == VW && m == VW)
-                turn_square(t, i, VW, k, VW, scaled);
+                turn_square(t, i, VW, k, VW, scaled, &zeros);
             else
-                turn_square(t, i, n, k, m, scaled);
+                turn_square(t, i, n, k, m, scaled, &zeros);
         }
     }
+    return v_sum(zeros) == 0;
 }
 
-static void turn(const struct bnr_weights_turn *t) {
+static bool turn(const struct bnr_weights_turn *t) {
     const size_t whole = t->width / VW * VW;
-    if (t->factors)
-        turn_squares(t, whole, true);
-    else
-        turn_squares(t, whole, false);
-    turn_rest(t, whole);
+    const bool finite = t->factors ? turn_squares(t, whole, true) : turn_squares(t, whole, false);
+    return turn_rest(t, whole) && finite;
 }

@@ -3,7 +3,9 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
+#include "runtime/base/pool.h"
 #include "runtime/kernels/weights_f32.h"
 
 enum { CHUNK = 512 };
@@ -14,6 +16,8 @@ struct scaled {
     size_t a, b, k; // rows of [b, k], a of them in a group
     bool by_row;    // all columns are 1
     double *rows, *columns; // [g * a], [g * b]: in f
+    size_t n_rows;
+    atomic_int found;
     double f[];
 };
 
@@ -98,9 +102,7 @@ static double largest_of(const struct scaled *s, size_t row) {
         const size_t m = length - i < CHUNK ? length - i : CHUNK;
         load_run(s, row, i, m, v);
         for (size_t j = 0; j < m; j++)
-            most = fabs(v[j]) <= most ? most : fabs(v[j]);
-        if (isnan(most))
-            return most;
+            most = fabs(v[j]) <= most || isnan(most) ? most : fabs(v[j]);
     }
     return most;
 }
@@ -148,6 +150,8 @@ static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
             fill_run(s, row, at, m, to);
         if (d == BNR_FLOAT16)
             bnr__flush_f16((uint16_t *)(void *)to, m, rounded(d, largest_of(s, row)));
+        if (z->found && !isfinite(s->kernels->largest((const bnr_any_float *)(void *)to, m)))
+            atomic_fetch_or_explicit(z->found, BNR_FOUND_NOT_FINITE, memory_order_relaxed);
         begin += m;
         to += m * size;
         n -= m;
@@ -226,6 +230,7 @@ static void compose(struct scaled *s, const struct bnr_linear *l, const struct b
     s->by_row = on_a && (!old || old->by_row);
     s->rows = s->f;
     s->columns = s->f + n_rows;
+    s->n_rows = n_rows;
     for (size_t i = 0; i < n_rows; i++)
         s->rows[i] = (old ? old->rows[i] : 1) * (on_a ? f[i] : 1);
     for (size_t i = 0; i < n_columns; i++)
@@ -236,28 +241,122 @@ static void compose(struct scaled *s, const struct bnr_linear *l, const struct b
     }
 }
 
-bool bnr__scaled_fits(const struct bnr_linear *l, const struct bnr_tensor *w, const double *f, bool on_a) {
-    struct scaled *s = bnr__arena_alloc(l->site->temp, size_of(l));
-    if (!s)
-        return false;
-    compose(s, l, w, f, on_a);
-    for (size_t row = 0; row < (size_t)(l->g * l->a); row++) {
+// ---- looking whether they are finite ------------------------------------------------------------
+
+struct survey {
+    const struct scaled *s;
+    atomic_uint largest; // bits of a magnitude, which order like it
+};
+
+enum { SURVEY_ELEMS = 1 << 16 };
+
+static void survey(void *cx, size_t begin, size_t end) {
+    struct survey *v = cx;
+    const struct bnr_tensor *base = v->s->z.base;
+    for (size_t i = begin; i < end; i++) {
+        const size_t first = i * SURVEY_ELEMS, left = base->numel - first;
+        const float f =
+            v->s->kernels->largest((const bnr_any_float *)(const void *)base->u8 + first,
+                                   left < SURVEY_ELEMS ? left : SURVEY_ELEMS);
+        unsigned bits, most = atomic_load_explicit(&v->largest, memory_order_relaxed);
+        memcpy(&bits, &f, sizeof bits);
+        while (bits > most && !atomic_compare_exchange_weak(&v->largest, &most, bits)) {
+        }
+    }
+}
+
+// Of float32 weights: a bound for all rows, from reading them as memory likes best.
+static double bound_of(const struct scaled *s, struct bnr_pool *pool) {
+    struct survey v = {.s = s};
+    const size_t n = s->z.base->numel;
+    float largest;
+    double most = 0;
+    atomic_init(&v.largest, 0);
+    bnr__parallel_for(pool, n / SURVEY_ELEMS + (n % SURVEY_ELEMS != 0), 1, survey, &v);
+    const unsigned bits = atomic_load(&v.largest);
+    memcpy(&largest, &bits, sizeof largest);
+    for (size_t row = 0; row < s->n_rows; row++)
+        most = fabs(s->rows[row]) <= most || isnan(most) ? most : fabs(s->rows[row]);
+    return (double)largest * most;
+}
+
+static bool is_finite(const struct scaled *s, struct bnr_pool *pool) {
+    const enum bnr_dtype dtype = s->z.base->dtype;
+    if (is_fast(s) && bnr__affine_number_fits(bound_of(s, pool), dtype))
+        return true;
+    for (size_t row = 0; row < s->n_rows; row++) {
         const double most =
             is_fast(s) ? (double)s->kernels->largest(row_f32(s, row), s->b * s->k) * s->rows[row]
                        : largest_of(s, row);
-        if (!bnr__affine_number_fits(most, w->dtype))
+        if (!bnr__affine_number_fits(most, dtype))
             return false;
     }
     return true;
 }
 
+// Whether w, scaled, will be read once more in time: where it stays lazy.
+static bool is_trusted(const struct bnr_linear *l, const struct scaled *s) {
+    const struct bnr_tensor *base = s->z.base;
+    const struct bnr_tensor scaled = {.nbytes = base->nbytes, .lazy = &s->z};
+    return l->site->node->graph->model->trusts_weights && base->dtype == BNR_FLOAT &&
+           bnr__tensor_stays_lazy(&scaled);
+}
+
+bool bnr__scaled_fits(const struct bnr_linear *l, const struct bnr_tensor *w, const double *f,
+                      bool on_a) {
+    struct scaled *s = bnr__arena_alloc(l->site->temp, size_of(l));
+    if (!s)
+        return false;
+    compose(s, l, w, f, on_a);
+    return is_trusted(l, s) || is_finite(s, l->site->node->graph->model->pool);
+}
+
+static enum bnr_status add_trusted(struct bnr_model *m, struct bnr_tensor *t,
+                                   struct bnr_error *err) {
+    struct bnr_tensor **trusted =
+        bnr__arena_grow(&m->arena, m->trusted, m->n_trusted, &m->trusted_capacity, sizeof t);
+    if (!trusted)
+        return bnr__no_memory(err);
+    m->trusted = trusted;
+    trusted[m->n_trusted++] = bnr__tensor_ref(t);
+    return BNR_OK;
+}
+
 enum bnr_status bnr__scaled_new(struct bnr_tensor **out, const struct bnr_linear *l, struct bnr_tensor *w,
                                 const double *f, bool on_a, struct bnr_error *err) {
-    const struct bnr_allocator *a = l->site->node->graph->model->allocator;
-    struct scaled *s = bnr__malloc(a, size_of(l));
+    struct bnr_model *m = l->site->node->graph->model;
+    struct scaled *s = bnr__malloc(m->allocator, size_of(l));
     if (!s)
         return bnr__no_memory(err);
     compose(s, l, w, f, on_a);
+    atomic_init(&s->found, 0);
+    const bool trusted = is_trusted(l, s);
+    if (trusted)
+        s->z.found = &s->found;
     bnr__tensor_ref(s->z.base);
-    return bnr__tensor_lazy(out, a, w->rank, w->dims, &s->z, err);
+    enum bnr_status st = bnr__tensor_lazy(out, m->allocator, w->rank, w->dims, &s->z, err);
+    if (st == BNR_OK && trusted && (st = add_trusted(m, *out, err)) != BNR_OK) {
+        bnr__tensor_unref(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+// Those that were not read through and that nobody else holds were scaled once more.
+static bool settle(const struct bnr_tensor *t, struct bnr_pool *pool) {
+    const struct scaled *s = scaled_of(t);
+    const int found = atomic_load_explicit(&s->found, memory_order_relaxed);
+    if (found & BNR_FOUND_NOT_FINITE)
+        return false;
+    return found & BNR_FOUND_ALL || atomic_load(&t->refs) == 1 || is_finite(s, pool);
+}
+
+bool bnr__scaled_settle(struct bnr_model *m) {
+    bool finite = true;
+    for (size_t i = 0; i < m->n_trusted; i++) {
+        finite = finite && settle(m->trusted[i], m->pool);
+        bnr__tensor_unref(m->trusted[i]);
+    }
+    m->n_trusted = 0;
+    return finite;
 }

@@ -116,8 +116,9 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
     return BNR_OK;
 }
 
-static void pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+static bool pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     bnr__conv_f32_pack_part(arg, dst, src->elems, part);
+    return true;
 }
 
 // What is costly is not done once for every tap.

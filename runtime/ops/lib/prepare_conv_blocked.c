@@ -204,9 +204,9 @@ static enum bnr_status prepare_depthwise(struct bnr_prepare *cx, const struct bn
 
 // ---- others -------------------------------------------------------------------------------------
 
-static void pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+static bool pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const struct bnr_weights_rows w = {src->elems, src->factors};
-    bnr__nchwc_conv_f32_pack_part(arg, dst, &w, part);
+    return bnr__nchwc_conv_f32_pack_part(arg, dst, &w, part);
 }
 
 static enum bnr_status set_weights(struct bnr_prepare *cx, struct bnr_nchwc_conv_f32 *c) {

@@ -35,9 +35,10 @@ static void run(const struct bnr_args *a, const void *opaque) {
     bnr__matmul_f32_run(&r, a->pool);
 }
 
-static void pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
+static bool pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const struct packing *p = arg;
     bnr__matmul_f32_pack_part(&p->m, dst, src->elems, part, p->scale);
+    return true;
 }
 
 // Everything that the packed form depends on beside the tensor.
