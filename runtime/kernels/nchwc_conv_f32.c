@@ -196,10 +196,14 @@ static bool pack_pair(const struct bnr_nchwc_conv_f32 *c, float *dst,
     return bnr__nchwc_winograd_pack(c, dst, w, block, nb);
 }
 
+size_t bnr__nchwc_conv_f32_row(const struct bnr_nchwc_conv_f32 *c) {
+    const struct bnr_conv_shape *s = c->algorithm == BNR_NCHWC_PHASES ? &c->whole : &c->s;
+    return s->cin * volume(s->kernel);
+}
+
 // A part is what goes through a tile at once, or a group where there are several.
 struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 *c) {
-    const struct bnr_conv_shape *s = c->algorithm == BNR_NCHWC_PHASES ? &c->whole : &c->s;
-    const size_t k = s->cin * volume(s->kernel);
+    const size_t k = bnr__nchwc_conv_f32_row(c);
     if (c->lanewise)
         return (struct bnr_conv_parts){c->out_blocks, c->lanes * k};
     if (c->s.groups > 1)
@@ -214,7 +218,7 @@ bool bnr__nchwc_conv_f32_packs_rows(const struct bnr_nchwc_conv_f32 *c) {
 
 bool bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst,
                                    const struct bnr_weights_rows *src, size_t part) {
-    const size_t block = block_floats(c), row = c->s.cin * c->taps;
+    const size_t block = block_floats(c), row = bnr__nchwc_conv_f32_row(c);
     const float *aligned = (const float *)(const void *)src->w;
     bool finite = true;
     if (c->lanewise) {

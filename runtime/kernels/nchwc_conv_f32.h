@@ -185,10 +185,11 @@ bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_con
 // one number for each image and channel. Not COLUMN.
 bool bnr__nchwc_conv_f32_accepts(const struct bnr_eltwise *e);
 // Packing [groups * cout, cin, kernel...] into packed_bytes in parts that may be packed at once, as
-// in conv_f32.h; or all of it. A part's rows may lie at any address and have factors where that is
-// said to be so; elsewhere the kernel needs aligned ones without. False: an element by its factor
-// is infinite or no number.
+// in conv_f32.h; or all of it. A row are the weights of an output channel. A part's rows may lie at
+// any address and have factors where packs_rows says so; elsewhere they are aligned and have none.
+// False: an element by its factor is infinite or no number.
 struct bnr_conv_parts bnr__nchwc_conv_f32_parts(const struct bnr_nchwc_conv_f32 *c);
+size_t bnr__nchwc_conv_f32_row(const struct bnr_nchwc_conv_f32 *c); // floats of one
 bool bnr__nchwc_conv_f32_packs_rows(const struct bnr_nchwc_conv_f32 *c);
 bool bnr__nchwc_conv_f32_pack_part(const struct bnr_nchwc_conv_f32 *c, float *dst,
                                    const struct bnr_weights_rows *src, size_t part);

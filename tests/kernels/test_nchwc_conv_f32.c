@@ -144,16 +144,10 @@ static bool init(struct bnr_nchwc_conv_f32 *conv, const struct conv_case *c, int
     return bnr__nchwc_conv_f32_init(conv, &c->s, &o);
 }
 
-static size_t row_of_weights(const struct bnr_nchwc_conv_f32 *conv) {
-    const struct bnr_conv_shape *s =
-        conv->algorithm == BNR_NCHWC_PHASES ? &conv->whole : &conv->s;
-    return s->cin * volume(s->kernel);
-}
-
 static void pack(const struct bnr_nchwc_conv_f32 *conv, float *dst, const bnr_any_float *w,
                  const double *factors) {
     const struct bnr_conv_parts parts = bnr__nchwc_conv_f32_parts(conv);
-    const size_t row = row_of_weights(conv);
+    const size_t row = bnr__nchwc_conv_f32_row(conv);
     for (size_t i = parts.n; i-- > 0;) {
         const size_t begin = i * parts.elems;
         const struct bnr_weights_rows rows = {w + begin, factors ? factors + begin / row : NULL};
@@ -163,7 +157,7 @@ static void pack(const struct bnr_nchwc_conv_f32 *conv, float *dst, const bnr_an
 
 // Rows at any address by a factor pack like weights that were scaled before.
 static void check_factors(const struct bnr_nchwc_conv_f32 *conv, const struct buffers *b) {
-    const size_t row = row_of_weights(conv), rows = b->nw / row;
+    const size_t row = bnr__nchwc_conv_f32_row(conv), rows = b->nw / row;
     const size_t packed = conv->packed_bytes / sizeof(float);
     unsigned char *memory = malloc(b->nw * sizeof(float) + 1);
     float *scaled = guard_floats(b->nw), *want = guard_floats(packed), *got = guard_floats(packed);

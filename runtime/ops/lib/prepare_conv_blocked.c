@@ -220,7 +220,7 @@ static enum bnr_status set_weights(struct bnr_prepare *cx, struct bnr_nchwc_conv
         .size = c->packed_bytes,
         .parts = parts.n,
         .part_elems = parts.elems,
-        .row_elems = bnr__nchwc_conv_f32_packs_rows(c) ? c->s.cin * c->taps : 0,
+        .row_elems = bnr__nchwc_conv_f32_packs_rows(c) ? bnr__nchwc_conv_f32_row(c) : 0,
         .pack = pack,
         .arg = c};
     c->weights = bnr__pack_get_parts(cx, w, &f);
