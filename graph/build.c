@@ -26,7 +26,7 @@ void bnr__build_fail(struct bnr_build *b, enum bnr_status code, const char *fmt,
 }
 
 int bnr__build_rank(struct bnr_build *b, const struct bnr_value *v) {
-    const int rank = v->info.type.shape.rank;
+    const int rank = v->info->type.shape.rank;
     if (rank >= 0 || b->status != BNR_OK)
         return rank;
     b->later = true;
@@ -157,7 +157,7 @@ static struct bnr_tensor *number(struct bnr_build *b, const struct bnr_value *li
                                  double value) {
     struct bnr_tensor *t;
     const enum bnr_dtype d =
-        like->info.type.dtype != BNR_UNDEFINED ? like->info.type.dtype : like->declared.dtype;
+        like->info->type.dtype != BNR_UNDEFINED ? like->info->type.dtype : like->declared->dtype;
     if (b->status != BNR_OK)
         return NULL;
     if (d == BNR_UNDEFINED) {

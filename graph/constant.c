@@ -59,15 +59,9 @@ enum bnr_status bnr__node_lift_constant(struct bnr_node *n, struct bnr_error *er
     if (!attr || !v || n->n_out != 1)
         return BNR_OK;
     struct bnr_tensor *t;
-    struct bnr_info info;
     BNR_TRY(tensor_of(&t, attr, n->graph->model->allocator, err));
-    if (bnr__info_of_tensor(&info, t, &n->graph->model->arena) != BNR_OK) {
-        bnr__tensor_unref(t);
-        return bnr__no_memory(err);
-    }
     bnr__node_set_output(n, 0, NULL);
     v->tensor = t;
-    v->info = info;
     v->from_constant_node = true;
     v->constant_node = n->name;
     bnr__node_remove(n);

@@ -57,7 +57,9 @@ static enum bnr_status copy_value(struct bnr_copy *c, struct bnr_graph *g, struc
     copy->source = c->from ? v->source : NULL;
     if (v->constant_node && !(copy->constant_node = bnr__model_intern(c->to, v->constant_node)))
         return bnr__no_memory(c->err);
-    return bnr__copy_type(c, &copy->declared, &v->declared);
+    struct bnr_type declared;
+    BNR_TRY(bnr__copy_type(c, &declared, v->declared));
+    return bnr__value_set_declared(copy, &declared, c->err);
 }
 
 enum bnr_status bnr__copy_values(struct bnr_copy *c, struct bnr_copy_scope *scope) {

@@ -19,6 +19,8 @@ void bnr__node_unlink(struct bnr_node *n);
 
 // Takes v out of its graph and lets go of its tensor.
 void bnr__value_unlink(struct bnr_value *v);
+void bnr__value_reset_info(struct bnr_value *v); // nothing is known
+void bnr__value_drop_info(struct bnr_value *v);  // likewise, and its memory may go
 // Empties a graph whose owner goes: its nodes read nothing any more, its values are gone.
 void bnr__graph_discard(struct bnr_graph *g);
 void bnr__attr_discard_graphs(struct bnr_attr *attr);

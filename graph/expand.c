@@ -141,8 +141,12 @@ static enum bnr_status spell(struct spelled *s, const struct bnr_node *n,
         if (!infos[i])
             continue;
         BNR_TRY(bnr__value_new(&s->in[i], m->graph, NULL, err));
-        s->in[i]->info = *infos[i];
-        s->in[i]->declared = infos[i]->type;
+        struct bnr_info *info = bnr__value_info(s->in[i]);
+        struct bnr_type *declared = bnr__value_declare(s->in[i]);
+        if (!info || !declared)
+            return bnr__no_memory(err);
+        *info = *infos[i];
+        *declared = infos[i]->type;
         BNR_TRY(bnr__graph_add_input(m->graph, s->in[i], err));
     }
     s->b = (struct bnr_build){.graph = m->graph, .node = n, .err = err};

@@ -178,6 +178,60 @@ struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name) {
     return NULL;
 }
 
+static const struct bnr_info nothing = {.type = {.kind = BNR_KIND_TENSOR, .shape = {.rank = -1}}};
+
+struct bnr_type *bnr__value_declare(struct bnr_value *v) {
+    if (v->declared != &nothing.type)
+        return (struct bnr_type *)(uintptr_t)v->declared;
+    struct bnr_type *own = BNR_NEW(&v->graph->model->arena, struct bnr_type);
+    if (!own)
+        return NULL;
+    *own = nothing.type;
+    v->declared = own;
+    return own;
+}
+
+enum bnr_status bnr__value_set_declared(struct bnr_value *v, const struct bnr_type *type,
+                                        struct bnr_error *err) {
+    if (type->kind == BNR_KIND_TENSOR && type->dtype == BNR_UNDEFINED && type->shape.rank < 0) {
+        v->declared = &nothing.type;
+        return BNR_OK;
+    }
+    struct bnr_type *own = bnr__value_declare(v);
+    if (!own)
+        return bnr__no_memory(err);
+    *own = *type;
+    return BNR_OK;
+}
+
+struct bnr_info *bnr__value_info(struct bnr_value *v) {
+    if (v->info != &nothing)
+        return (struct bnr_info *)(uintptr_t)v->info;
+    struct bnr_info *own = BNR_NEW(&v->graph->model->info_arena, struct bnr_info);
+    if (!own)
+        return NULL;
+    *own = nothing;
+    v->info = own;
+    return own;
+}
+
+enum bnr_status bnr__value_info_of_constant(struct bnr_value *v) {
+    if (v->info->tensor == v->tensor && v->tensor->kind == BNR_KIND_TENSOR)
+        return BNR_OK;
+    struct bnr_info *info = bnr__value_info(v);
+    return info ? bnr__info_of_tensor(info, v->tensor, &v->graph->model->infer_arena)
+                : BNR_NO_MEMORY;
+}
+
+void bnr__value_reset_info(struct bnr_value *v) {
+    if (v->info != &nothing)
+        *(struct bnr_info *)(uintptr_t)v->info = nothing;
+}
+
+void bnr__value_drop_info(struct bnr_value *v) {
+    v->info = &nothing;
+}
+
 enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
                                struct bnr_error *err) {
     struct bnr_model *m = g->model;
@@ -197,8 +251,8 @@ enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, cons
     v->id = m->next_value_id++;
     v->graph = g;
     v->slot = g->n_values;
-    v->declared.shape = bnr__shape_unknown();
-    v->info = bnr__info_unknown();
+    v->declared = &nothing.type;
+    v->info = &nothing;
     values[g->n_values++] = v;
     *out = v;
     return BNR_OK;
@@ -212,19 +266,16 @@ enum bnr_status bnr__value_constant(struct bnr_value **out, struct bnr_graph *g,
     const char *name = bnr__name_fresh(g, taken && n > 0 && (size_t)n < sizeof folded ? folded : hint);
     *out = NULL;
     enum bnr_status st = name ? bnr__value_new(out, g, name, err) : bnr__no_memory(err);
-    struct bnr_info info;
-    if (st == BNR_OK && bnr__info_of_tensor(&info, t, &g->model->arena) != BNR_OK) {
-        bnr__value_unlink(*out);
-        *out = NULL;
-        st = bnr__no_memory(err);
-    }
     if (st != BNR_OK) {
         bnr__tensor_unref(t);
         return st;
     }
     (*out)->tensor = t;
-    (*out)->info = info;
-    return BNR_OK;
+    if (bnr__value_info_of_constant(*out) == BNR_OK)
+        return BNR_OK;
+    bnr__value_unlink(*out);
+    *out = NULL;
+    return bnr__no_memory(err);
 }
 
 bool bnr__value_is_constant(const struct bnr_value *v) {
@@ -250,7 +301,7 @@ void bnr__value_unlink(struct bnr_value *v) {
     bnr__map_set(&g->names, v->name, NULL); // cannot fail: nothing is added
     bnr__tensor_unref(v->tensor);
     v->tensor = NULL;
-    v->info = bnr__info_unknown();
+    v->info = &nothing;
     v->graph = NULL;
 }
 
@@ -330,7 +381,7 @@ static void swap_interface(struct bnr_value *from, struct bnr_value *to) {
     bnr__map_set(&g->names, from->name, from); // both keys are there: cannot fail
     bnr__map_set(&g->names, to->name, to);
 
-    const struct bnr_type declared = from->declared;
+    const struct bnr_type *declared = from->declared;
     from->declared = to->declared;
     to->declared = declared;
     const void *source = from->source;

@@ -128,8 +128,9 @@ struct bnr_value {
     bool from_constant_node; // came as a Constant node (name of that node in constant_node)
     const char *constant_node;
     struct bnr_tensor *tensor; // owned reference: constant value, or default of an overridable input
-    struct bnr_type declared;  // what the file says (value_info, inputs, outputs)
-    struct bnr_info info;      // what inference found; info.tensor only if constant
+    // Shared and constant while nothing is known; to write: bnr__value_declare, bnr__value_info.
+    const struct bnr_type *declared; // what the file says (value_info, inputs, outputs)
+    const struct bnr_info *info;     // what inference found; its tensor only if constant
     const void *source;        // what the loader made it from, for the saver; NULL for new values
 };
 
@@ -240,7 +241,8 @@ struct bnr_model {
     size_t n_held, held_capacity;
     const char **missing; // a line for each node without implementation: bnr__model_resolve
     size_t n_missing, missing_capacity;
-    struct bnr_arena infer_arena;  // what value->info points at; emptied by bnr__model_infer
+    struct bnr_arena info_arena;   // value->info
+    struct bnr_arena infer_arena;  // what those point at; emptied by bnr__model_infer
     struct bnr_tensor **evaluated; // constants that inference found; likewise
     size_t n_evaluated, evaluated_capacity;
     unsigned name_counter;
@@ -287,6 +289,13 @@ enum bnr_status bnr__graph_add_output(struct bnr_graph *g, struct bnr_value *v, 
 // that makes values in another order gives one of them a fresh name and keeps its own map.)
 enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
                                struct bnr_error *err);
+enum bnr_status bnr__value_set_declared(struct bnr_value *v, const struct bnr_type *type,
+                                        struct bnr_error *err);
+// The value's own declared type and info, from now on; NULL when out of memory.
+struct bnr_type *bnr__value_declare(struct bnr_value *v);
+struct bnr_info *bnr__value_info(struct bnr_value *v);
+// Makes the info that of the constant it is.
+enum bnr_status bnr__value_info_of_constant(struct bnr_value *v);
 // By name, here or in the graphs around g. NULL when there is none.
 struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name);
 // A new constant named after `hint` ("conv1.weight" -> "conv1.weight_folded" when taken). Takes over the

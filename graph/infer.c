@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "graph/edit.h"
+
 enum {
     EVAL_MAX_OUTPUT = 1024, // elements of a result that is evaluated here; the rest is constant folding's
     EVAL_MAX_INPUT = 16384,
@@ -24,11 +26,33 @@ struct bnr_infer_driver {
     struct bnr_error *err;
 };
 
-static struct bnr_info *info_of(const struct bnr_infer_driver *d, struct bnr_value *v) {
+static const struct bnr_info *info_of(const struct bnr_infer_driver *d, const struct bnr_value *v) {
     if (!d->table)
-        return &v->info;
+        return v->info;
     assert((size_t)v->id < d->table->n);
     return &d->table->infos[v->id];
+}
+
+// To be written; NULL when out of memory.
+static struct bnr_info *own_info(const struct bnr_infer_driver *d, struct bnr_value *v) {
+    return d->table ? &d->table->infos[v->id] : bnr__value_info(v);
+}
+
+static enum bnr_status set_type(const struct bnr_infer_driver *d, struct bnr_value *v,
+                                const struct bnr_type *type) {
+    struct bnr_info *info = own_info(d, v);
+    if (!info)
+        return bnr__no_memory(d->err);
+    info->type = *type;
+    return BNR_OK;
+}
+
+static enum bnr_status forget_value(const struct bnr_infer_driver *d, struct bnr_value *v) {
+    struct bnr_info *info = own_info(d, v);
+    if (!info)
+        return bnr__no_memory(d->err);
+    *info = bnr__info_unknown();
+    return BNR_OK;
 }
 
 // ---- declared types ---------------------------------------------------------------------------------
@@ -41,7 +65,7 @@ static bool is_known(const struct bnr_type *t) {
 // stale where a model's inputs were edited after shape inference.
 static void fill_from_declared(const struct bnr_infer_driver *d, struct bnr_info *info,
                                const struct bnr_value *v) {
-    const struct bnr_type *declared = &v->declared;
+    const struct bnr_type *declared = v->declared;
     if (!is_known(&info->type) && declared->kind != BNR_KIND_TENSOR) {
         // Where an optional is declared, what it would hold may stand for it: a Loop carries the one
         // in its first round and the other from then on.
@@ -68,7 +92,7 @@ static enum bnr_status contradiction(const char *what, const struct bnr_value *v
     char a[200], b[200];
     return bnr__fail(err, BNR_SHAPE, "%s '%s' is %s, but declared as %s", what, v->name,
                      bnr__type_describe(seen, a, sizeof a),
-                     bnr__type_describe(&v->declared, b, sizeof b));
+                     bnr__type_describe(v->declared, b, sizeof b));
 }
 
 static bool same_dtype(const struct bnr_type *a, const struct bnr_type *b) {
@@ -231,14 +255,14 @@ static enum bnr_status infer_graph(struct bnr_infer_driver *d, struct bnr_graph 
 static enum bnr_status infer_unknown(struct bnr_infer_driver *d, struct bnr_node *n) {
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i])
-            info_of(d, n->out[i])->type = n->out[i]->declared;
+            BNR_TRY(set_type(d, n->out[i], n->out[i]->declared));
     for (size_t a = 0; a < n->n_attrs; a++)
         if (n->attrs[a].type == BNR_ATTR_GRAPH || n->attrs[a].type == BNR_ATTR_GRAPHS)
             for (size_t i = 0; i < n->attrs[a].n; i++) {
                 struct bnr_graph *body = n->attrs[a].graphs[i];
                 for (size_t k = 0; k < body->n_inputs; k++) {
-                    *info_of(d, body->inputs[k]) = bnr__info_unknown();
-                    info_of(d, body->inputs[k])->type = body->inputs[k]->declared;
+                    BNR_TRY(forget_value(d, body->inputs[k]));
+                    BNR_TRY(set_type(d, body->inputs[k], body->inputs[k]->declared));
                 }
                 BNR_TRY(infer_graph(d, body));
             }
@@ -252,7 +276,7 @@ static enum bnr_status lacks_dtype(struct bnr_infer_driver *d, struct bnr_node *
     BNR_TRY(bnr__model_add_missing(m, d->err->message, d->err));
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i])
-            *info_of(d, n->out[i]) = bnr__info_unknown();
+            BNR_TRY(forget_value(d, n->out[i]));
     return infer_unknown(d, n);
 }
 
@@ -268,7 +292,9 @@ static enum bnr_status infer_node(struct bnr_infer_driver *d, struct bnr_node *n
     for (int i = 0; i < n->n_in; i++)
         in[i] = n->in[i] ? info_of(d, n->in[i]) : NULL;
     for (int i = 0; i < n->n_out; i++) {
-        out[i] = n->out[i] ? info_of(d, n->out[i]) : NULL;
+        out[i] = n->out[i] ? own_info(d, n->out[i]) : NULL;
+        if (n->out[i] && !out[i])
+            return bnr__no_memory(d->err);
         if (out[i])
             *out[i] = bnr__info_unknown();
     }
@@ -295,7 +321,10 @@ static enum bnr_status infer_node(struct bnr_infer_driver *d, struct bnr_node *n
 static enum bnr_status infer_graph(struct bnr_infer_driver *d, struct bnr_graph *g) {
     for (size_t i = 0; i < g->n_values; i++) {
         struct bnr_value *v = g->values[i];
-        if (bnr__value_is_constant(v) && bnr__info_of_tensor(info_of(d, v), v->tensor, d->arena) != BNR_OK)
+        if (!bnr__value_is_constant(v))
+            continue;
+        if ((d->table ? bnr__info_of_tensor(&d->table->infos[v->id], v->tensor, d->arena)
+                      : bnr__value_info_of_constant(v)) != BNR_OK)
             return bnr__no_memory(d->err);
     }
     for (struct bnr_node *n = g->first; n; n = n->next)
@@ -314,7 +343,9 @@ static enum bnr_status set_body_inputs(struct bnr_infer *cx, struct bnr_graph *b
         return bnr__op_fail(cx->node, cx->err, BNR_MALFORMED, "its body '%s' has %zu inputs, expected %zu",
                             body->name, body->n_inputs, n);
     for (size_t i = 0; i < n; i++) {
-        struct bnr_info *info = info_of(d, body->inputs[i]);
+        struct bnr_info *info = own_info(d, body->inputs[i]);
+        if (!info)
+            return bnr__no_memory(d->err);
         *info = ins[i] ? *ins[i] : bnr__info_unknown();
         fill_from_declared(d, info, body->inputs[i]);
     }
@@ -334,10 +365,9 @@ enum bnr_status bnr__infer_body(struct bnr_infer *cx, struct bnr_graph *body,
         BNR_TRY(infer_graph(d, body));
     }
     for (size_t i = 0; i < body->n_outputs; i++) {
-        struct bnr_info *info = info_of(d, body->outputs[i]);
         if (!affordable)
-            *info = bnr__info_unknown();
-        outs[i] = info;
+            BNR_TRY(forget_value(d, body->outputs[i]));
+        outs[i] = info_of(d, body->outputs[i]);
     }
     return BNR_OK;
 }
@@ -384,31 +414,52 @@ void bnr__infer_table_free(struct bnr_infer_table *table) {
 
 // ---- models -----------------------------------------------------------------------------------------
 
-static void forget(struct bnr_model *m) {
-    for (struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
-        for (size_t i = 0; i < g->n_values; i++)
-            g->values[i]->info = bnr__info_unknown();
+// Constants stay known.
+static bool stays_known(const struct bnr_value *v) {
+    return v->info->tensor && v->info->tensor == v->tensor && bnr__value_is_constant(v) &&
+           v->tensor->kind == BNR_KIND_TENSOR;
+}
+
+static void forget_evaluated(struct bnr_model *m) {
     for (size_t i = 0; i < m->n_evaluated; i++)
         bnr__tensor_unref(m->evaluated[i]);
     m->n_evaluated = 0;
     bnr__arena_reset(&m->infer_arena);
 }
 
-static enum bnr_status set_model_inputs(struct bnr_graph *g, struct bnr_arena *arena,
-                                        struct bnr_error *err) {
+static void forget(struct bnr_model *m) {
+    for (struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
+        for (size_t i = 0; i < g->n_values; i++)
+            if (!stays_known(g->values[i]))
+                bnr__value_reset_info(g->values[i]);
+    forget_evaluated(m);
+}
+
+void bnr__model_forget_infos(struct bnr_model *m) {
+    for (struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
+        for (size_t i = 0; i < g->n_values; i++)
+            bnr__value_drop_info(g->values[i]);
+    forget_evaluated(m);
+    bnr__arena_free(&m->infer_arena);
+    bnr__arena_free(&m->info_arena);
+}
+
+static enum bnr_status set_model_inputs(const struct bnr_infer_driver *d, struct bnr_graph *g) {
     for (size_t i = 0; i < g->n_inputs; i++) {
         struct bnr_value *v = g->inputs[i];
-        v->info.type = v->declared;
+        const bool constant = bnr__value_is_constant(v);
+        if (!constant)
+            BNR_TRY(set_type(d, v, v->declared));
         if (!v->tensor)
             continue;
         struct bnr_info given;
-        if (bnr__info_of_tensor(&given, v->tensor, arena) != BNR_OK)
-            return bnr__no_memory(err);
-        if (!same_dtype(&given.type, &v->declared) ||
-            (!bnr__value_is_constant(v) && !same_dims(&given.type.shape, &v->declared.shape)))
-            return contradiction("the initializer of input", v, &given.type, err);
-        if (v->declared.dtype == BNR_UNDEFINED)
-            v->info.type = given.type;
+        if (bnr__info_of_tensor(&given, v->tensor, d->arena) != BNR_OK)
+            return bnr__no_memory(d->err);
+        if (!same_dtype(&given.type, v->declared) ||
+            (!constant && !same_dims(&given.type.shape, &v->declared->shape)))
+            return contradiction("the initializer of input", v, &given.type, d->err);
+        if (!constant && v->declared->dtype == BNR_UNDEFINED)
+            BNR_TRY(set_type(d, v, &given.type));
     }
     return BNR_OK;
 }
@@ -418,11 +469,11 @@ static enum bnr_status infer_model(struct bnr_model *m, bool collect, struct bnr
     struct bnr_graph *g = m->graph;
     forget(m);
     d.collect = collect;
-    BNR_TRY(set_model_inputs(g, d.arena, err));
+    BNR_TRY(set_model_inputs(&d, g));
     BNR_TRY(infer_graph(&d, g));
     for (size_t i = 0; i < g->n_outputs; i++)
-        if (!same_dtype(&g->outputs[i]->info.type, &g->outputs[i]->declared))
-            return contradiction("output", g->outputs[i], &g->outputs[i]->info.type, err);
+        if (!same_dtype(&g->outputs[i]->info->type, g->outputs[i]->declared))
+            return contradiction("output", g->outputs[i], &g->outputs[i]->info->type, err);
     return BNR_OK;
 }
 

@@ -13,6 +13,7 @@ struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
     m->path = "<memory>";
     m->producer_name = m->producer_version = m->domain = m->doc = "";
     bnr__arena_init(&m->arena, a);
+    bnr__arena_init(&m->info_arena, a);
     bnr__arena_init(&m->infer_arena, a);
     bnr__map_init(&m->interned, &m->arena);
     return m;
@@ -38,6 +39,7 @@ void bnr__model_free(struct bnr_model *m) {
     // Last: tensors may point into what the loader made.
     if (m->release_source)
         m->release_source(m->source);
+    bnr__arena_free(&m->info_arena);
     bnr__arena_free(&m->infer_arena);
     bnr__arena_free(&m->arena);
     bnr__free(m->allocator, m, sizeof *m);

@@ -305,6 +305,8 @@ enum bnr_status bnr__model_infer(struct bnr_model *m, struct bnr_error *err);
 // The same for a model that was just resolved. Nodes with an input of a dtype that their operator lacks
 // become missing ones (op NULL, a line in model->missing), so that all of them are found.
 enum bnr_status bnr__model_infer_first(struct bnr_model *m, struct bnr_error *err);
+// Gives back what inference found, and its memory.
+void bnr__model_forget_infos(struct bnr_model *m);
 // Infers one graph, given its inputs' infos and those of captured values in the table. Constants are
 // filled in; what follows from constants and known dims alone is evaluated by reference code where
 // results are small (shape arithmetic), and then has info.tensor. Used by the planner.

@@ -4,9 +4,9 @@
 #include <inttypes.h>
 
 struct bnr_type bnr__print_type_of(const struct bnr_value *v) {
-    struct bnr_type type = v->info.type;
+    struct bnr_type type = v->info->type;
     if (type.kind == BNR_KIND_TENSOR && type.dtype == BNR_UNDEFINED && type.shape.rank < 0)
-        type = v->declared;
+        type = *v->declared;
     const struct bnr_tensor *t = v->tensor;
     if (t && type.dtype == BNR_UNDEFINED) {
         type = (struct bnr_type){.kind = t->kind, .dtype = t->dtype, .shape = {.rank = -1}};

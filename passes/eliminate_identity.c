@@ -11,7 +11,7 @@
 #include "passes/pass.h"
 
 static bool same_shape(const struct bnr_value *x, const struct bnr_value *y) {
-    const struct bnr_shape *a = &x->info.type.shape, *b = &y->info.type.shape;
+    const struct bnr_shape *a = &x->info->type.shape, *b = &y->info->type.shape;
     if (a->rank < 0 || a->rank != b->rank)
         return false;
     for (int i = 0; i < a->rank; i++)
@@ -38,7 +38,7 @@ static bool is_idle_dropout(const struct bnr_node *n) {
 }
 
 static bool is_idle_cast(const struct bnr_node *n) {
-    const struct bnr_type *x = &n->in[0]->info.type, *y = &n->out[0]->info.type;
+    const struct bnr_type *x = &n->in[0]->info->type, *y = &n->out[0]->info->type;
     return x->kind == BNR_KIND_TENSOR && y->kind == BNR_KIND_TENSOR && x->dtype != BNR_UNDEFINED &&
            x->dtype == y->dtype;
 }
@@ -47,7 +47,7 @@ static bool is_idle_transpose(const struct bnr_node *n) {
     size_t count;
     const int64_t *perm = bnr__attr_ints(n, "perm", &count);
     if (!perm) // reversed
-        return n->in[0]->info.type.shape.rank == 0 || n->in[0]->info.type.shape.rank == 1;
+        return n->in[0]->info->type.shape.rank == 0 || n->in[0]->info->type.shape.rank == 1;
     for (size_t i = 0; i < count; i++)
         if (perm[i] != (int64_t)i)
             return false;

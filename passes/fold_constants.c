@@ -25,7 +25,7 @@ static bool stays_quantized(const struct bnr_pass_cx *cx, const struct bnr_node 
         return false;
     for (int i = 0; n && i < MAX_CHAIN; i++) {
         const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
-        if (!y || !bnr__dtype_is_float(y->info.type.dtype))
+        if (!y || !bnr__dtype_is_float(y->info->type.dtype))
             return false;
         if (bnr__node_is(n, "", "DequantizeLinear"))
             return true;
@@ -48,7 +48,7 @@ static bool is_candidate(const struct bnr_pass_cx *cx, const struct bnr_node *n)
 // all.
 static bool known_outputs(const struct bnr_node *n, struct bnr_tensor **outs) {
     for (int i = 0; i < n->n_out; i++) {
-        outs[i] = n->out[i] ? n->out[i]->info.tensor : NULL;
+        outs[i] = n->out[i] ? n->out[i]->info->tensor : NULL;
         if (n->out[i] && !outs[i])
             return false;
     }
@@ -64,7 +64,7 @@ static bool constant_inputs(const struct bnr_node *n, struct bnr_tensor **ins, s
         ins[i] = NULL;
         if (!v)
             continue;
-        ins[i] = bnr__value_is_constant(v) ? v->tensor : v->info.tensor;
+        ins[i] = bnr__value_is_constant(v) ? v->tensor : v->info->tensor;
         if (!ins[i])
             return false;
         // What goes when nobody else reads it makes room.
@@ -104,7 +104,7 @@ static size_t output_bytes(const struct bnr_node *n) {
     for (int i = 0; i < n->n_out; i++) {
         if (!n->out[i])
             continue;
-        const struct bnr_type *t = &n->out[i]->info.type;
+        const struct bnr_type *t = &n->out[i]->info->type;
         int64_t dims[BNR_MAX_RANK];
         size_t numel;
         if (t->kind != BNR_KIND_TENSOR || !bnr__shape_known(&t->shape))
@@ -153,12 +153,10 @@ static enum bnr_status lift(struct bnr_pass_cx *cx, struct bnr_node *n, struct b
         struct bnr_value *v = n->out[i];
         if (!v)
             continue;
-        struct bnr_info info;
-        if (bnr__info_of_tensor(&info, outs[i], &cx->model->arena) != BNR_OK)
-            return bnr__no_memory(cx->err);
         bnr__node_set_output(n, i, NULL);
         v->tensor = bnr__tensor_ref(outs[i]);
-        v->info = info;
+        if (bnr__value_info_of_constant(v) != BNR_OK)
+            return bnr__no_memory(cx->err);
         bnr__bn_gone(n, v->name, "its input is constant, and so is its output");
     }
     bnr__node_remove(n);

@@ -61,7 +61,7 @@ static int64_t reach_of(const struct bnr_node *conv, int i) {
 // The convolution's pads with those of `pad` added.
 static bool all_pads(const struct bnr_node *pad, const struct bnr_node *conv, int *spatial,
                      int64_t out[2 * BNR_MAX_RANK]) {
-    const int rank = pad->in[0]->info.type.shape.rank;
+    const int rank = pad->in[0]->info->type.shape.rank;
     const char *automatic = bnr__attr_string(conv, "auto_pad", "NOTSET");
     int64_t pads[2 * BNR_MAX_RANK];
     size_t count;

@@ -27,7 +27,7 @@ static bool is_addition(const struct bnr_node *n) {
 
 // Dims that are not known here are for the kernel to compare: it sees numbers.
 static bool may_be_same_shape(const struct bnr_value *a, const struct bnr_value *b) {
-    const struct bnr_shape *x = &a->info.type.shape, *y = &b->info.type.shape;
+    const struct bnr_shape *x = &a->info->type.shape, *y = &b->info->type.shape;
     if (x->rank != y->rank)
         return false;
     for (int i = 0; i < x->rank; i++)
@@ -45,8 +45,8 @@ static bool other_inputs_are_constant(const struct bnr_node *n, int index) {
 
 static bool can_join(const struct bnr_node *n, int index) {
     const struct bnr_value *y = n->n_out > 0 ? n->out[0] : NULL;
-    if (!n->op || n->fused_into || !y || !bnr__dtype_is_float(y->info.type.dtype) ||
-        n->in[index]->info.type.dtype != y->info.type.dtype)
+    if (!n->op || n->fused_into || !y || !bnr__dtype_is_float(y->info->type.dtype) ||
+        n->in[index]->info->type.dtype != y->info->type.dtype)
         return false;
     if (is_addition(n) || n->op->step)
         return may_be_same_shape(n->in[index], y);

@@ -121,7 +121,7 @@ static bool match_gate(struct bnr_value *x, const struct bnr_value *gate, double
 static bool match(const struct bnr_node *n, struct found *f) {
     struct product p = {.constant = 1};
     if ((!bnr__gather_is_op(n, "Mul", 2) && !bnr__gather_is_op(n, "Div", 2)) ||
-        !bnr__dtype_is_float(n->out[0]->info.type.dtype) || !collect(n, &p))
+        !bnr__dtype_is_float(n->out[0]->info->type.dtype) || !collect(n, &p))
         return false;
     if (p.n == 1) {
         *f = (struct found){

@@ -14,7 +14,7 @@
 // v is the mean of x over its last axis, with that axis kept.
 static bool is_mean_of(const struct bnr_value *v, const struct bnr_value *x) {
     const struct bnr_node *n = bnr__gather_inner(v, "ReduceMean", 1);
-    const int rank = x->info.type.shape.rank;
+    const int rank = x->info->type.shape.rank;
     size_t count = 0;
     if (!n || n->in[0] != x || bnr__attr_int(n, "keepdims", 1) == 0)
         return false;
@@ -48,7 +48,7 @@ static bool read_within(const struct bnr_value *d, const struct bnr_node *n,
 }
 
 static bool match(const struct bnr_node *n, struct bnr_value **x, double *epsilon) {
-    if (!bnr__gather_is_op(n, "Div", 2) || n->out[0]->info.type.dtype != BNR_FLOAT || !n->in[0])
+    if (!bnr__gather_is_op(n, "Div", 2) || n->out[0]->info->type.dtype != BNR_FLOAT || !n->in[0])
         return false;
     const struct bnr_value *d = n->in[0];
     const struct bnr_node *root = bnr__gather_inner(n->in[1], "Sqrt", 1);
@@ -86,7 +86,7 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
         prev = n->prev;
         if (!match(n, &in[0], &epsilon))
             continue;
-        const struct bnr_shape *s = &in[0]->info.type.shape;
+        const struct bnr_shape *s = &in[0]->info->type.shape;
         if (s->rank < 1 || s->dims[s->rank - 1].n < 1 || !bnr__pass_may_rewrite(cx))
             continue;
         struct bnr_node *with;

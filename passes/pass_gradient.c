@@ -131,7 +131,10 @@ static enum bnr_status copy_node(struct expansion *e, struct bnr_node *n, struct
     for (int i = 0; copy && i < n->n_out; i++)
         if (n->out[i]) {
             image[n->out[i]->id] = copy->out[i];
-            copy->out[i]->info.type = n->out[i]->info.type;
+            struct bnr_info *info = bnr__value_info(copy->out[i]);
+            if (!info)
+                return bnr__no_memory(e->base.b.err);
+            info->type = n->out[i]->info->type;
         }
     return e->base.b.status;
 }

@@ -54,7 +54,7 @@ static enum bnr_status new_cast(struct promotion *p, struct bnr_node *before,
 static enum bnr_status isolate(struct promotion *p, struct bnr_node *n) {
     for (int i = 0; i < n->n_in; i++) {
         struct bnr_value *v = n->in[i], *narrow;
-        const struct bnr_type *t = v ? &v->info.type : NULL;
+        const struct bnr_type *t = v ? &v->info->type : NULL;
         if (!v || t->kind != BNR_KIND_TENSOR || !is_narrow(t->dtype) || !is_narrow_input(n, i))
             continue;
         BNR_TRY(bnr__value_new(&narrow, n->graph, NULL, p->err));
@@ -64,7 +64,7 @@ static enum bnr_status isolate(struct promotion *p, struct bnr_node *n) {
     }
     for (int i = 0; i < n->n_out && is_narrow_op(n); i++) {
         struct bnr_value *v = n->out[i], *narrow;
-        if (!v || v->info.type.kind != BNR_KIND_TENSOR || !is_narrow(v->info.type.dtype))
+        if (!v || v->info->type.kind != BNR_KIND_TENSOR || !is_narrow(v->info->type.dtype))
             continue;
         BNR_TRY(bnr__value_new(&narrow, n->graph, NULL, p->err));
         bnr__node_set_output(n, i, narrow);
@@ -146,8 +146,15 @@ static enum bnr_status promote_type(struct promotion *p, struct bnr_type *t) {
     return promote_type(p, elem);
 }
 
+static enum bnr_status promote_declared(struct promotion *p, struct bnr_value *v) {
+    if (!is_narrow(v->declared->dtype) && !v->declared->elem)
+        return BNR_OK;
+    struct bnr_type *declared = bnr__value_declare(v);
+    return declared ? promote_type(p, declared) : bnr__no_memory(p->err);
+}
+
 static enum bnr_status promote_value(struct promotion *p, struct bnr_value *v) {
-    BNR_TRY(promote_type(p, &v->declared));
+    BNR_TRY(promote_declared(p, v));
     if (!v->tensor || v->tensor->kind != BNR_KIND_TENSOR || !is_narrow(v->tensor->dtype))
         return BNR_OK;
     struct bnr_tensor *wide;

@@ -56,13 +56,12 @@ static enum bnr_status make_named(struct bnr_pass_cx *cx, struct bnr_graph *g, c
     if (!is_free(cx->model, name))
         return bnr__value_constant(out, g, name, t, cx->err);
     enum bnr_status st = bnr__value_new(out, g, name, cx->err);
-    if (st == BNR_OK)
-        st = bnr__info_of_tensor(&(*out)->info, t, &cx->model->arena);
-    if (st == BNR_OK)
-        (*out)->tensor = t;
-    else
+    if (st != BNR_OK) {
         bnr__tensor_unref(t);
-    return st;
+        return st;
+    }
+    (*out)->tensor = t;
+    return bnr__value_info_of_constant(*out);
 }
 
 static enum bnr_status make_shape(struct bnr_pass_cx *cx, const struct bnr_value *v,

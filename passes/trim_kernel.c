@@ -31,7 +31,7 @@ static int64_t attr_at(const struct bnr_node *n, const char *name, int i, int co
 // proportion.
 static bool read_axis(const struct bnr_node *conv, int spatial, int i, struct axis *a) {
     const char *automatic = bnr__attr_string(conv, "auto_pad", "NOTSET");
-    *a = (struct axis){.in = conv->in[0]->info.type.shape.dims[i + 2].n,
+    *a = (struct axis){.in = conv->in[0]->info->type.shape.dims[i + 2].n,
                        .kernel = conv->in[1]->tensor->dims[i + 2],
                        .stride = attr_at(conv, "strides", i, spatial, 1),
                        .dilation = attr_at(conv, "dilations", i, spatial, 1)};
@@ -112,7 +112,7 @@ static enum bnr_status set_geometry(struct bnr_node *conv, const struct axis *ax
 }
 
 static enum bnr_status try_conv(struct bnr_pass_cx *cx, struct bnr_node *conv) {
-    const struct bnr_shape *x = &conv->in[0]->info.type.shape;
+    const struct bnr_shape *x = &conv->in[0]->info->type.shape;
     const struct bnr_tensor *w = bnr__value_constant_tensor(conv->in[1]);
     struct axis axes[BNR_MAX_RANK];
     int64_t front[BNR_MAX_RANK];

@@ -23,7 +23,7 @@ static bool widens(const struct bnr_node *n) {
                                          "DepthToSpace", "SpaceToDepth", "LRN",       "ReduceMean",
                                          "ReduceSum",    "ReduceMax",    "ReduceMin", NULL};
     if (!n->op || n->domain[0] != '\0' || n->n_out < 1 || !n->out[0] ||
-        !is_half(&n->out[0]->info.type) || bnr__node_is_one_of(n, converts))
+        !is_half(&n->out[0]->info->type) || bnr__node_is_one_of(n, converts))
         return false;
     return n->op->prepare || (n->op->flags & (BNR_OP_VIEW | BNR_OP_ELEMENTWISE)) ||
            bnr__node_is_one_of(n, others);
@@ -51,7 +51,7 @@ static enum bnr_status widen_inputs(struct widening *w, struct bnr_node *n) {
     struct bnr_build b = {.graph = n->graph, .before = n, .node = n, .err = w->cx->err};
     for (int i = 0; i < n->n_in; i++) {
         struct bnr_value *v = n->in[i];
-        if (!v || v->id >= w->n_wide || !is_half(&v->info.type))
+        if (!v || v->id >= w->n_wide || !is_half(&v->info->type))
             continue;
         struct bnr_value **wide = &w->wide[v->id];
         if (!*wide && bnr__value_is_constant(v))
@@ -69,11 +69,11 @@ static enum bnr_status widen_outputs(struct widening *w, struct bnr_node *n) {
     struct bnr_build b = {.graph = n->graph, .before = n->next, .node = n, .err = w->cx->err};
     for (int i = 0; i < n->n_out; i++) {
         struct bnr_value *v = n->out[i], *wide;
-        if (!v || !is_half(&v->info.type))
+        if (!v || !is_half(&v->info->type))
             continue;
         BNR_TRY(bnr__value_new(&wide, n->graph, bnr__name_fresh(n->graph, v->name), w->cx->err));
         bnr__node_set_output(n, i, wide);
-        struct bnr_value *rounded = cast(&b, wide, v->info.type.dtype);
+        struct bnr_value *rounded = cast(&b, wide, v->info->type.dtype);
         BNR_TRY(b.status);
         struct bnr_node *last = rounded->producer;
         bnr__node_set_output(last, 0, v);

@@ -33,8 +33,10 @@ static enum bnr_status add_inputs(struct build *b, struct scope *s, const Onnx__
     for (size_t i = 0; i < p->n_input; i++) {
         const char *name = text_of(p->input[i]->name);
         struct bnr_value *v;
+        struct bnr_type type;
         BNR_TRY(bnr__build_define(b, s, name, &v));
-        BNR_TRY(bnr__type_from_proto(b->m, p->input[i]->type, name, &v->declared, b->err));
+        BNR_TRY(bnr__type_from_proto(b->m, p->input[i]->type, name, &type, b->err));
+        BNR_TRY(bnr__value_set_declared(v, &type, b->err));
         BNR_TRY(bnr__graph_add_input(s->graph, v, b->err));
     }
     return BNR_OK;
@@ -50,12 +52,12 @@ static enum bnr_status set_initializer(struct build *b, struct scope *s, const c
     else if (v->tensor)
         st = bnr__fail(b->err, BNR_MALFORMED, "graph '%s': initializer '%s' is defined twice",
                        s->graph->name, name);
-    else if (v->declared.kind != BNR_KIND_TENSOR ||
-             (v->declared.dtype != BNR_UNDEFINED && v->declared.dtype != t->dtype))
+    else if (v->declared->kind != BNR_KIND_TENSOR ||
+             (v->declared->dtype != BNR_UNDEFINED && v->declared->dtype != t->dtype))
         st = bnr__fail(b->err, BNR_MALFORMED,
                        "initializer '%s' is %s, but as graph input it is declared %s", name,
                        bnr__dtype_name(t->dtype),
-                       v->declared.kind ? "no tensor" : bnr__dtype_name(v->declared.dtype));
+                       v->declared->kind ? "no tensor" : bnr__dtype_name(v->declared->dtype));
     if (st != BNR_OK) {
         bnr__tensor_unref(t);
         return st;
@@ -63,15 +65,17 @@ static enum bnr_status set_initializer(struct build *b, struct scope *s, const c
     v->tensor = t;
     v->is_initializer = true;
     v->source = mark;
-    if (v->is_input && v->declared.dtype == BNR_UNDEFINED)
-        v->declared.dtype = t->dtype;
+    if (v->is_input && v->declared->dtype == BNR_UNDEFINED) {
+        struct bnr_type *declared = bnr__value_declare(v);
+        if (!declared)
+            return bnr__no_memory(b->err);
+        declared->dtype = t->dtype;
+    }
     if (!bnr__value_is_constant(v)) { // a default that runs are given as it is
         BNR_TRY(bnr__tensor_align(&v->tensor, t, b->err));
         bnr__tensor_unref(t);
         t = v->tensor;
     }
-    if (bnr__value_is_constant(v) && bnr__info_of_tensor(&v->info, t, &b->m->arena) != BNR_OK)
-        return bnr__no_memory(b->err);
     return BNR_OK;
 }
 
@@ -108,7 +112,7 @@ enum bnr_status bnr__build_value_infos(struct build *b, struct scope *s, size_t 
         if (st == BNR_NO_MEMORY)
             return bnr__no_memory(b->err);
         if (st == BNR_OK)
-            v->declared = type;
+            BNR_TRY(bnr__value_set_declared(v, &type, b->err));
     }
     return BNR_OK;
 }
@@ -124,7 +128,7 @@ static enum bnr_status add_outputs(struct build *b, struct scope *s, const Onnx_
         BNR_TRY(bnr__graph_add_output(s->graph, v, b->err));
         BNR_TRY(bnr__type_from_proto(b->m, p->output[i]->type, name, &type, b->err));
         if (v->graph == s->graph && !v->is_input)
-            v->declared = type;
+            BNR_TRY(bnr__value_set_declared(v, &type, b->err));
     }
     return BNR_OK;
 }
@@ -252,7 +256,7 @@ enum bnr_status bnr__build_graph(struct build *b, struct bnr_graph *g, const Onn
     const size_t n_values = p->n_input + p->n_initializer + p->n_node;
     if (!g->name || !g->doc || bnr__graph_reserve(g, n_values) != BNR_OK ||
         !bnr__map_reserve(&s.values, n_values) ||
-        !bnr__map_reserve(&b->m->interned, b->m->interned.count + n_values + p->n_node))
+        !bnr__map_reserve(&b->m->interned, b->m->interned.count + n_values + n_values / 8 + p->n_node))
         return bnr__no_memory(b->err);
     BNR_TRY(add_inputs(b, &s, p));
     BNR_TRY(add_initializers(b, &s, p));
@@ -263,7 +267,7 @@ enum bnr_status bnr__build_graph(struct build *b, struct bnr_graph *g, const Onn
 
 static enum bnr_status check_inputs(const struct bnr_graph *g, struct bnr_error *err) {
     for (size_t i = 0; i < g->n_inputs; i++) {
-        const struct bnr_type *t = &g->inputs[i]->declared;
+        const struct bnr_type *t = g->inputs[i]->declared;
         if ((t->kind == BNR_KIND_TENSOR || t->kind == BNR_KIND_SPARSE) && t->dtype == BNR_UNDEFINED)
             return bnr__fail(err, BNR_MALFORMED, "graph input '%s' has no element type",
                              g->inputs[i]->name);

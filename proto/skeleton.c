@@ -294,12 +294,31 @@ static enum bnr_status walk_message(struct walk *w, const ProtobufCMessageDescri
     return BNR_OK;
 }
 
+// It stays as long as the model: without the room to grow. What cannot be made smaller stays as it is.
+static void trim(struct bnr_skeleton *s) {
+    const size_t marks_size = s->n_marks * sizeof *s->marks;
+    void *bytes = s->bytes ? bnr__realloc(s->allocator, s->bytes, s->capacity, s->size) : NULL;
+    void *marks = s->marks ? bnr__realloc(s->allocator, s->marks,
+                                          s->marks_capacity * sizeof *s->marks, marks_size)
+                           : NULL;
+    if (bytes) {
+        s->bytes = bytes;
+        s->capacity = s->size;
+    }
+    if (marks) {
+        s->marks = marks;
+        s->marks_capacity = s->n_marks;
+    }
+}
+
 enum bnr_status bnr__skeleton_make(struct bnr_skeleton *s, const ProtobufCMessageDescriptor *type,
                                    struct bnr_bytes file, const struct bnr_allocator *a,
                                    struct bnr_error *err) {
     *s = (struct bnr_skeleton){.allocator = a};
     struct walk w = {s, file.data, 0, FREE_OBJECTS + file.size / BYTES_PER_OBJECT, err};
-    return walk_message(&w, type, file, 1, true);
+    BNR_TRY(walk_message(&w, type, file, 1, true));
+    trim(s);
+    return BNR_OK;
 }
 
 void bnr__skeleton_free(struct bnr_skeleton *s) {

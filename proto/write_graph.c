@@ -184,7 +184,7 @@ static void put_interface(struct graph_cx *c, struct bnr_sink *s, uint32_t id, s
         if (source.data)
             bnr__copy_message(c->w, s, id, source, &onnx__value_info_proto__descriptor);
         else
-            put_value_info(c, s, id, v, is_known(&v->declared) ? &v->declared : &v->info.type);
+            put_value_info(c, s, id, v, is_known(v->declared) ? v->declared : &v->info->type);
     }
 }
 
@@ -238,8 +238,8 @@ static void put_notes(struct graph_cx *c, struct bnr_sink *s, uint32_t id) {
 static void put_declared(struct graph_cx *c, struct bnr_sink *s) {
     for (const struct bnr_node *n = c->g->first; n && !c->source.data; n = n->next)
         for (int i = 0; i < n->n_out; i++)
-            if (n->out[i] && !bnr__value_is_output(n->out[i]) && is_known(&n->out[i]->declared))
-                put_value_info(c, s, BNR_GRAPH_VALUE_INFO, n->out[i], &n->out[i]->declared);
+            if (n->out[i] && !bnr__value_is_output(n->out[i]) && is_known(n->out[i]->declared))
+                put_value_info(c, s, BNR_GRAPH_VALUE_INFO, n->out[i], n->out[i]->declared);
 }
 
 static void emit_graph(struct bnr_sink *s, void *cx) {

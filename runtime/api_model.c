@@ -26,6 +26,7 @@ const char *bnr_version(void) {
 
 static enum bnr_status finish(bnr_model **out, struct bnr_model *m, struct bnr_error *err) {
     enum bnr_status st = bnr__model_complete(m, err);
+    bnr__model_forget_infos(m); // sessions have copies, that infer what they need
     if (st == BNR_OK)
         *out = m;
     else
@@ -131,7 +132,7 @@ const char *bnr_model_missing(const bnr_model *model, size_t index) {
     return index < model->n_missing ? model->missing[index] : NULL;
 }
 
-char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
+char *bnr__model_print(const bnr_model *model, enum bnr_print_format format) {
     struct bnr_text text = {0};
     switch (format) {
     case BNR_PRINT_TEXT:
@@ -145,6 +146,19 @@ char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
         break;
     }
     return bnr__text_take(&text);
+}
+
+// A loaded model has no types: a copy is asked for them.
+char *bnr_model_print(const bnr_model *model, enum bnr_print_format format) {
+    struct bnr_model *copy;
+    char *text = NULL;
+    if (bnr__model_clone(&copy, model, NULL) != BNR_OK)
+        return NULL;
+    if (bnr__model_resolve(copy, NULL, NULL) == BNR_OK &&
+        bnr__model_infer_first(copy, NULL) == BNR_OK)
+        text = bnr__model_print(copy, format);
+    bnr__model_free(copy);
+    return text;
 }
 
 // ---- folding to a file --------------------------------------------------------------------------
@@ -163,7 +177,7 @@ static bool is_fused_beside_bn(const struct bnr_node *n, void *options) {
         !bnr__node_is(n, "com.microsoft", "FusedMatMul"))
         return false;
     // From opset 14 on the operators that they stand for mean the same, and are all there.
-    if (bnr__model_opset(n->graph->model, "") < 14 || n->in[0]->info.type.dtype == BNR_UNDEFINED)
+    if (bnr__model_opset(n->graph->model, "") < 14 || n->in[0]->info->type.dtype == BNR_UNDEFINED)
         return false;
     for (int i = 0; i < n->n_in && i < 2; i++)
         if (n->in[i] && folds(n->in[i]->producer, options))

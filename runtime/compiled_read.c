@@ -215,7 +215,9 @@ static enum bnr_status get_value(struct reader *r, struct bnr_graph *g) {
     v->from_constant_node = bits & VALUE_FROM_NODE;
     BNR_TRY(get_name_or_null(r, &v->constant_node));
     *id = (int)get_up_to(r, INT_MAX);
-    BNR_TRY(get_type(r, &v->declared, 0));
+    struct bnr_type declared = {.shape = bnr__shape_unknown()};
+    BNR_TRY(get_type(r, &declared, 0));
+    BNR_TRY(bnr__value_set_declared(v, &declared, r->err));
     BNR_TRY(get_tensor(r, &v->tensor, id));
     r->values[r->n_values++] = v;
     return BNR_OK;

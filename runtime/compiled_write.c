@@ -181,7 +181,7 @@ static enum bnr_status put_value(struct writer *w, const struct bnr_value *v) {
                (v->from_constant_node ? VALUE_FROM_NODE : 0));
     put_text(w, v->constant_node);
     put(w, (uint64_t)v->id);
-    BNR_TRY(put_type(w, &v->declared, 0));
+    BNR_TRY(put_type(w, v->declared, 0));
     return put_tensor(w, v->tensor, v->name);
 }
 

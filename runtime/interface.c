@@ -74,10 +74,10 @@ static bool link_symbols(const struct bnr_interface *face, struct bnr_arena *are
 
 // What inference found, where it found more than the file declares.
 static const struct bnr_type *output_type(const struct bnr_value *v) {
-    const struct bnr_type *found = &v->info.type;
-    bool better = found->kind == v->declared.kind && found->dtype != BNR_UNDEFINED &&
+    const struct bnr_type *found = &v->info->type;
+    bool better = found->kind == v->declared->kind && found->dtype != BNR_UNDEFINED &&
                   found->kind == BNR_KIND_TENSOR && found->shape.rank >= 0;
-    return better ? found : &v->declared;
+    return better ? found : v->declared;
 }
 
 const struct bnr_interface *bnr__interface_new(struct bnr_model *m) {
@@ -92,7 +92,7 @@ const struct bnr_interface *bnr__interface_new(struct bnr_model *m) {
     for (size_t i = 0; i < g->n_inputs; i++) {
         struct bnr_value *v = g->inputs[i];
         if (!bnr__value_is_constant(v) &&
-            !describe(&face->inputs[face->n_inputs++], v, &v->declared, &m->arena))
+            !describe(&face->inputs[face->n_inputs++], v, v->declared, &m->arena))
             return NULL;
     }
     if (!link_symbols(face, &m->arena))

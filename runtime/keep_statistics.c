@@ -25,7 +25,9 @@ static enum bnr_status take_graph(struct bnr_graph *g, void *cx) {
         bn->epsilon = bnr__attr_float(n, "epsilon", 1e-5f);
         for (int p = 0; p < 4 && p + 1 < n->n_in; p++) {
             const struct bnr_value *v = n->in[p + 1];
-            struct bnr_tensor *tensor = !v ? NULL : bnr__value_is_constant(v) ? v->tensor : v->info.tensor;
+            struct bnr_tensor *tensor = !v                          ? NULL
+                                        : bnr__value_is_constant(v) ? v->tensor
+                                                                    : v->info->tensor;
             if (tensor && tensor->kind == BNR_KIND_TENSOR && bnr__dtype_is_float(tensor->dtype))
                 bn->parameters[p] = bnr__tensor_ref(tensor);
         }

@@ -89,7 +89,7 @@ bool bnr__plan_fits(const struct bnr_plan *plan, struct bnr_tensor *const *given
 // A sequence's item type as the key has it is unknown when the sequence is empty: take the declared
 // one.
 static void complete_type(struct bnr_type *type, const struct bnr_value *v) {
-    const struct bnr_type *known = v->info.type.elem ? &v->info.type : &v->declared;
+    const struct bnr_type *known = v->info->type.elem ? &v->info->type : v->declared;
     if (!type->elem && known->kind == type->kind)
         type->elem = known->elem;
 }

@@ -116,6 +116,8 @@ static enum bnr_status hollow(struct bnr_planner *p, struct bnr_value *v) {
     }
     v->tensor = p->table.infos[v->id].tensor = empty;
     bnr__tensor_unref(t);
+    if (bnr__value_info_of_constant(v) != BNR_OK)
+        return bnr__no_memory(p->err);
     return BNR_OK;
 }
 

@@ -69,6 +69,13 @@ static const struct bnr_node *maker(const struct restoring *r, const struct bnr_
     return p && p->n_out == 1 && !bnr__node_has_subgraphs(p) ? p : NULL;
 }
 
+// Shapes may have changed since.
+static enum bnr_status declare_dtype(struct bnr_value *v, const struct bnr_value *as,
+                                     struct bnr_error *err) {
+    const struct bnr_type type = {.dtype = as->declared->dtype, .shape = bnr__shape_unknown()};
+    return bnr__value_set_declared(v, &type, err);
+}
+
 static bool remake(struct restoring *r, const struct bnr_node *p, struct bnr_value *out,
                    struct bnr_node *before, int depth);
 
@@ -91,7 +98,11 @@ static struct bnr_value *input_of(struct restoring *r, struct bnr_value *old, st
         fail(r, st);
         return NULL;
     }
-    v->declared = (struct bnr_type){.dtype = old->declared.dtype, .shape = bnr__shape_unknown()};
+    st = declare_dtype(v, old, r->err);
+    if (st != BNR_OK) {
+        fail(r, st);
+        return NULL;
+    }
     if (old->producer) {
         if (remake(r, old->producer, v, before, depth - 1))
             return v;
@@ -193,7 +204,7 @@ static enum bnr_status keep_name(struct restoring *r, const struct bnr_node *bn)
     if (!into || !same_as_before(r->before, now) || now->n_graph_outputs > 0)
         return BNR_OK;
     BNR_TRY(bnr__value_new(&named, r->g, y->name, r->err));
-    named->declared = (struct bnr_type){.dtype = now->declared.dtype, .shape = bnr__shape_unknown()};
+    BNR_TRY(declare_dtype(named, now, r->err));
     bnr__node_set_output(p, now->producer_index, named);
     if (bnr__value_replace(now, named) != BNR_OK)
         return bnr__no_memory(r->err);

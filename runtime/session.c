@@ -104,8 +104,10 @@ static enum bnr_status make_elements(struct bnr_graph *g, void *cx) {
         if (!t || !t->lazy || bnr__tensor_stays_lazy(t))
             continue;
         BNR_TRY(bnr__tensor_align(&full, t, cx));
-        g->values[i]->tensor = g->values[i]->info.tensor = full;
+        g->values[i]->tensor = full;
         bnr__tensor_unref(t);
+        if (bnr__value_info_of_constant(g->values[i]) != BNR_OK)
+            return bnr__no_memory(cx);
     }
     return BNR_OK;
 }
@@ -306,10 +308,10 @@ static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) 
             continue;
         size_t bytes;
         int64_t dims[BNR_MAX_RANK];
-        if (!bnr__type_known(&v->declared) || !bnr__type_bytes(&v->declared, &bytes))
+        if (!bnr__type_known(v->declared) || !bnr__type_bytes(v->declared, &bytes))
             return BNR_OK;
-        bnr__shape_numbers(&v->declared.shape, dims);
-        bnr__tensor_set(&headers[i], v->declared.dtype, v->declared.shape.rank, dims, NULL);
+        bnr__shape_numbers(&v->declared->shape, dims);
+        bnr__tensor_set(&headers[i], v->declared->dtype, v->declared->shape.rank, dims, NULL);
         given[i] = &headers[i];
     }
     struct bnr_plan *plan;
@@ -473,7 +475,7 @@ char *bnr_session_profile(const bnr_session *session) {
 }
 
 char *bnr_session_print(const bnr_session *session, enum bnr_print_format format) {
-    return bnr_model_print(session->model, format);
+    return bnr__model_print(session->model, format);
 }
 
 const char *bnr_session_cpu(const bnr_session *session) {

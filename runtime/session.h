@@ -68,6 +68,7 @@ enum bnr_status bnr__model_fold_write(struct bnr_model *copy, const struct bnr_m
                                       const char *path, const struct bnr_options *options,
                                       void (*report)(void *user, const struct bnr_bn_report *bn),
                                       void *user, struct bnr_error *err);
+char *bnr__model_print(const struct bnr_model *m, enum bnr_print_format format); // as it is
 void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn);
 
 // plans.c: the plan for these tensors' types, made when there is none; stays until

@@ -16,7 +16,7 @@ enum { MAX_CHAIN = 8 };
 // Whether it is an initializer, or nodes make it of initializers (Identity, ConstantOfShape, ...).
 static bool is_constant(const struct bnr_value *v, int depth) {
     const struct bnr_node *p = v->producer;
-    if (bnr__value_is_constant(v) || v->info.tensor)
+    if (bnr__value_is_constant(v) || v->info->tensor)
         return true;
     if (!p || !p->op || (p->op->flags & BNR_OP_RANDOM) || bnr__node_has_subgraphs(p) || depth == 0)
         return false;
@@ -37,8 +37,8 @@ struct statistic {
 static bool statistic(const struct bnr_value *v, struct statistic *s) {
     if (!v || !is_constant(v, MAX_CHAIN))
         return false;
-    const struct bnr_tensor *t = bnr__value_is_constant(v) ? v->tensor : v->info.tensor;
-    const struct bnr_type *type = &v->info.type;
+    const struct bnr_tensor *t = bnr__value_is_constant(v) ? v->tensor : v->info->tensor;
+    const struct bnr_type *type = &v->info->type;
     if (t ? t->kind != BNR_KIND_TENSOR : type->kind != BNR_KIND_TENSOR || !bnr__shape_known(&type->shape))
         return false;
     s->dtype = t ? t->dtype : type->dtype;
@@ -152,9 +152,9 @@ static enum bnr_status train(struct walk *w, struct bnr_node *n, size_t k) {
     struct bnr_node *size;
     struct bnr_value *mean, *var, *count;
     const struct bnr_type number = {.dtype = BNR_INT64, .shape = {.rank = 0}};
-    const struct bnr_type vector = {.dtype = first == 1 ? n->in[MEAN]->info.type.dtype
-                                                        : n->in[0]->info.type.dtype,
-                                    .shape = bnr__shape_of(1, (const int64_t[]){(int64_t)bn->channels})};
+    const struct bnr_type vector = {
+        .dtype = first == 1 ? n->in[MEAN]->info->type.dtype : n->in[0]->info->type.dtype,
+        .shape = bnr__shape_of(1, (const int64_t[]){(int64_t)bn->channels})};
     BNR_TRY(bnr__node_output(&mean, n, first, w->err));
     BNR_TRY(bnr__node_output(&var, n, first + 1, w->err));
     BNR_TRY(bnr__node_new(&size, n->graph, n, "", "Size", NULL, 1, &n->in[0], 1, w->err));

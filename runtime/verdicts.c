@@ -83,7 +83,7 @@ static enum bnr_status expect_in_graph(struct bnr_graph *g, void *cx) {
     for (const struct bnr_node *n = g->first; n; n = n->next) {
         if (n->n_origins == 0 || !is_affine(n))
             continue;
-        const bool fast = n->out[0] && n->out[0]->info.type.dtype == BNR_FLOAT;
+        const bool fast = n->out[0] && n->out[0]->info->type.dtype == BNR_FLOAT;
         const struct bnr_node *host = fast ? marked_host(n) : NULL;
         if ((host == NULL) == alone)
             note(n, host, !host ? own : n->fused_into && !stands_behind(n, host) ? before : inside);

@@ -28,7 +28,7 @@ static enum bnr_status expose_layer(struct exposing *e, struct layer *layer, str
     static const struct bnr_type number = {.dtype = BNR_INT64, .shape = {.rank = 0}};
     struct bnr_node *size;
     struct bnr_value *count;
-    const struct bnr_type type = n->out[0]->info.type;
+    const struct bnr_type type = n->out[0]->info->type;
     if (layer->nested) {
         BNR_TRY(bnr__node_new(&size, n->graph, n->next, "", "Size", NULL, 1, &n->out[0], 1, e->err));
         BNR_TRY(bnr__node_output(&count, size, 0, e->err));

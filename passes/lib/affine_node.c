@@ -27,7 +27,7 @@ static const char *hint_for(struct bnr_pass_cx *cx, const struct bnr_node *n, co
 // Along which axis a node of its own that makes y would work, and over how many channels.
 static bool node_axis(const struct bnr_value *y, const struct bnr_affine *a, int *axis,
                       int64_t *channels) {
-    const struct bnr_shape *s = &y->info.type.shape;
+    const struct bnr_shape *s = &y->info->type.shape;
     *axis = bnr__affine_axis(a);
     if (*axis == BNR_AFFINE_UNIFORM)
         *axis = s->rank > 1 ? 1 : 0;
@@ -40,7 +40,7 @@ static bool node_axis(const struct bnr_value *y, const struct bnr_affine *a, int
 bool bnr__affine_has_node(const struct bnr_value *y, const struct bnr_affine *affine) {
     int axis;
     int64_t channels;
-    return node_axis(y, affine, &axis, &channels) && bnr__affine_fits(affine, y->info.type.dtype);
+    return node_axis(y, affine, &axis, &channels) && bnr__affine_fits(affine, y->info->type.dtype);
 }
 
 // The new node takes over n's output and what else n was known for.
@@ -144,7 +144,7 @@ enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *
                              .x = x,
                              .affine = affine,
                              .v = affine->s,
-                             .dtype = n->out[0]->info.type.dtype};
+                             .dtype = n->out[0]->info->type.dtype};
     struct arithmetic add = mul;
     add.op = "Add";
     add.v = affine->t;
@@ -169,7 +169,7 @@ enum bnr_status bnr__affine_raise_node(struct bnr_pass_cx *cx, struct bnr_node *
 enum bnr_status bnr__affine_raise_batch_norm(struct bnr_pass_cx *cx, struct bnr_node *n,
                                              struct bnr_value *x, const struct bnr_affine *affine) {
     static const char *const hints[] = {"scale", "shift", "mean", "var"};
-    const enum bnr_dtype dtype = n->out[0]->info.type.dtype;
+    const enum bnr_dtype dtype = n->out[0]->info->type.dtype;
     const int64_t dims[1] = {(int64_t)affine->n};
     double *zeros = BNR_NEW_ARRAY(cx->temp, affine->n, double);
     double *ones = BNR_NEW_ARRAY(cx->temp, affine->n, double);
@@ -198,7 +198,7 @@ enum bnr_status bnr__affine_add_behind(struct bnr_pass_cx *cx, struct bnr_value 
                              .hint = hint_for(cx, producer, "shift"),
                              .affine = affine,
                              .v = affine->t,
-                             .dtype = v->info.type.dtype};
+                             .dtype = v->info->type.dtype};
     add.name = bnr__name_fresh(producer->graph, add.hint);
     if (!add.name)
         return bnr__no_memory(cx->err);

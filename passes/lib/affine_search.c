@@ -149,7 +149,7 @@ static bool is_one_node(const struct bnr_way *way, const struct bnr_value *y,
         return false;
     if (!bnr__affine_has_scale(a) || !bnr__affine_has_shift(a))
         return true; // Add or Mul
-    const int axis = bnr__affine_axis(a), rank = y->info.type.shape.rank;
+    const int axis = bnr__affine_axis(a), rank = y->info->type.shape.rank;
     return (carries_bn(y->producer) || carries_bn(way->node)) && rank >= 2 &&
            (axis == 1 || axis == BNR_AFFINE_UNIFORM) && bnr__model_opset(way->cx->model, "") >= 7;
 }

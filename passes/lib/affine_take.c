@@ -108,8 +108,11 @@ static enum bnr_status settle_all(const struct bnr_way *way) {
 // The node goes: who read its output reads its input. What was known of the output's dims holds for the
 // input as well: the rules said yes by it.
 static enum bnr_status unlink_affine(struct bnr_way *way, struct bnr_node *n, int data) {
-    struct bnr_shape *x = &n->in[data]->info.type.shape;
-    const struct bnr_shape *y = &n->out[0]->info.type.shape;
+    struct bnr_info *info = bnr__value_info(n->in[data]);
+    if (!info)
+        return bnr__no_memory(way->cx->err);
+    struct bnr_shape *x = &info->type.shape;
+    const struct bnr_shape *y = &n->out[0]->info->type.shape;
     for (int i = 0; x->rank == y->rank && i < x->rank; i++)
         if (x->dims[i].n < 0 && y->dims[i].n >= 0)
             x->dims[i] = y->dims[i];

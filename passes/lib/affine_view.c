@@ -9,7 +9,7 @@
 #include "graph/op.h"
 
 static bool is_float(const struct bnr_value *v) {
-    return v->info.type.kind == BNR_KIND_TENSOR && bnr__dtype_is_float(v->info.type.dtype);
+    return v->info->type.kind == BNR_KIND_TENSOR && bnr__dtype_is_float(v->info->type.dtype);
 }
 
 // ---- BatchNormalization -------------------------------------------------------------------------
@@ -28,7 +28,7 @@ static const char *say(struct bnr_arena *arena, const char *fmt, const char *wha
 
 // Dims of the parameters in terms of x's axes.
 static const char *parameter_dims(const struct bnr_node *n, int *rank, int64_t *dims) {
-    const struct bnr_shape *x = &n->in[X]->info.type.shape;
+    const struct bnr_shape *x = &n->in[X]->info->type.shape;
     const struct bnr_tensor *scale = n->in[SCALE]->tensor;
     if (x->rank < 2)
         return "the rank of its input is not known or less than 2";
@@ -137,7 +137,7 @@ static const char *view_batch_norm(const struct bnr_node *n, struct bnr_arena *a
 // Dims of a constant operand in terms of x's axes; false where the result would not have x's dims.
 static bool operand_dims(const struct bnr_node *n, int x_index, const struct bnr_tensor *c,
                          int *rank, int64_t *dims) {
-    const struct bnr_shape *x = &n->in[x_index]->info.type.shape;
+    const struct bnr_shape *x = &n->in[x_index]->info->type.shape;
     if (x->rank < 0) {
         *rank = 0;
         return c->rank == 0;
@@ -225,7 +225,7 @@ static bool view_arithmetic(const struct bnr_node *n, struct bnr_arena *arena,
 static bool view_affine(const struct bnr_node *n, struct bnr_affine_view *view) {
     if (!bnr__node_is(n, BNR_INTERNAL_DOMAIN, "Affine"))
         return false;
-    const int rank = n->in[0]->info.type.shape.rank;
+    const int rank = n->in[0]->info->type.shape.rank;
     const int64_t axis = bnr__attr_int(n, "axis", 1);
     const struct bnr_tensor *s = bnr__value_constant_tensor(n->in[1]);
     const struct bnr_tensor *t = bnr__value_constant_tensor(n->in[2]);

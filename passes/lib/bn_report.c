@@ -50,7 +50,7 @@ static enum bnr_status enter(struct bnr_pass_cx *cx, struct bnr_node *n) {
                           .channels = -1,
                           .max_scale = NAN,
                           .min_var_eps = NAN};
-    const struct bnr_shape *x = &n->in[0]->info.type.shape;
+    const struct bnr_shape *x = &n->in[0]->info->type.shape;
     if (x->rank > 1 && x->dims[1].n >= 0)
         bn->channels = x->dims[1].n;
     m->bns[m->n_bns++] = bn;

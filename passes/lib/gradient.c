@@ -21,7 +21,7 @@ bnr_gradient_rule *bnr__grad_rule(const struct bnr_node *n) {
 bool bnr__grad_wants(const struct bnr_gradient *cx, const struct bnr_node *n, int i) {
     if (i >= n->n_in || !n->in[i] || (size_t)n->in[i]->id >= cx->n || !cx->wanted[n->in[i]->id])
         return false;
-    const enum bnr_dtype d = n->in[i]->info.type.dtype;
+    const enum bnr_dtype d = n->in[i]->info->type.dtype;
     return d == BNR_UNDEFINED || bnr__dtype_is_float(d);
 }
 

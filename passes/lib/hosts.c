@@ -9,7 +9,7 @@ static bool has_prologue(const struct bnr_node *n, int index) {
 
 // Kernels are for float32.
 static bool is_float(const struct bnr_value *v) {
-    return v->info.type.kind == BNR_KIND_TENSOR && v->info.type.dtype == BNR_FLOAT;
+    return v->info->type.kind == BNR_KIND_TENSOR && v->info->type.dtype == BNR_FLOAT;
 }
 
 bool bnr__hosted_behind(const struct bnr_value *v) {
@@ -19,7 +19,7 @@ bool bnr__hosted_behind(const struct bnr_value *v) {
 }
 
 static bool same_dims(const struct bnr_value *a, const struct bnr_value *b) {
-    const struct bnr_shape *x = &a->info.type.shape, *y = &b->info.type.shape;
+    const struct bnr_shape *x = &a->info->type.shape, *y = &b->info->type.shape;
     if (x->rank < 0 || x->rank != y->rank)
         return false;
     for (int i = 0; i < x->rank; i++)

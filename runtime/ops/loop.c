@@ -226,7 +226,7 @@ static enum bnr_status finish(struct loop *l) {
     for (size_t k = 0; k < l->n_scan; k++) {
         const struct bnr_value *v = l->body->outputs[1 + (size_t)l->n + k];
         const struct bnr_type *t =
-            bnr__type_is_unknown(&v->info.type) ? &v->declared : &v->info.type;
+            bnr__type_is_unknown(&v->info->type) ? v->declared : &v->info->type;
         BNR_TRY(bnr__stack_finish(l->a, &l->scan[k], t));
     }
     return BNR_OK;

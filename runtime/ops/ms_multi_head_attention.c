@@ -14,7 +14,7 @@ static struct bnr_value *unpacked(struct bnr_build *b, struct bnr_value *x, int6
 
 // The last dim of x, or a third of the bias.
 static int64_t hidden(struct bnr_build *b, const struct bnr_value *x, const struct bnr_value *bias) {
-    const struct bnr_shape *s = &x->info.type.shape, *all = &bias->info.type.shape;
+    const struct bnr_shape *s = &x->info->type.shape, *all = &bias->info->type.shape;
     if (s->rank == 3 && s->dims[2].n >= 0)
         return s->dims[2].n;
     if (all->rank == 1 && all->dims[0].n >= 0)

@@ -27,8 +27,8 @@ static void expand(struct bnr_build *b, const struct bnr_node *n, struct bnr_val
     if (bnr__attr_int(n, "is_packed_batching", 0) != 0)
         bnr__build_fail(b, BNR_UNSUPPORTED, "is_packed_batching is not supported");
     if (rank == 3 && heads == 0) { // by the caches' size
-        const struct bnr_dim hidden = in[X]->info.type.shape.dims[2];
-        const struct bnr_shape *cache = &in[COS]->info.type.shape;
+        const struct bnr_dim hidden = in[X]->info->type.shape.dims[2];
+        const struct bnr_shape *cache = &in[COS]->info->type.shape;
         if (hidden.n < 0 || cache->rank != 2 || cache->dims[1].n < 1) {
             b->later = true;
             bnr__build_fail(b, BNR_UNSUPPORTED, "the number of heads is not known");

@@ -290,7 +290,7 @@ static enum bnr_status run_rounds(struct work *w, int64_t b, int64_t length,
 
 static const struct bnr_type *item_type(const struct work *w, int k) {
     const struct bnr_value *v = w->s.body->outputs[w->s.n_states + k];
-    return bnr__type_is_unknown(&v->info.type) ? &v->declared : &v->info.type;
+    return bnr__type_is_unknown(&v->info->type) ? v->declared : &v->info->type;
 }
 
 static enum bnr_status run_plain(struct work *w) {

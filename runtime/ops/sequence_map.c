@@ -76,7 +76,7 @@ static enum bnr_status ref(const struct bnr_args *a) {
     for (int i = 0; st == BNR_OK && i < a->n_out; i++)
         if (a->out[i])
             st = bnr__tensor_new_kind(&sequences[i], a->out[i]->allocator, BNR_KIND_SEQUENCE,
-                                      body->outputs[i]->info.type.dtype, a->err);
+                                      body->outputs[i]->info->type.dtype, a->err);
     for (size_t k = 0; st == BNR_OK && k < a->in[0]->n_items; k++)
         st = run_item(a, body, k, in, results, sequences);
     for (int i = 0; i < a->n_out; i++) {

@@ -39,7 +39,7 @@ static void network(struct net *t, const struct odd *odd, bool open) {
         struct bnr_value *shape = net_input(t, "shape", NET_DIMS(4));
         const int64_t dims[4] = {1, C, 2, 2};
         memcpy(t->data[1]->i64, dims, sizeof dims);
-        shape->declared.shape = bnr__shape_unknown();
+        bnr__value_declare(shape)->shape = bnr__shape_unknown();
         t->dtype = BNR_FLOAT;
         in[0] = net_op(t, "Reshape", "reshape", NET_IN(x, shape));
     } else {

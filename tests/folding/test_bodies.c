@@ -47,7 +47,7 @@ static void leave(struct net *t, struct body b, const char *name) {
 static struct bnr_value *body_input(struct net *t, enum bnr_dtype dtype, const char *name) {
     struct bnr_value *v;
     must(t, bnr__value_new(&v, t->g, name, &t->err));
-    v->declared = (struct bnr_type){.dtype = dtype, .shape = bnr__shape_unknown()};
+    *bnr__value_declare(v) = (struct bnr_type){.dtype = dtype, .shape = bnr__shape_unknown()};
     must(t, bnr__graph_add_input(t->g, v, &t->err));
     return v;
 }

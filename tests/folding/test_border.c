@@ -128,7 +128,7 @@ static void refused(void **state) {
         struct net_conv c = {.spatial = 2, .in = 8, .out = k == 0 ? 12 : 4, .k = 3, .pad = 1};
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 8, size, size));
         if (k == 2)
-            x->declared.shape.dims[2] = bnr__dim_unknown();
+            bnr__value_declare(x)->shape.dims[2] = bnr__dim_unknown();
         net_output(&t, net_conv(&t, "conv", net_bn(&t, "bn", x, 8), c));
         net_fold(&t, FILES);
         net_expect(&t, "BatchNormalization Conv");

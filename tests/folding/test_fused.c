@@ -325,7 +325,7 @@ static void steps_of_their_own(void **state) {
 static void without_a_plan(void **state) {
     struct net t;
     struct bnr_value *x = begin(&t, 8, 9);
-    t.g->inputs[0]->declared.shape.dims[2] = bnr__dim_unknown();
+    bnr__value_declare(t.g->inputs[0])->shape.dims[2] = bnr__dim_unknown();
     x = activate(&t, 1, net_bn(&t, "bn", x, 8), 8);
     net_output(&t, net_conv(&t, "conv", x, (struct net_conv){.spatial = 2, .in = 8, .out = 5, .k = 1}));
     struct bnr_bn_report bn;

@@ -131,7 +131,7 @@ static void build_rounds(struct net *t, const struct fold_variant *v, struct fol
                      *m = net_typed(t, BNR_INT64, "m", 0, NULL, &two);
     struct bnr_value *y = net_op(t, "Loop", "loop", 3, (struct bnr_value *[]){m, NULL, x});
     net_enter(t, &outer);
-    net_body_input(t, "round", BNR_INT64)->declared.shape.rank = 0;
+    bnr__value_declare(net_body_input(t, "round", BNR_INT64))->shape.rank = 0;
     struct bnr_value *go = net_body_input(t, "go", BNR_BOOL),
                      *inner = net_body_input(t, "inner", t->dtype);
     struct fold_variant inside = *v;

@@ -142,7 +142,8 @@ static void overridable_statistics_are_left_out(void **state) {
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 4, 5, 5));
     struct bnr_value *y = net_bn(&t, "bn", net_conv(&t, "conv", x, conv4), 4);
     struct bnr_value *mean = t.node->in[3];
-    mean->declared = (struct bnr_type){.dtype = BNR_FLOAT, .shape = bnr__shape_of(NET_DIMS(4))};
+    *bnr__value_declare(mean) =
+        (struct bnr_type){.dtype = BNR_FLOAT, .shape = bnr__shape_of(NET_DIMS(4))};
     mean->is_initializer = true;
     assert_int_equal(bnr__graph_add_input(t.g, mean, &t.err), BNR_OK);
     net_output(&t, y);

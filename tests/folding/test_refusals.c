@@ -235,7 +235,7 @@ static void overridable(void **state) {
         parameters(&t, &p, 13);
         finish(&t, &p);
         p.in[1]->is_initializer = true;
-        p.in[1]->declared = p.in[1]->info.type;
+        *bnr__value_declare(p.in[1]) = p.in[1]->info->type;
         assert_int_equal(bnr__graph_add_input(t.g, p.in[1], &t.err), BNR_OK);
         t.data[1] = bnr__tensor_ref(p.in[1]->tensor);
         t.model->ir_version = k == 1 ? 3 : 8;
@@ -340,7 +340,7 @@ static void counts_disagree(void **state) {
         struct parts p = {{NULL}};
         net_begin(&t, 13);
         p.in[0] = net_input(&t, "x", NET_DIMS(2, 4, 5, 5));
-        p.in[0]->declared.shape.dims[1] = bnr__dim_unknown();
+        bnr__value_declare(p.in[0])->shape.dims[1] = bnr__dim_unknown();
         for (int i = 1; i < 5; i++) {
             const int64_t n = k == 3 ? 5 : i == k + 2 ? 3 : 4;
             const double ones[5] = {1, 1, 1, 1, 1};
@@ -360,7 +360,7 @@ static void rank_not_known(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 4, 5, 5));
-    x->declared.shape = bnr__shape_unknown();
+    bnr__value_declare(x)->shape = bnr__shape_unknown();
     const struct net_conv c = {.spatial = 2, .in = 4, .out = 2, .k = 3};
     net_output(&t, net_conv(&t, "conv", net_bn(&t, "bn", x, 4), c));
     net_rewrite(&t, FOLD);
@@ -375,7 +375,7 @@ static void activations_not_known(void **state) {
     struct bnr_value *in[5];
     net_begin(&t, 8);
     in[0] = net_input(&t, "x", NET_DIMS(2, 2, 3));
-    in[0]->declared.shape.dims[2] = bnr__dim_unknown();
+    bnr__value_declare(in[0])->shape.dims[2] = bnr__dim_unknown();
     for (int i = 1; i < 5; i++)
         in[i] = net_const(&t, "p", NET_DIMS(2, 3), (double[]){1, 2, 3, 4, 5, 6});
     struct bnr_value *y = net_op(&t, "BatchNormalization", "bn", 5, in);

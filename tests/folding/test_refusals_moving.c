@@ -146,7 +146,7 @@ static void reshape_mixes(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 6));
-    x->declared.shape.dims[0] = bnr__dim_unknown();
+    bnr__value_declare(x)->shape.dims[0] = bnr__dim_unknown();
     struct bnr_value *y = net_bn(&t, "bn", x, C);
     y = net_op(&t, "Reshape", "mix", NET_IN(y, net_ints(&t, "to", NET_INTS(-1, 16))));
     net_output(&t, net_op(&t, "MatMul", "mm", NET_IN(y, net_weight(&t, "w", NET_DIMS(16, 3)))));
@@ -374,7 +374,7 @@ static void joined_sizes_not_known(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 3, 4, 4));
-    x->declared.shape.dims[1] = bnr__dim_unknown();
+    bnr__value_declare(x)->shape.dims[1] = bnr__dim_unknown();
     struct bnr_value *y = net_bn(&t, "bn", net_input(&t, "z", NET_DIMS(2, 1, 4, 4)), 1);
     y = net_op(&t, "Concat", "join", NET_IN(x, y));
     net_attr_int(&t, "axis", 1);

@@ -27,7 +27,7 @@ static struct bnr_value *start(struct net *t, int opset, int64_t channels, int o
     net_begin(t, opset);
     struct bnr_value *x = net_input(t, "x", NET_DIMS(2, channels, 4, 4));
     if (open >= 0)
-        x->declared.shape.dims[open] = bnr__dim_unknown();
+        bnr__value_declare(x)->shape.dims[open] = bnr__dim_unknown();
     return net_bn(t, "bn", x, channels);
 }
 
@@ -110,7 +110,7 @@ static void padding_as_a_map(void **state) {
         net_begin(&t, 13);
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(1, 2, large ? 800 : 4, large ? 800 : 4));
         if (!large)
-            x->declared.shape.dims[2] = bnr__dim_unknown();
+            bnr__value_declare(x)->shape.dims[2] = bnr__dim_unknown();
         x = net_bn(&t, "bn", x, 2);
         x = net_op(&t, "Pad", "pad",
                    NET_IN(x, net_ints(&t, "p", NET_INTS(0, 0, 1, 1, 0, 0, 1, 1))));
@@ -149,7 +149,7 @@ static void parts(void **state) {
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 4, 4)),
                      *z = net_input(&t, "z", NET_DIMS(2, 3, 4, 4));
-    z->declared.shape.dims[1] = bnr__dim_unknown();
+    bnr__value_declare(z)->shape.dims[1] = bnr__dim_unknown();
     z = net_op(&t, "Concat", "join",
                NET_IN(net_conv(&t, "conv", x, pointwise), net_op(&t, "Sigmoid", NULL, NET_IN(z))));
     net_attr_int(&t, "axis", 1);
@@ -226,7 +226,7 @@ static void rank_not_known(void **state) {
         t.no_shift = true;
         struct bnr_value *x = net_bn(&t, "bn", net_input(&t, "x", NET_DIMS(2, C, 4, 4)), C);
         struct bnr_value *y = net_input(&t, "y", NET_DIMS(1, 4, 4));
-        y->declared.shape = bnr__shape_unknown();
+        bnr__value_declare(y)->shape = bnr__shape_unknown();
         y = net_op(&t, divide ? "Div" : "Mul", "op", NET_IN(x, net_op(&t, "Exp", NULL, NET_IN(y))));
         stays(&t, y, "how 'op' broadcasts is not known");
     }

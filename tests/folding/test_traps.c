@@ -152,7 +152,7 @@ static void channels_from_an_affine(void **state) {
     t.no_shift = true;
     t.gamma = NET_GAMMA_NEGATIVE;
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3));
-    x->declared.shape.dims[1] = bnr__dim_unknown();
+    bnr__value_declare(x)->shape.dims[1] = bnr__dim_unknown();
     x = net_bn(&t, "b", net_bn(&t, "a", net_op(&t, "Sigmoid", NULL, NET_IN(x)), C), C);
     x = net_op(&t, "Div", NULL,
                NET_IN(net_op(&t, "Relu", NULL, NET_IN(x)), net_weight(&t, "k", NET_DIMS(C, 1))));
@@ -169,7 +169,7 @@ static void border_of_open_channels(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, C, 3, 3));
-    x->declared.shape.dims[1] = bnr__dim_unknown();
+    bnr__value_declare(x)->shape.dims[1] = bnr__dim_unknown();
     const struct net_conv c = {.spatial = 2, .in = C, .out = C, .k = 3, .pad = 1};
     net_output(&t, net_conv(&t, "conv", net_bn(&t, "bn", x, C), c));
     same_in_all(&t);
@@ -200,7 +200,7 @@ static void old_broadcast_of_constant(void **state) {
         net_begin(&t, 6);
         t.no_shift = true;
         struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, channels, C, C));
-        x->declared.shape.dims[1] = bnr__dim_unknown();
+        bnr__value_declare(x)->shape.dims[1] = bnr__dim_unknown();
         x = net_op(&t, "Sigmoid", NULL, NET_IN(x));
         x = net_op(&t, "Mul", "mul", NET_IN(x, net_weight(&t, "k", NET_DIMS(channels))));
         net_attr_int(&t, "broadcast", 1);
@@ -238,7 +238,7 @@ static void old_broadcast_of_data(void **state) {
 
 static struct bnr_value *overridable(struct net *t, struct bnr_value *v) {
     v->is_initializer = true;
-    v->declared = v->info.type;
+    *bnr__value_declare(v) = v->info->type;
     assert_int_equal(bnr__graph_add_input(t->g, v, &t->err), BNR_OK);
     return v;
 }

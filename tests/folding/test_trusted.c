@@ -80,7 +80,7 @@ static void check(int kind, double scale, float value, bool open, int threads) {
     }
     memset(t.data[0]->data, 0, t.data[0]->nbytes);
     if (open)
-        t.g->inputs[0]->declared.shape.dims[0] = bnr__dim_unknown();
+        bnr__value_declare(t.g->inputs[0])->shape.dims[0] = bnr__dim_unknown();
     assert_int_equal(bnr__model_complete(t.model, &t.err), BNR_OK);
     const bool fits = value == 0 || (isfinite(value) && isfinite((float)((double)value * scale)));
     run(&t, BNR_REFERENCE, 1, &want, NULL);

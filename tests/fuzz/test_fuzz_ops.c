@@ -420,16 +420,16 @@ static struct bnr_tensor *random_input(const struct fuzz_case *c) {
 static void declare(const struct fuzz_case *c, struct bnr_value *v, const struct bnr_tensor *t) {
     const uint32_t kind = c->typed ? 1 + rnd(3) : rnd(4);
     if (t->kind != BNR_KIND_TENSOR)
-        v->declared.kind = t->kind;
+        bnr__value_declare(v)->kind = t->kind;
     if (kind == 0 || t->kind != BNR_KIND_TENSOR)
         return;
-    v->declared.dtype = t->dtype;
-    v->declared.shape = bnr__shape_of(t->rank, t->dims);
+    bnr__value_declare(v)->dtype = t->dtype;
+    bnr__value_declare(v)->shape = bnr__shape_of(t->rank, t->dims);
     for (int i = 0; kind == 1 && i < t->rank; i++) {
         char name[24];
         snprintf(name, sizeof name, "d%lld", (long long)t->dims[i]);
         if (rnd(2))
-            v->declared.shape.dims[i] = (struct bnr_dim){
+            bnr__value_declare(v)->shape.dims[i] = (struct bnr_dim){
                 .n = -1, .sym = rnd(4) ? bnr__model_intern(v->graph->model, name) : NULL};
     }
 }
@@ -640,7 +640,7 @@ static void check_inferred(const struct fuzz_case *c) {
     for (int i = 0; i < c->n_out; i++) {
         if (!c->node->out[i])
             continue;
-        const struct bnr_type *said = &c->node->out[i]->info.type;
+        const struct bnr_type *said = &c->node->out[i]->info->type;
         const struct bnr_tensor *y = c->out[i];
         char text[500], a[200], b[200];
         snprintf(text, sizeof text, "output %d is %s, but was inferred as %s", i,
@@ -657,7 +657,7 @@ static void check_inferred(const struct fuzz_case *c) {
             check(dim.n < 0 || dim.n == y->dims[d], text);
             check(!dim.sym || dim.sym[0] != 'd' || atoll(dim.sym + 1) == y->dims[d], text);
         }
-        const struct bnr_tensor *known = c->node->out[i]->info.tensor;
+        const struct bnr_tensor *known = c->node->out[i]->info->tensor;
         check(!known || bnr__tensor_equal(known, y), "inference evaluated to other values");
     }
 }

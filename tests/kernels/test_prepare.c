@@ -62,8 +62,8 @@ static struct bnr_value *input_new(struct chain *c, int rank, const int64_t *dim
     struct bnr_tensor *t = tensor_new(c, rank, dims, away);
     struct bnr_value *v;
     ok(bnr__value_new(&v, c->m->graph, NULL, &c->err), &c->err);
-    v->declared.dtype = BNR_FLOAT;
-    v->declared.shape = bnr__shape_of(rank, dims);
+    bnr__value_declare(v)->dtype = BNR_FLOAT;
+    bnr__value_declare(v)->shape = bnr__shape_of(rank, dims);
     ok(bnr__graph_add_input(c->m->graph, v, &c->err), &c->err);
     v->source = t;
     return v;
@@ -354,7 +354,7 @@ static void resolve(struct chain *c) {
 static void add_members(struct chain *c) {
     int64_t dims[BNR_MAX_RANK];
     resolve(c);
-    const struct bnr_shape shape = c->last->info.type.shape;
+    const struct bnr_shape shape = c->last->info->type.shape;
     bnr__shape_numbers(&shape, dims);
     for (uint64_t left = rng_next(&c->r) % MAX_NODES; left > 0 && c->n < MAX_NODES; left--) {
         const uint64_t kind = rng_next(&c->r) % 4;
@@ -389,7 +389,7 @@ static void evaluate(struct chain *c, struct bnr_tensor *y[MAX_NODES]) {
 }
 
 static const struct bnr_info *info_of(const struct bnr_prepare *cx, const struct bnr_value *v) {
-    return &v->info;
+    return v->info;
 }
 
 static int gather_inputs(const struct chain *c, int members, const struct bnr_tensor *in[MAX_IN]) {
@@ -437,8 +437,8 @@ static void run_chain(struct chain *c, unsigned cpu, struct bnr_pool *pool, int 
     evaluate(c, want);
     bnr__packs_init(&packs, NULL);
     for (int i = 0; i < c->node[0]->n_in; i++)
-        in[i] = c->node[0]->in[i] ? &c->node[0]->in[i]->info : NULL;
-    out = &c->node[0]->out[0]->info;
+        in[i] = c->node[0]->in[i] ? c->node[0]->in[i]->info : NULL;
+    out = c->node[0]->out[0]->info;
     struct bnr_prepare cx = {.node = c->node[0],
                              .fused = (const struct bnr_node *const *)&c->node[1],
                              .n_fused = c->n - 1,

@@ -62,7 +62,8 @@ static struct bnr_tensor *make_tensor(struct net *t, int rank, const int64_t *di
 struct bnr_value *net_input(struct net *t, const char *name, int rank, const int64_t *dims) {
     struct bnr_value *v;
     must(t, bnr__value_new(&v, t->g, name, &t->err));
-    v->declared = (struct bnr_type){.dtype = t->dtype, .shape = bnr__shape_of(rank, dims)};
+    *bnr__value_declare(v) =
+        (struct bnr_type){.dtype = t->dtype, .shape = bnr__shape_of(rank, dims)};
     assert_true(t->g->n_inputs < NET_MAX_INPUTS);
     t->data[t->g->n_inputs] = make_tensor(t, rank, dims, NULL);
     must(t, bnr__graph_add_input(t->g, v, &t->err));
@@ -233,7 +234,7 @@ void net_enter(struct net *t, struct net *outer) {
 struct bnr_value *net_body_input(struct net *t, const char *name, enum bnr_dtype dtype) {
     struct bnr_value *v;
     must(t, bnr__value_new(&v, t->g, name, &t->err));
-    v->declared = (struct bnr_type){.dtype = dtype, .shape = bnr__shape_unknown()};
+    *bnr__value_declare(v) = (struct bnr_type){.dtype = dtype, .shape = bnr__shape_unknown()};
     must(t, bnr__graph_add_input(t->g, v, &t->err));
     return v;
 }
@@ -378,7 +379,7 @@ static void evaluate(struct net *t, const struct bnr_model *m, struct bnr_tensor
     assert_non_null(values);
     for (size_t i = 0; i < g->n_inputs; i++)
         must(t, bnr__tensor_cast(&values[g->inputs[i]->id], NULL, t->data[i],
-                                 g->inputs[i]->declared.dtype, &t->err));
+                                 g->inputs[i]->declared->dtype, &t->err));
     run_graph(t, g, values);
     for (size_t i = 0; i < g->n_outputs; i++)
         outs[i] = bnr__tensor_share(value_of(values, g->outputs[i]));

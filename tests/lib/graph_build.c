@@ -24,11 +24,12 @@ struct bnr_value *build_input(struct bnr_graph *g, const char *name, enum bnr_dt
     struct bnr_value *v;
     assert_int_equal(bnr__value_new(&v, g, name, NULL), BNR_OK);
     assert_int_equal(bnr__graph_add_input(g, v, NULL), BNR_OK);
-    v->declared.dtype = dtype;
-    v->declared.shape.rank = rank;
+    struct bnr_type *declared = bnr__value_declare(v);
+    declared->dtype = dtype;
+    declared->shape.rank = rank;
     for (int i = 0; i < rank; i++) {
         const char symbol[2] = {(char)('a' - 1 - dims[i]), '\0'};
-        v->declared.shape.dims[i] =
+        declared->shape.dims[i] =
             dims[i] >= 0 ? bnr__dim_of(dims[i])
                          : (struct bnr_dim){.n = -1, .sym = bnr__model_intern(g->model, symbol)};
     }

@@ -29,14 +29,15 @@ struct bnr_value *mb_input(struct model_builder *t, const char *name, enum bnr_d
     struct bnr_value *v;
     if (t->failed || !ok(t, bnr__value_new(&v, t->graph, name, &t->err)))
         return NULL;
-    v->declared.dtype = dtype;
-    v->declared.shape = bnr__shape_of(rank, dims);
+    bnr__value_declare(v)->dtype = dtype;
+    bnr__value_declare(v)->shape = bnr__shape_of(rank, dims);
     for (int d = 0; d < rank; d++) {
         if (dims[d] >= 0)
             continue;
         const char symbol[2] = {(char)('A' - 1 - dims[d]), 0};
-        v->declared.shape.dims[d] = (struct bnr_dim){-1, bnr__model_intern(t->model, symbol)};
-        t->failed = t->failed || !v->declared.shape.dims[d].sym;
+        bnr__value_declare(v)->shape.dims[d] =
+            (struct bnr_dim){-1, bnr__model_intern(t->model, symbol)};
+        t->failed = t->failed || !v->declared->shape.dims[d].sym;
     }
     ok(t, bnr__graph_add_input(t->graph, v, &t->err));
     return v;

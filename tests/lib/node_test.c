@@ -46,7 +46,7 @@ static void fill_prepare(struct run *r, struct bnr_prepare *cx, const struct bnr
                          const struct bnr_info **out, struct bnr_info *infos) {
     struct ops_test *t = r->t;
     for (int i = 0; i < t->n_in; i++) {
-        infos[i] = t->in[i] ? t->node->in[i]->info : bnr__info_unknown();
+        infos[i] = t->in[i] ? *t->node->in[i]->info : bnr__info_unknown();
         infos[i].tensor = r->constants >> i & 1 ? t->in[i] : NULL;
         in[i] = t->in[i] ? &infos[i] : NULL;
     }
@@ -58,7 +58,7 @@ static void fill_prepare(struct run *r, struct bnr_prepare *cx, const struct bnr
                 (struct bnr_type){.dtype = t->out[i]->dtype,
                                   .shape = bnr__shape_of(t->out[i]->rank, t->out[i]->dims)};
         else if (t->node->out[i])
-            info->type = t->node->out[i]->info.type;
+            info->type = t->node->out[i]->info->type;
         out[i] = t->node->out[i] ? info : NULL;
     }
     cx->node = t->node;

@@ -48,7 +48,7 @@ void ops_test_in_tensor(struct ops_test *t, struct bnr_tensor *x) {
     t->in[t->n_in] = x;
     check(bnr__value_new(&v, t->model->graph, NULL, &t->err), &t->err);
     assert_int_equal(bnr__info_of_tensor(&info, x, &t->model->arena), BNR_OK);
-    v->declared = info.type;
+    *bnr__value_declare(v) = info.type;
     check(bnr__graph_add_input(t->model->graph, v, &t->err), &t->err);
     assert_int_equal(bnr__node_set_input(t->node, t->n_in++, v), BNR_OK);
 }
@@ -84,7 +84,7 @@ void ops_test_unwanted(struct ops_test *t, int i) {
 
 // What inference said without seeing data, against what came out.
 static void check_inferred(const struct ops_test *t, int i) {
-    const struct bnr_type *said = &t->node->out[i]->info.type;
+    const struct bnr_type *said = &t->node->out[i]->info->type;
     const struct bnr_tensor *y = t->out[i];
     if (said->dtype != y->dtype)
         fail_msg("output %d has dtype %s, inferred %s", i, bnr__dtype_name(y->dtype),

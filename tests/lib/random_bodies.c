@@ -55,7 +55,7 @@ void random_step_if(struct random_net *r, struct random_item *x) {
     struct bnr_value *condition =
         net_condition(t, random_name(r, "condition"), random_chance(r, 2));
     t->g = g;
-    condition->info.type = condition->declared;
+    bnr__value_info(condition)->type = *condition->declared;
     struct bnr_value *y = net_op(t, "If", random_name(r, "if"), NET_IN(condition));
     struct bnr_node *node = t->node;
     for (int k = 0; k < 2; k++) {
@@ -67,28 +67,28 @@ void random_step_if(struct random_net *r, struct random_item *x) {
     }
     random_mark_read(r, from.v);
     t->node = node;
-    y->info.type = from.v->info.type;
+    bnr__value_info(y)->type = from.v->info->type;
     random_add(r, y);
 }
 
 static struct random_item started(struct random_net *r, struct bnr_value *v,
                                   const struct bnr_type *type, int cut) {
     struct random_item from = {.v = v, .rank = type->shape.rank - cut};
-    v->info.type = *type;
-    v->info.type.shape.rank = from.rank;
+    bnr__value_info(v)->type = *type;
+    bnr__value_info(v)->type.shape.rank = from.rank;
     for (int i = 0; i < from.rank; i++) {
-        v->info.type.shape.dims[i] = type->shape.dims[i + cut];
+        bnr__value_info(v)->type.shape.dims[i] = type->shape.dims[i + cut];
         from.dims[i] = type->shape.dims[i + cut].n;
     }
     if (random_chance(r, 2))
-        v->declared.shape = v->info.type.shape;
+        bnr__value_declare(v)->shape = v->info->type.shape;
     return from;
 }
 
 // One or two rounds, of a value that keeps its shape or grows.
 void random_step_loop(struct random_net *r, struct random_item *x) {
     struct net *t = &r->t, outer;
-    struct bnr_type type = x->v->info.type;
+    struct bnr_type type = x->v->info->type;
     const int rounds = random_pick(r, 3);
     if (r->bodies >= MOST_BODIES)
         return;
@@ -104,14 +104,14 @@ void random_step_loop(struct random_net *r, struct random_item *x) {
     random_mark_read(r, x->v);
     net_enter(t, &outer);
     r->bodies++;
-    net_body_input(t, random_name(r, "round"), BNR_INT64)->declared.shape.rank = 0;
+    bnr__value_declare(net_body_input(t, random_name(r, "round"), BNR_INT64))->shape.rank = 0;
     struct bnr_value *go = net_body_input(t, random_name(r, "go"), BNR_BOOL);
     const int axis = random_pick(r, type.shape.rank);
     const bool grows = axis != 1 && random_opset(r) >= 9 && random_chance(r, 3);
     struct random_item from =
         started(r, net_body_input(t, random_name(r, "carried"), dtype), &type, 0);
     if (grows)
-        from.v->declared.shape = bnr__shape_unknown();
+        bnr__value_declare(from.v)->shape = bnr__shape_unknown();
     net_output(t, net_op(t, "Identity", NULL, NET_IN(go)));
     struct bnr_value *result = grow(r, &from, grows).v;
     if (grows) {
@@ -121,14 +121,14 @@ void random_step_loop(struct random_net *r, struct random_item *x) {
     }
     leave(r, &outer, "body", result, mark);
     t->node = node;
-    y->info.type = type;
+    bnr__value_info(y)->type = type;
     random_add(r, y);
 }
 
 // A body for each slice along axis 0.
 void random_step_scan(struct random_net *r, struct random_item *x) {
     struct net *t = &r->t, outer;
-    const struct bnr_type type = x->v->info.type;
+    const struct bnr_type type = x->v->info->type;
     if (r->bodies >= MOST_BODIES || random_opset(r) < 9 || x->rank < 2)
         return;
     struct bnr_value *y = net_op(t, "Scan", random_name(r, "scan"), NET_IN(x->v));
@@ -143,6 +143,6 @@ void random_step_scan(struct random_net *r, struct random_item *x) {
     struct bnr_value *result = grow(r, &from, false).v;
     leave(r, &outer, "body", result, mark);
     t->node = node;
-    y->info.type = type;
+    bnr__value_info(y)->type = type;
     random_add(r, y);
 }

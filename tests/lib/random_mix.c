@@ -110,7 +110,7 @@ static void open_dims(struct random_net *r) {
     struct net *t = &r->t;
     const bool all = random_chance(r, 4);
     for (size_t i = 0; i < t->g->n_inputs; i++) {
-        struct bnr_shape *s = &t->g->inputs[i]->declared.shape;
+        struct bnr_shape *s = &bnr__value_declare(t->g->inputs[i])->shape;
         for (int k = 0; k < s->rank; k++) {
             if (!random_chance(r, all ? 2 : 8))
                 continue;
@@ -141,7 +141,7 @@ static void override_some(struct random_net *r) {
         for (size_t k = 0; k < wide->numel; k++)
             wide->f64[k] *= net_random(t, 0.5, 1.5);
         v->is_initializer = true;
-        v->declared = v->info.type;
+        *bnr__value_declare(v) = v->info->type;
         assert_int_equal(bnr__tensor_cast(&t->data[t->g->n_inputs], NULL, wide, t->dtype, &t->err),
                          BNR_OK);
         assert_int_equal(bnr__graph_add_input(t->g, v, &t->err), BNR_OK);

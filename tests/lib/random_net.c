@@ -43,7 +43,7 @@ struct random_item *random_any(struct random_net *r) {
 }
 
 struct random_item *random_add(struct random_net *r, struct bnr_value *v) {
-    const struct bnr_shape *s = &v->info.type.shape;
+    const struct bnr_shape *s = &v->info->type.shape;
     struct random_item item = {.v = v, .rank = s->rank};
     int64_t numel = 1;
     if (s->rank < 1 || s->rank > RANDOM_NET_RANK || r->n == RANDOM_NET_VALUES)
@@ -85,7 +85,7 @@ static struct random_item *op1(struct random_net *r, const char *op, struct bnr_
 }
 
 static struct bnr_value *settled(struct random_net *r, struct bnr_value *v) {
-    if (v->producer && v->info.type.shape.rank < 0) // an Identity behind a Constant node
+    if (v->producer && v->info->type.shape.rank < 0) // an Identity behind a Constant node
         assert_int_equal(bnr__node_infer(v->producer, NULL, &r->t.err), BNR_OK);
     return v;
 }
@@ -109,7 +109,7 @@ struct bnr_value *random_weights(struct random_net *r, int rank, const int64_t *
     struct bnr_value *w = NULL;
     const bool again = random_chance(r, 6);
     for (int i = 0; again && !w && i < r->n_weights; i++) {
-        const struct bnr_shape *s = &r->weights[i]->info.type.shape;
+        const struct bnr_shape *s = &r->weights[i]->info->type.shape;
         bool same = s->rank == rank;
         for (int k = 0; same && k < rank; k++)
             same = s->dims[k].n == dims[k];
@@ -649,12 +649,12 @@ static void begin(struct random_net *r) {
     for (int i = 2; i < rank; i++)
         dims[i] = (rank == 5 ? 2 : 3) + random_pick(r, rank == 3 ? 8 : 3);
     struct bnr_value *x = net_input(t, "x", rank, dims);
-    x->info.type = x->declared;
+    bnr__value_info(x)->type = *x->declared;
     random_add(r, x);
     if (random_chance(r, 3)) { // another input, of fewer axes
         const int cut = random_pick(r, rank);
         x = net_input(t, "y", rank - cut, dims + cut);
-        x->info.type = x->declared;
+        bnr__value_info(x)->type = *x->declared;
         random_add(r, x);
     }
 }

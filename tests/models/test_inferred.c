@@ -86,7 +86,7 @@ static void make_outputs(struct bnr_graph *g) {
 
 static void compare(const struct bnr_value *v, const struct bnr_tensor *seen, const char *dir,
                     const char *when, struct counts *c) {
-    const char *what = disagreement(&v->info, seen);
+    const char *what = disagreement(v->info, seen);
     char said[256], got[256];
     c->values++;
     if (!what)
@@ -94,7 +94,7 @@ static void compare(const struct bnr_value *v, const struct bnr_tensor *seen, co
     c->failed++;
     printf("FAIL %s: '%s' of %s, %s: inferred %s, computed %s: %s\n", dir, v->name,
            v->producer ? v->producer->op_type : "nothing", when,
-           bnr__type_describe(&v->info.type, said, sizeof said),
+           bnr__type_describe(&v->info->type, said, sizeof said),
            bnr__tensor_describe(seen, got, sizeof got), what);
 }
 
@@ -148,7 +148,8 @@ static void declare_given(struct bnr_model *m, const struct given *g) {
         for (size_t k = 0; k < m->graph->n_inputs && g->in[i]; k++)
             if (strcmp(m->graph->inputs[k]->name, info.name) == 0 &&
                 g->in[i]->kind == BNR_KIND_TENSOR)
-                m->graph->inputs[k]->declared.shape = bnr__shape_of(g->in[i]->rank, g->in[i]->dims);
+                bnr__value_declare(m->graph->inputs[k])->shape =
+                    bnr__shape_of(g->in[i]->rank, g->in[i]->dims);
     }
 }
 
@@ -221,7 +222,7 @@ static void report_open(const struct bnr_value *v, const char *dir, const char *
     char text[256];
     if (verbose)
         printf("%s: '%s' of %s has %s: %s\n", dir, v->name, v->producer->op_type, what,
-               bnr__type_describe(&v->info.type, text, sizeof text));
+               bnr__type_describe(&v->info->type, text, sizeof text));
 }
 
 // Whether the dims of what n makes follow from the elements of something that is computed from
@@ -230,8 +231,8 @@ static bool depends_on_data(const struct bnr_node *n) {
     if (n->op->flags & BNR_OP_DATA_SHAPE)
         return true;
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] && n->in[i]->info.type.kind == BNR_KIND_TENSOR &&
-            !bnr__shape_known(&n->in[i]->info.type.shape))
+        if (n->in[i] && n->in[i]->info->type.kind == BNR_KIND_TENSOR &&
+            !bnr__shape_known(&n->in[i]->info->type.shape))
             return true; // reported, or excused, where it was made
     return false;
 }
@@ -240,13 +241,13 @@ static void count_open(const struct bnr_model *m, const char *dir, bool dims, st
     for (const struct bnr_node *n = m->graph->first; n; n = n->next)
         for (int i = 0; i < n->n_out; i++) {
             const struct bnr_value *v = n->out[i];
-            if (!v || v->info.type.kind != BNR_KIND_TENSOR)
+            if (!v || v->info->type.kind != BNR_KIND_TENSOR)
                 continue;
             c->values++;
-            if (v->info.type.shape.rank < 0 && !dims) {
+            if (v->info->type.shape.rank < 0 && !dims) {
                 c->ranks_open++;
                 report_open(v, dir, "no rank");
-            } else if (dims && !bnr__shape_known(&v->info.type.shape) && !depends_on_data(n)) {
+            } else if (dims && !bnr__shape_known(&v->info->type.shape) && !depends_on_data(n)) {
                 c->dims_open++;
                 report_open(v, dir, "open dims");
             }

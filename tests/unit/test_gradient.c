@@ -40,8 +40,8 @@ static struct bnr_value *named(const char *name) {
 
 static struct bnr_value *input(const char *name, int rank, const int64_t *dims) {
     struct bnr_value *v = named(name);
-    v->declared.dtype = BNR_DOUBLE;
-    v->declared.shape = bnr__shape_of(rank, dims);
+    bnr__value_declare(v)->dtype = BNR_DOUBLE;
+    bnr__value_declare(v)->shape = bnr__shape_of(rank, dims);
     ok(bnr__graph_add_input(m->graph, v, &err));
     return v;
 }

@@ -113,8 +113,8 @@ static void test_clone_is_equal(void **state) {
     const struct bnr_value *w = bnr__value_find(g, "w"), *w2 = bnr__value_find(copy->graph, "w");
     assert_ptr_equal(w->tensor, w2->tensor);
     const struct bnr_value *x2 = bnr__value_find(copy->graph, "x");
-    assert_ptr_equal(x2->declared.shape.dims[0].sym, bnr__model_intern(copy, "a"));
-    assert_ptr_not_equal(x2->declared.shape.dims[0].sym, bnr__model_intern(m, "a"));
+    assert_ptr_equal(x2->declared->shape.dims[0].sym, bnr__model_intern(copy, "a"));
+    assert_ptr_not_equal(x2->declared->shape.dims[0].sym, bnr__model_intern(m, "a"));
     bnr__model_free(m);
     check_valid(copy);
     m = copy;
@@ -227,8 +227,9 @@ static void test_inline_call(void **state) {
     returns(f, e);
     returns(f, s);
     s->producer->opset = 7; // the function's own import
-    s->declared = (struct bnr_type){
-        .dtype = BNR_FLOAT, .shape = {.rank = 1, .dims = {{.n = -1, .sym = bnr__model_intern(m, "n")}}}};
+    *bnr__value_declare(s) = (struct bnr_type){
+        .dtype = BNR_FLOAT,
+        .shape = {.rank = 1, .dims = {{.n = -1, .sym = bnr__model_intern(m, "n")}}}};
     check_valid(m);
 
     struct bnr_value *x = build_input(g, "x", BNR_FLOAT, 1, (int64_t[]){4});
@@ -254,8 +255,8 @@ static void test_inline_call(void **state) {
     const struct bnr_value *unwanted = n->next->next->out[0];
     assert_non_null(unwanted);
     assert_string_not_equal(unwanted->name, "s");
-    assert_int_equal(unwanted->declared.dtype, BNR_FLOAT);
-    assert_null(unwanted->declared.shape.dims[0].sym);
+    assert_int_equal(unwanted->declared->dtype, BNR_FLOAT);
+    assert_null(unwanted->declared->shape.dims[0].sym);
 }
 
 static void test_inline_attributes(void **state) {

@@ -183,7 +183,7 @@ static void test_replace_output_keeps_interface(void **state) {
     struct bnr_value *e = build_node(g, "Log", "e", b, NULL, NULL); // b is read, too
     bnr__node_move(d->producer, b->producer);
     build_output(g, b); // twice
-    b->declared.dtype = BNR_FLOAT16;
+    bnr__value_declare(b)->dtype = BNR_FLOAT16;
     b->source = &marks[0];
     d->source = &marks[1];
     assert_int_equal(bnr__value_replace(b, d), BNR_OK);
@@ -195,7 +195,7 @@ static void test_replace_output_keeps_interface(void **state) {
     assert_ptr_equal(g->outputs[2], d);
     assert_int_equal(d->n_graph_outputs, 2);
     assert_int_equal(b->n_graph_outputs, 0);
-    assert_int_equal(d->declared.dtype, BNR_FLOAT16);
+    assert_int_equal(d->declared->dtype, BNR_FLOAT16);
     assert_ptr_equal(d->source, &marks[0]);
     assert_ptr_equal(e->producer->in[0], d);
     bnr__node_remove(b->producer);
@@ -334,9 +334,9 @@ static void test_constants_are_named_after_their_hint(void **state) {
         else
             assert_memory_equal(v->name, "w_folded_", 9);
         assert_true(bnr__value_is_constant(v));
-        assert_ptr_equal(v->info.tensor, t);
-        assert_int_equal(v->info.type.dtype, BNR_FLOAT);
-        assert_int_equal(v->info.type.shape.dims[0].n, 3);
+        assert_ptr_equal(v->info->tensor, t);
+        assert_int_equal(v->info->type.dtype, BNR_FLOAT);
+        assert_int_equal(v->info->type.shape.dims[0].n, 3);
     }
     check_valid(m);
 }

@@ -32,11 +32,11 @@ static struct bnr_value *input_of(struct bnr_graph *g, enum bnr_dtype dtype, int
                                   const int64_t *dims) {
     struct bnr_value *v;
     ok(bnr__value_new(&v, g, NULL, &err));
-    v->declared.dtype = dtype;
-    v->declared.shape = rank < 0 ? bnr__shape_unknown() : bnr__shape_of(rank, dims);
+    bnr__value_declare(v)->dtype = dtype;
+    bnr__value_declare(v)->shape = rank < 0 ? bnr__shape_unknown() : bnr__shape_of(rank, dims);
     for (int i = 0; i < rank; i++)
         if (dims[i] < 0)
-            v->declared.shape.dims[i] = bnr__dim_unknown();
+            bnr__value_declare(v)->shape.dims[i] = bnr__dim_unknown();
     ok(bnr__graph_add_input(g, v, &err));
     return v;
 }
@@ -295,7 +295,7 @@ static void test_loop_sequence(void **unused) {
     struct bnr_value *i = input_of(g, BNR_INT64, 0, NULL), *go = input_of(g, BNR_BOOL, 0, NULL),
                      *seq;
     ok(bnr__value_new(&seq, g, NULL, &err));
-    seq->declared.kind = BNR_KIND_SEQUENCE;
+    bnr__value_declare(seq)->kind = BNR_KIND_SEQUENCE;
     ok(bnr__graph_add_input(g, seq, &err));
     struct bnr_value *range = OUT(g, "Range", number(g, BNR_INT64, 0), i, number(g, BNR_INT64, 1));
     give(g, OUT(g, "Identity", go));
@@ -304,7 +304,7 @@ static void test_loop_sequence(void **unused) {
     ok(bnr__node_set_attr_int(cat, "axis", 0));
     give(m->graph, cat->out[0]);
     give(m->graph, n->out[0]);
-    m->graph->outputs[1]->declared.kind = BNR_KIND_SEQUENCE;
+    bnr__value_declare(m->graph->outputs[1])->kind = BNR_KIND_SEQUENCE;
     ok(run_with(IN(tensor(BNR_INT64, 0, NULL, V(4))), out, 2));
     expect(out[0], 1, D(6), V(0, 1, 2, 0, 1, 0));
     assert_int_equal(out[1]->n_items, 4);
@@ -433,7 +433,7 @@ static void test_sequence_map(void **unused) {
                      *factor = input_of(g, BNR_FLOAT, 0, NULL);
     give(g, OUT(g, "Mul", part, factor));
     give(m->graph, n->out[0]);
-    m->graph->outputs[0]->declared.kind = BNR_KIND_SEQUENCE;
+    bnr__value_declare(m->graph->outputs[0])->kind = BNR_KIND_SEQUENCE;
     ok(run_with(IN(tensor(BNR_FLOAT, 1, D(5), V(1, 2, 3, 4, 5)), tensor(BNR_FLOAT, 0, NULL, V(10))),
                 out, 1));
     assert_int_equal(out[0]->n_items, 3);

@@ -186,8 +186,8 @@ static void ok(enum bnr_status st) {
 static struct bnr_value *input(int rank, const int64_t *dims) {
     struct bnr_value *v;
     ok(bnr__value_new(&v, m->graph, NULL, &err));
-    v->declared.dtype = BNR_FLOAT;
-    v->declared.shape = rank < 0 ? bnr__shape_unknown() : bnr__shape_of(rank, dims);
+    bnr__value_declare(v)->dtype = BNR_FLOAT;
+    bnr__value_declare(v)->shape = rank < 0 ? bnr__shape_unknown() : bnr__shape_of(rank, dims);
     ok(bnr__graph_add_input(m->graph, v, &err));
     return v;
 }

@@ -53,8 +53,8 @@ static struct bnr_shape shape(struct net *n, const char *text) {
 static struct bnr_value *input(struct net *n, enum bnr_dtype dtype, const char *dims) {
     struct bnr_value *v;
     assert_int_equal(bnr__value_new(&v, n->g, NULL, &n->err), BNR_OK);
-    v->declared.dtype = dtype;
-    v->declared.shape = shape(n, dims);
+    bnr__value_declare(v)->dtype = dtype;
+    bnr__value_declare(v)->shape = shape(n, dims);
     assert_int_equal(bnr__graph_add_input(n->g, v, &n->err), BNR_OK);
     return v;
 }
@@ -99,7 +99,7 @@ static void infer(struct net *n) {
 
 static void expect(const struct bnr_value *v, const char *want) {
     char seen[200];
-    bnr__type_describe(&v->info.type, seen, sizeof seen);
+    bnr__type_describe(&v->info->type, seen, sizeof seen);
     assert_string_equal(seen, want);
 }
 
@@ -265,15 +265,15 @@ static void test_constants(void **unused) {
     struct bnr_value *back =
         OUT(&n, "Slice", s, LIST(&n, -1), LIST(&n, INT64_MIN), LIST(&n, 0), LIST(&n, -1));
     infer(&n);
-    assert_null(s->info.tensor);
-    assert_int_equal(s->info.n_elems, 4);
-    assert_ptr_equal(s->info.elems[0].sym, bnr__model_intern(n.m, "N"));
-    assert_non_null(h->info.tensor);
-    assert_int_equal(h->info.tensor->i64[0], 224);
-    assert_int_equal(back->info.n_elems, 4);
-    assert_int_equal(back->info.elems[0].n, 224);
-    assert_int_equal(back->info.elems[2].n, 3);
-    assert_ptr_equal(back->info.elems[3].sym, bnr__model_intern(n.m, "N"));
+    assert_null(s->info->tensor);
+    assert_int_equal(s->info->n_elems, 4);
+    assert_ptr_equal(s->info->elems[0].sym, bnr__model_intern(n.m, "N"));
+    assert_non_null(h->info->tensor);
+    assert_int_equal(h->info->tensor->i64[0], 224);
+    assert_int_equal(back->info->n_elems, 4);
+    assert_int_equal(back->info->elems[0].n, 224);
+    assert_int_equal(back->info->elems[2].n, 3);
+    assert_ptr_equal(back->info->elems[3].sym, bnr__model_intern(n.m, "N"));
     end(&n);
 }
 
@@ -285,7 +285,7 @@ static void test_quantize_open_scale(void **state) {
                               input(&n, BNR_FLOAT, "?"), input(&n, BNR_UINT8, ""));
     assert_int_equal(bnr__model_resolve(n.m, NULL, &n.err), BNR_OK);
     assert_int_equal(bnr__model_infer(n.m, &n.err), BNR_OK);
-    assert_int_equal(y->info.type.dtype, BNR_UINT8);
+    assert_int_equal(y->info->type.dtype, BNR_UINT8);
     end(&n);
 }
 

@@ -334,8 +334,8 @@ static void promotion(void **state) {
     if (bnr__promote_f64(m, &t.err) != BNR_OK)
         fail_msg("%s", t.err.message);
     assert_int_equal(bnr__model_verify(m, &t.err), BNR_OK);
-    assert_int_equal(m->graph->outputs[0]->info.type.dtype, BNR_DOUBLE);
-    assert_int_equal(m->graph->inputs[0]->declared.dtype, BNR_DOUBLE);
+    assert_int_equal(m->graph->outputs[0]->info->type.dtype, BNR_DOUBLE);
+    assert_int_equal(m->graph->inputs[0]->declared->dtype, BNR_DOUBLE);
     // In double, a third survives the detour over float16.
     t.data[0]->f32[0] = 1.0f / 3;
     t.folded = m;

@@ -58,7 +58,8 @@ static void unknown_shape(void **state) {
     struct net t;
     net_begin(&t, 13);
     struct bnr_value *x = net_input(&t, "x", NET_DIMS(2, 3));
-    x->declared.shape.dims[0] = (struct bnr_dim){.n = -1, .sym = bnr__model_intern(t.model, "N")};
+    bnr__value_declare(x)->shape.dims[0] =
+        (struct bnr_dim){.n = -1, .sym = bnr__model_intern(t.model, "N")};
     net_output(&t, net_op(&t, "Shape", NULL, NET_IN(x)));
     net_fold(&t, CLEAN);
     net_expect(&t, "Shape");
@@ -199,7 +200,7 @@ static void unread_part_of_split(void **state) {
     net_output(&t, a);
     net_fold(&t, CLEAN);
     net_expect(&t, "Split");
-    assert_int_equal(t.folded->graph->outputs[0]->info.type.shape.dims[0].n, 2);
+    assert_int_equal(t.folded->graph->outputs[0]->info->type.shape.dims[0].n, 2);
     net_end(&t);
 }
 

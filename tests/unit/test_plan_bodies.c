@@ -123,7 +123,7 @@ static void loop(struct model_builder *t, const struct bnr_allocator *a, bool gr
     mb_input(t, "i", BNR_INT64, 0, NULL);
     struct bnr_value *go = mb_input(t, "go", BNR_BOOL, 0, NULL);
     struct bnr_value *v = mb_input(t, "v", BNR_FLOAT, 0, NULL);
-    v->declared.shape = bnr__shape_unknown();
+    bnr__value_declare(v)->shape = bnr__shape_unknown();
     mb_output(t, mb_op(t, "Identity", go, NULL, NULL));
     struct bnr_value *next = mb_op(t, grow ? "Concat" : "Add", v, x, NULL);
     if (grow)

@@ -75,11 +75,11 @@ static void test_values(void **state) {
     assert_int_equal(g->n_inputs, 2);
     const struct bnr_value *x = g->inputs[0];
     assert_string_equal(x->name, "x");
-    assert_int_equal(x->declared.dtype, BNR_FLOAT);
-    assert_int_equal(x->declared.shape.rank, 2);
-    assert_string_equal(x->declared.shape.dims[0].sym, "batch");
-    assert_int_equal(x->declared.shape.dims[1].n, 10);
-    assert_int_equal(g->inputs[1]->declared.shape.rank, 0);
+    assert_int_equal(x->declared->dtype, BNR_FLOAT);
+    assert_int_equal(x->declared->shape.rank, 2);
+    assert_string_equal(x->declared->shape.dims[0].sym, "batch");
+    assert_int_equal(x->declared->shape.dims[1].n, 10);
+    assert_int_equal(g->inputs[1]->declared->shape.rank, 0);
     const struct bnr_value *w = bnr__value_find(g, "weight");
     assert_true(w->is_initializer && bnr__value_is_constant(w) && !w->is_input);
     assert_int_equal(w->tensor->numel, 300);
@@ -91,7 +91,7 @@ static void test_values(void **state) {
     assert_true(bnr__value_find(g, "sparse")->tensor->f32[5] == 0.5f);
     const struct bnr_value *c = bnr__value_find(g, "c");
     assert_true(c->from_constant_node && c->tensor && !c->producer && bnr__value_is_constant(c));
-    assert_int_equal(bnr__value_find(g, "chosen")->declared.shape.rank, 2); // from value_info
+    assert_int_equal(bnr__value_find(g, "chosen")->declared->shape.rank, 2); // from value_info
     assert_int_equal(g->n_outputs, 1);
     assert_string_equal(g->outputs[0]->name, "y");
     bnr__model_free(m);
@@ -323,7 +323,7 @@ static void test_types(void **state) {
     map.map_type = &k;
     p->graph->input[0]->type = &map;
     struct bnr_model *m = load(p);
-    const struct bnr_type *t = &m->graph->inputs[0]->declared;
+    const struct bnr_type *t = m->graph->inputs[0]->declared;
     assert_true(t->kind == BNR_KIND_MAP && t->dtype == BNR_STRING);
     assert_true(t->elem->kind == BNR_KIND_OPTIONAL && t->elem->elem->kind == BNR_KIND_SEQUENCE);
     assert_true(t->elem->elem->elem->dtype == BNR_FLOAT && t->elem->elem->elem->shape.dims[0].n == 3);

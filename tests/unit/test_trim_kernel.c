@@ -133,7 +133,7 @@ static void unknown_stays(void **state) {
         net_attr_ints(&t, "pads", NET_INTS(1, 0, 1, 0));
         t.options.passes = "trim_kernel";
         net_rewrite(&t, BNR_PASS_FUSE);
-        assert_int_equal(conv_of(&t)->in[1]->info.type.shape.dims[2].n, 3);
+        assert_int_equal(conv_of(&t)->in[1]->info->type.shape.dims[2].n, 3);
         net_end(&t);
     }
 }

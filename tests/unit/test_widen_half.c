@@ -14,7 +14,7 @@
 enum { SESSION = BNR_PASS_CLEAN | BNR_PASS_FOLD | BNR_PASS_FUSE };
 
 static enum bnr_dtype output_dtype(const struct net *t) {
-    return t->folded->graph->outputs[0]->info.type.dtype;
+    return t->folded->graph->outputs[0]->info->type.dtype;
 }
 
 static struct bnr_value *begin(struct net *t, enum bnr_dtype dtype) {
@@ -70,7 +70,7 @@ static void outputs_are_rounded(void **state) {
     net_fold(&t, SESSION);
     net_expect(&t, "Cast Conv Cast Tanh Cast");
     for (size_t i = 0; i < 2; i++)
-        assert_int_equal(t.folded->graph->outputs[i]->info.type.dtype, BNR_FLOAT16);
+        assert_int_equal(t.folded->graph->outputs[i]->info->type.dtype, BNR_FLOAT16);
     assert_string_equal(t.folded->graph->outputs[0]->name, y->name);
     net_end(&t);
 }

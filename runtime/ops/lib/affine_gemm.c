@@ -213,7 +213,7 @@ static bool matmul_axes(struct bnr_affine_site *site, int x_index, int *x_axis, 
 }
 
 static bool leave_rest(struct bnr_affine_site *site, int axis, int64_t count, const double *shift) {
-    const struct bnr_type *y = &site->node->out[0]->info.type;
+    const struct bnr_type *y = &site->node->out[0]->info->type;
     const int rank = y->shape.rank;
     int64_t dims[BNR_MAX_RANK];
     for (int i = 0; i < rank; i++)

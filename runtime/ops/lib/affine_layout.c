@@ -13,7 +13,7 @@ bool bnr__affine_ints(const struct bnr_node *n, int index, const char *attr, int
     const struct bnr_value *v = index >= 0 ? bnr__affine_input(n, index) : NULL;
     if (v) {
         const struct bnr_tensor *t = bnr__affine_constant(v);
-        const struct bnr_info *info = &v->info;
+        const struct bnr_info *info = v->info;
         if (!t && info->tensor && info->tensor->kind == BNR_KIND_TENSOR)
             t = info->tensor; // found by inference
         if (!t || t->numel > BNR_MAX_RANK * 2 || bnr__dtype_is_float(t->dtype))
@@ -381,8 +381,8 @@ static bool other_value(const struct bnr_affine *a, double value, bool forward, 
 static bool set_value(struct bnr_affine_site *site, double value, bool apply, struct bnr_error *err) {
     struct bnr_node *n = site->node;
     if (n->since >= 11)
-        return bnr__linear_store(site, 2, "pad_value", n->in[0]->info.type.dtype, 0, NULL, &value, apply,
-                                 err);
+        return bnr__linear_store(site, 2, "pad_value", n->in[0]->info->type.dtype, 0, NULL, &value,
+                                 apply, err);
     if (!isfinite((float)value))
         return bnr__affine_no(site, "'%s' would pad with what is not finite", n->label);
     if (!apply || bnr__node_set_attr_float(n, "value", (float)value) == BNR_OK)

@@ -9,17 +9,18 @@
 #include "runtime/ops/lib/affine_scaled.h"
 
 // Rules look at elements: a lazy tensor is replaced by one that has them. NULL when out of memory.
-static const struct bnr_tensor *elements_of(const struct bnr_value *v) {
+static const struct bnr_tensor *elements_of(struct bnr_value *v) {
     struct bnr_tensor *full;
     if (bnr__tensor_align(&full, v->tensor, NULL) != BNR_OK)
         return NULL;
     bnr__tensor_unref(v->tensor);
-    return ((struct bnr_value *)(uintptr_t)v)->tensor = full;
+    v->tensor = full;
+    return bnr__value_info_of_constant(v) == BNR_OK ? full : NULL;
 }
 
 const struct bnr_tensor *bnr__affine_constant(const struct bnr_value *v) {
     const struct bnr_tensor *t = bnr__value_constant_tensor(v);
-    return t && t->lazy ? elements_of(v) : t;
+    return t && t->lazy ? elements_of((struct bnr_value *)(uintptr_t)v) : t;
 }
 
 struct bnr_tensor *bnr__affine_numbers(const struct bnr_value *v) {
@@ -55,7 +56,7 @@ bool bnr__affine_dequantized(const struct bnr_value *v) {
 }
 
 enum bnr_dtype bnr__linear_dtype(const struct bnr_linear *l) {
-    return l->w->tensor ? l->w->tensor->dtype : l->w->info.type.dtype;
+    return l->w->tensor ? l->w->tensor->dtype : l->w->info->type.dtype;
 }
 
 struct bnr_value *bnr__affine_input(const struct bnr_node *n, int index) {

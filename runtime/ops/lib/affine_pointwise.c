@@ -4,7 +4,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 
 struct bnr_shape bnr__affine_shape(const struct bnr_value *v) {
-    return v ? v->info.type.shape : bnr__shape_unknown();
+    return v ? v->info->type.shape : bnr__shape_unknown();
 }
 
 int64_t bnr__affine_dim(const struct bnr_value *v, int axis) {

@@ -134,12 +134,12 @@ static bool describe(struct quantized *u, struct bnr_affine_site *site, const st
                             .q = bnr__affine_constant(q),
                             .scale = bnr__affine_constant(bnr__affine_input(n, SCALE)),
                             .zero = bnr__affine_constant(bnr__affine_input(n, ZERO)),
-                            .dtype = q->info.type.dtype};
+                            .dtype = q->info->type.dtype};
     if (!u->scale || (bnr__affine_input(n, ZERO) && !u->zero))
         return bnr__affine_no(site, "the scale or zero point of '%s' is not constant", n->label);
     if (u->dtype == BNR_UNDEFINED || shape.rank < 0)
         return bnr__affine_no(site, "the dtype or rank at '%s' is not known", n->label);
-    const enum bnr_dtype wide = numbers->info.type.dtype;
+    const enum bnr_dtype wide = numbers->info->type.dtype;
     if (bits_of(u->scale->dtype) == 0 || bits_of(u->scale->dtype) < bits_of(wide))
         return bnr__affine_no(site, "the scale of '%s' is %s, too narrow to hold the product for %s",
                               n->label, bnr__dtype_name(u->scale->dtype), bnr__dtype_name(wide));

@@ -114,8 +114,8 @@ static struct bnr_value *number_of(struct bnr_build *b, struct bnr_value *one) {
 // Lengths [batch], or ends and starts [2 * batch], as a mask [batch, keys] of int64.
 static struct bnr_value *mask_of_lengths(struct bnr_build *b, const struct bnr_spell_attention *p,
                                          struct bnr_value *keys) {
-    const struct bnr_dim count = p->mask->info.type.shape.dims[0];
-    const struct bnr_shape *batch_of = &p->batch_of->info.type.shape;
+    const struct bnr_dim count = p->mask->info->type.shape.dims[0];
+    const struct bnr_shape *batch_of = &p->batch_of->info->type.shape;
     const struct bnr_dim batch = batch_of->rank > 0 ? batch_of->dims[0] : bnr__dim_unknown();
     if (!bnr__dim_equal(count, batch) && (count.n < 0 || batch.n < 0)) {
         b->later = true;
