@@ -155,4 +155,4 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
 }
 
 const struct bnr_pass bnr__pass_fuse_activation = {
-    .name = "fuse_activation", .group = BNR_PASS_FUSE, .run = run};
+    .name = "fuse_activation", .group = BNR_PASS_FUSE, .keeps_types = true, .run = run};

@@ -195,4 +195,4 @@ static enum bnr_status run(struct bnr_pass_cx *cx, struct bnr_graph *g) {
 }
 
 const struct bnr_pass bnr__pass_merge_common = {
-    .name = "merge_common", .group = BNR_PASS_CLEAN, .run = run};
+    .name = "merge_common", .group = BNR_PASS_CLEAN, .keeps_types = true, .run = run};
