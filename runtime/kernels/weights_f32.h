@@ -37,6 +37,8 @@ struct bnr_weights_f32 {
     bool (*turn)(const struct bnr_weights_turn *t);
     // dst[i] = src[i] * f in double, rounded once; 0 where that is subnormal.
     void (*scale)(float *dst, const bnr_any_float *src, size_t n, double f);
+    // dst[i] = src[i] * (f * each[i]), likewise.
+    void (*scale_each)(float *dst, const bnr_any_float *src, size_t n, double f, const double *each);
     // The largest magnitude; NaN or infinity where there is one.
     float (*largest)(const bnr_any_float *src, size_t n);
 };

@@ -87,30 +87,42 @@ static void check_turn(const struct bnr_weights_f32 *k, uint64_t seed) {
     guard_free(y, n_dst);
 }
 
+static void check_scaled(const struct bnr_weights_f32 *k, uint64_t seed, float x, double f, float y) {
+    const float want = scaled_by(x, f);
+    if (bits_of(y) != bits_of(want) && !(isnan(y) && isnan(want)))
+        fail_msg("%s seed %llu: %a * %a is %a, expected %a", k->isa, (unsigned long long)seed, (double)x,
+                 f, (double)y, (double)want);
+}
+
 static void check_scale(const struct bnr_weights_f32 *k, uint64_t seed) {
     struct rng r = {seed};
     const size_t n = seed % 50 ? rng_size(&r, 1, 100) : rng_size(&r, 30000, 70000);
     const double f = factors[seed % BNR_COUNT(factors)];
-    float *x = guard_floats(n), *y = guard_floats(n);
+    float *x = guard_floats(n), *y = guard_floats(n), *z = guard_floats(n);
+    double *each = malloc(n * sizeof *each);
+    assert_non_null(each);
+    for (size_t i = 0; i < n; i++)
+        each[i] = 2 * (double)rng_float(&r);
     unsigned char *memory;
     fill_values(&r, (enum values)(seed / 7 % VALUES_KINDS), x, n);
     bnr_any_float *any = shifted(x, n, seed % 4, &memory);
     k->scale(y, any, n, f);
+    k->scale_each(z, any, n, f, each);
     bool finite = true;
     float most = 0;
     for (size_t i = 0; i < n; i++) {
-        const float want = scaled_by(x[i], f);
-        if (bits_of(y[i]) != bits_of(want) && !(isnan(y[i]) && isnan(want)))
-            fail_msg("%s seed %llu: %a * %a is %a, expected %a", k->isa, (unsigned long long)seed,
-                     (double)x[i], f, (double)y[i], (double)want);
+        check_scaled(k, seed, x[i], f, y[i]);
+        check_scaled(k, seed, x[i], f * each[i], z[i]);
         finite = finite && isfinite(x[i]);
         most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
     }
     const float largest = k->largest(any, n);
     assert_true(finite ? largest == most : !isfinite(largest));
     free(memory);
+    free(each);
     guard_free(x, n);
     guard_free(y, n);
+    guard_free(z, n);
 }
 
 static void turned(void **state) {

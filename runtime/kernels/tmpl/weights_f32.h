@@ -9,6 +9,11 @@ static void scale(float *dst, const bnr_any_float *src, size_t n, double f) {
         dst[i] = scaled_element(src[i], f);
 }
 
+static void scale_each(float *dst, const bnr_any_float *src, size_t n, double f, const double *each) {
+    for (size_t i = 0; i < n; i++)
+        dst[i] = scaled_element(src[i], f * each[i]);
+}
+
 struct survey {
     vf most, zeros; // zeros: stays 0 where all numbers are finite
 };
@@ -46,4 +51,4 @@ static float largest(const bnr_any_float *src, size_t n) {
 }
 
 const struct bnr_weights_f32 ISA(bnr__weights_f32) = {
-    .isa = ISA_NAME, .turn = turn, .scale = scale, .largest = largest};
+    .isa = ISA_NAME, .turn = turn, .scale = scale, .scale_each = scale_each, .largest = largest};

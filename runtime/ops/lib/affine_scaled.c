@@ -146,6 +146,9 @@ static void fill(const struct bnr_lazy *z, void *dst, size_t begin, size_t n) {
         const size_t m = n < length - at ? n : length - at;
         if (is_fast(s))
             s->kernels->scale((float *)(void *)to, row_f32(s, row) + at, m, s->rows[row]);
+        else if (s->k == 1 && d == BNR_FLOAT)
+            s->kernels->scale_each((float *)(void *)to, row_f32(s, row) + at, m, s->rows[row],
+                                   s->columns + row / s->a * s->b + at);
         else
             fill_run(s, row, at, m, to);
         if (d == BNR_FLOAT16)
@@ -235,6 +238,13 @@ static void compose(struct scaled *s, const struct bnr_linear *l, const struct b
         s->rows[i] = (old ? old->rows[i] : 1) * (on_a ? f[i] : 1);
     for (size_t i = 0; i < n_columns; i++)
         s->columns[i] = (old ? old->columns[i] : 1) * (on_a ? 1 : f[i]);
+    if (s->b == 1) { // depthwise: a column is as well a row, or some
+        for (size_t i = 0; i < n_rows; i++)
+            s->rows[i] *= s->columns[i / s->a];
+        for (size_t i = 0; i < n_columns; i++)
+            s->columns[i] = 1;
+        s->by_row = true;
+    }
     if (is_fast(s)) {
         s->z.factors = s->rows;
         s->z.row_elems = s->b * s->k;
@@ -265,24 +275,29 @@ static void survey(void *cx, size_t begin, size_t end) {
     }
 }
 
+static double largest_factor(const double *f, size_t n) {
+    double most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fabs(f[i]) <= most || isnan(most) ? most : fabs(f[i]);
+    return most;
+}
+
 // Of float32 weights: a bound for all rows, from reading them as memory likes best.
 static double bound_of(const struct scaled *s, struct bnr_pool *pool) {
     struct survey v = {.s = s};
     const size_t n = s->z.base->numel;
     float largest;
-    double most = 0;
     atomic_init(&v.largest, 0);
     bnr__parallel_for(pool, n / SURVEY_ELEMS + (n % SURVEY_ELEMS != 0), 1, survey, &v);
     const unsigned bits = atomic_load(&v.largest);
     memcpy(&largest, &bits, sizeof largest);
-    for (size_t row = 0; row < s->n_rows; row++)
-        most = fabs(s->rows[row]) <= most || isnan(most) ? most : fabs(s->rows[row]);
-    return (double)largest * most;
+    return (double)largest * largest_factor(s->rows, s->n_rows) *
+           largest_factor(s->columns, s->n_rows / s->a * s->b);
 }
 
 static bool is_finite(const struct scaled *s, struct bnr_pool *pool) {
     const enum bnr_dtype dtype = s->z.base->dtype;
-    if (is_fast(s) && bnr__affine_number_fits(bound_of(s, pool), dtype))
+    if (dtype == BNR_FLOAT && bnr__affine_number_fits(bound_of(s, pool), dtype))
         return true;
     for (size_t row = 0; row < s->n_rows; row++) {
         const double most =
