@@ -95,6 +95,14 @@ double *bnr__affine_alloc(struct bnr_affine *a, int rank, const int64_t *dims, d
     return s;
 }
 
+double *bnr__affine_alloc_along(struct bnr_affine *a, int rank, int axis, int64_t count, double **t,
+                                struct bnr_arena *arena) {
+    int64_t dims[BNR_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == axis ? count : 1;
+    return bnr__affine_alloc(a, rank, dims, t, arena);
+}
+
 // Where element i of an array of dims `full` lies in an array that has 1 on some of the axes.
 static size_t project(size_t i, const int64_t *full, const int64_t *dims, int rank) {
     size_t at = 0, step = 1;

@@ -28,6 +28,8 @@ enum {
         1 << 22 // elements that s and t may have: the search keeps a few of them around
 };
 
+#define BNR_AFFINE_NEAR_ONE 0x1p-7 // factors that are no further from 1 than rounding takes a number
+
 // Where an affine meets an operator.
 struct bnr_affine_site {
     struct bnr_node *node;
@@ -43,6 +45,10 @@ struct bnr_affine_site {
     // scale in terms of that input's axes. n is 0: nothing has to.
     struct bnr_affine aside;
     int aside_index;
+    // absorb_after: the channels of output 0 may be multiplied by numbers near 1 if their shifts are exact then.
+    // Applied: by which (t is 0), in terms of output 0's axes. n is 0: they are not.
+    bool may_multiply;
+    struct bnr_affine multiple;
 };
 
 // The questions. `apply` false: only ask; nothing may change. With `apply` after a yes for the same
@@ -85,6 +91,9 @@ static inline bool bnr__affine_varies(const struct bnr_affine *a, int axis) {
 // BNR_AFFINE_MAX or memory is short. dims may be NULL for rank 0.
 double *bnr__affine_alloc(struct bnr_affine *a, int rank, const int64_t *dims, double **t,
                           struct bnr_arena *arena);
+// Likewise of one that varies over `axis` alone.
+double *bnr__affine_alloc_along(struct bnr_affine *a, int rank, int axis, int64_t count, double **t,
+                                struct bnr_arena *arena);
 // *out = second(first(x)). False where they cannot be combined: too big, another rank, not finite.
 bool bnr__affine_compose(struct bnr_affine *out, const struct bnr_affine *first,
                          const struct bnr_affine *second, struct bnr_arena *arena);

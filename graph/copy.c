@@ -151,6 +151,7 @@ static enum bnr_status copy_history(struct bnr_copy *c, struct bnr_node *to, con
     if (!to->label)
         return bnr__no_memory(c->err);
     to->source = n->source;
+    to->multiplied = n->multiplied;
     c->nodes[n->id] = to;
     return copy_origins(c, to, n);
 }

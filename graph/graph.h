@@ -158,6 +158,7 @@ struct bnr_node {
     struct bnr_node *fused_into;
     struct bnr_bn **origins; // which BatchNormalizations of the file this node carries
     size_t n_origins;
+    int multiplied; // how many times its channels were, by numbers near 1 (passes/lib/exact_shift.h)
     const void *source; // what the loader made it from, for the saver; NULL for new nodes
 };
 

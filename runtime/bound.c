@@ -130,7 +130,8 @@ static double bound_of(const struct bnr_node *n, const struct constants *c, int 
     const double beta = gemm ? fabs((double)bnr__attr_float(n, "beta", 1)) : 1;
     const struct rounding r = rounding_of(c->w->dtype);
     const double terms = (double)(l.outer * l.inner), times = (double)n->n_origins + 1;
-    const double w_times = bnr__value_constant_tensor(n->in[w_index]) ? 1 : times;
+    const double w_times =
+        bnr__value_constant_tensor(n->in[w_index]) ? 1 + (double)n->multiplied : times;
     const size_t all = l.groups * l.channels;
     const struct bnr_allocator *a = n->graph->model->allocator;
     double worst = 0, *sums = bnr__calloc(a, all, sizeof *sums);

@@ -20,6 +20,9 @@
 // that a constant rounded in between was not larger than what became of it, which is exact for R = 1;
 // shifts of opposite sign may break it.
 //
+// Where a channel is multiplied by d, |d - 1| <= u, so that its bias is exact (passes/lib/exact_shift.h), y is
+// off by |d - 1| sum_k |W' x| more until what reads it is divided by d: once more the first term.
+//
 // Weights that are dequantized from integers keep these; their scale k' = fl(k |s|) is rounded R times, and
 // with it each weight (q - z) k' by the same u: the bound is R times that of the weights themselves.
 //

@@ -2,6 +2,7 @@
 // Taking a way that the search has found, and saying what became of the BatchNormalizations on it.
 #include "graph/op.h"
 #include "passes/lib/affine_search.h"
+#include "passes/lib/exact_shift.h"
 
 // ---- verdicts -----------------------------------------------------------------------------------
 
@@ -172,6 +173,7 @@ static enum bnr_status apply_rule(struct bnr_way *way, const struct bnr_way_step
     struct bnr_affine *sides = BNR_NEW_ARRAY(cx->temp, n_sides, struct bnr_affine);
     if (!sides)
         return bnr__no_memory(cx->err);
+    site.may_multiply = s->kind == BNR_WAY_AFTER && bnr__readers_may_divide(cx, n);
     const bool ok = s->kind == BNR_WAY_AFTER    ? rules->absorb_after(&site, true, &err)
                     : s->kind == BNR_WAY_BEFORE ? rules->absorb_before(&site, true, &err)
                     : s->kind == BNR_WAY_BACK   ? rules->backward(&site, sides, true, &err)
@@ -181,6 +183,8 @@ static enum bnr_status apply_rule(struct bnr_way *way, const struct bnr_way_step
                          err.code   ? err.message
                          : site.why ? site.why
                                     : "refused after a yes");
+    if (site.multiple.n > 0)
+        BNR_TRY(bnr__readers_divide(cx, n, &site.multiple));
     return site.rest.n > 0 ? bnr__affine_add_behind(cx, n->out[0], &site.rest) : BNR_OK;
 }
 

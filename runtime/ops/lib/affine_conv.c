@@ -8,6 +8,7 @@
 // rounded to the product of the scales.
 // A shift in front is one bias where every output sees all taps of the kernel on data: no padding (zeros
 // would have to be -t/s), and for ConvTranspose one tap an output. Else it is a map.
+#include <math.h>
 #include <string.h>
 
 #include "runtime/ops/lib/affine_border.h"
@@ -84,6 +85,32 @@ static bool store_bias(const struct bnr_linear *l, const double *bias, bool appl
     return bnr__linear_store(l->site, B, hint, bnr__linear_dtype(l), 1, &outputs, bias, apply, err);
 }
 
+// Shifts become as they will be stored, and s is multiplied by what that multiplies them by. Not where a shift
+// has hardly a digit left.
+static bool round_shifts(const struct bnr_linear *l, const double **s, double *bias) {
+    struct bnr_affine_site *site = l->site;
+    const enum bnr_dtype dtype = bnr__linear_dtype(l);
+    const size_t n = (size_t)bnr__linear_outputs(l);
+    struct bnr_affine by;
+    double *t, *d = bnr__affine_alloc_along(&by, l->numbers->rank, 1, (int64_t)n, &t, site->temp);
+    double *scale = BNR_NEW_ARRAY(site->temp, n, double), *rounded = BNR_NEW_ARRAY(site->temp, n, double);
+    double *stored = BNR_NEW_ARRAY(site->temp, n, double);
+    if (!d || !scale || !rounded || !stored)
+        return bnr__affine_no(site, "out of memory");
+    bnr__store_f64(dtype, stored, bias, n);
+    bnr__load_f64(rounded, dtype, stored, n);
+    for (size_t o = 0; o < n; o++) {
+        const bool near = fabs(rounded[o] / bias[o] - 1) < BNR_AFFINE_NEAR_ONE; // 0 / 0 is not
+        d[o] = near ? rounded[o] / bias[o] : 1;
+        scale[o] = (*s)[o] * d[o];
+        bias[o] = near ? rounded[o] : bias[o];
+    }
+    if (bnr__affine_has_scale(&by))
+        site->multiple = by;
+    *s = scale;
+    return true;
+}
+
 static bool absorb_after(struct bnr_affine_site *site, bool transposed, bool apply,
                          struct bnr_error *err) {
     struct bnr_linear l;
@@ -94,6 +121,10 @@ static bool absorb_after(struct bnr_affine_site *site, bool transposed, bool app
         return false;
     for (int64_t o = 0; o < bnr__linear_outputs(&l); o++)
         bias[o] = s[o] * bias[o] + t[o];
+    // Weights that are not scaled in any case would come out of a scale near 1 as they were.
+    const bool scaled = bnr__affine_has_scale(&site->affine) || l.numbers->lazy;
+    if (apply && site->may_multiply && scaled && !round_shifts(&l, &s, bias))
+        return false;
     return store_bias(&l, bias, false, err) && bnr__linear_scale(&l, s, true, apply, err) &&
            (!apply || store_bias(&l, bias, true, err));
 }

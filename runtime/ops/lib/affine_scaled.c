@@ -10,6 +10,9 @@
 
 enum { CHUNK = 512 };
 
+// Weights that fit have room for some factors near 1, about which nobody asks.
+static const double ROOM = 1 + 8 * BNR_AFFINE_NEAR_ONE;
+
 struct scaled {
     struct bnr_lazy z;
     const struct bnr_weights_f32 *kernels;
@@ -297,13 +300,13 @@ static double bound_of(const struct scaled *s, struct bnr_pool *pool) {
 
 static bool is_finite(const struct scaled *s, struct bnr_pool *pool) {
     const enum bnr_dtype dtype = s->z.base->dtype;
-    if (dtype == BNR_FLOAT && bnr__affine_number_fits(bound_of(s, pool), dtype))
+    if (dtype == BNR_FLOAT && bnr__affine_number_fits(ROOM * bound_of(s, pool), dtype))
         return true;
     for (size_t row = 0; row < s->n_rows; row++) {
         const double most =
             is_fast(s) ? (double)s->kernels->largest(row_f32(s, row), s->b * s->k) * s->rows[row]
                        : largest_of(s, row);
-        if (!bnr__affine_number_fits(most, dtype))
+        if (!bnr__affine_number_fits(ROOM * most, dtype))
             return false;
     }
     return true;
