@@ -375,7 +375,7 @@ static void pack_part(struct work *w, const struct bnr_pack_job *j, size_t part)
     const struct bnr_tensor *t = j->t;
     const size_t size = bnr__dtype_size(t->dtype), begin = part * j->format.part_elems;
     const size_t n = part_elems(j, part);
-    struct bnr_pack_source source = {NULL};
+    struct bnr_pack_source source = {.elems = NULL};
     void *buffer = NULL;
     if (!find_source(j, begin, &source)) {
         source.elems = buffer = bnr__slots_take(&w->slots);
@@ -423,7 +423,7 @@ static size_t largest_copy(const struct bnr_packs *packs) {
     for (size_t i = 0; i < packs->n_jobs; i++) {
         const struct bnr_pack_job *j = &packs->jobs[i];
         const size_t bytes = part_elems(j, 0) * bnr__dtype_size(j->t->dtype);
-        struct bnr_pack_source source;
+        struct bnr_pack_source source = {.elems = NULL};
         if (!find_source(j, 0, &source) && bytes > most)
             most = bytes;
     }
