@@ -485,12 +485,11 @@ static void phase_row(const struct bnr_winograd_phase_row *p) {
         for (int l = 0; l < VW; l++) {
             const ptrdiff_t from = at < 0 ? -at : 0, left = p->count[l] - at;
             const int to = left < VW ? (int)left : VW;
-            const float *src = p->row[l] + 2 * at;
             r[l] = v_set1(0);
             if (from == 0 && to == VW)
-                r[l] = v_load2_range(src, 0, VW, r[l]);
+                r[l] = v_load2_range(p->row[l] + 2 * at, 0, VW, r[l]);
             else if (from < to)
-                r[l] = v_load2_range(src, (int)from, to, r[l]);
+                r[l] = v_load2_range(p->row[l] + 2 * at, (int)from, to, r[l]);
         }
         v_transpose(r);
         for (int i = 0; i < VW; i++, dst += VW)
