@@ -140,18 +140,22 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
     // The direct sum: a point for each tap, tiles of a pixel.
     struct bnr_winograd_form f = {.tile_h = 1, .tile_w = 1, .points = c->taps};
     enum bnr_nchwc_algorithm best = BNR_NCHWC_DIRECT;
+    struct bnr_nchwc_conv_f32 phases = *c;
     double least = cost_of_all(c, &f);
     for (int i = BNR_NCHWC_WINOGRAD2; i < BNR_NCHWC_ALGORITHMS; i++) {
         const enum bnr_nchwc_algorithm algorithm = (enum bnr_nchwc_algorithm)i;
         const bool inaccurate = algorithm == BNR_NCHWC_WINOGRAD6;
-        struct bnr_nchwc_conv_f32 changed = *c;
-        if (algorithm == BNR_NCHWC_PHASES && (prologue || !bnr__winograd_phases(&changed)))
-            continue;
-        if (!bnr__winograd_form(&changed, algorithm, &f) ||
+        const struct bnr_nchwc_conv_f32 *on = c;
+        if (algorithm == BNR_NCHWC_PHASES) {
+            if (prologue || !bnr__winograd_phases(&phases))
+                continue;
+            on = &phases;
+        }
+        if (!bnr__winograd_form(on, algorithm, &f) ||
             (inaccurate && c->s.cin > BNR_WINOGRAD6_CHANNELS))
             continue;
         // The least accurate one has to be clearly faster.
-        const double cost = cost_of_all(&changed, &f) * (inaccurate ? 1.1 : 1);
+        const double cost = cost_of_all(on, &f) * (inaccurate ? 1.1 : 1);
         if (cost >= least)
             continue;
         least = cost;

@@ -94,13 +94,6 @@ static double scale_of(const struct net *t, const char *bn, size_t c, double *sh
     return s;
 }
 
-static double rounded(enum bnr_dtype d, double x) {
-    uint64_t element;
-    bnr__store_f64(d, &element, &x, 1);
-    bnr__load_f64(&x, d, &element, 1);
-    return x;
-}
-
 static double unit(enum bnr_dtype d) {
     return d == BNR_FLOAT ? 0x1p-24 : d == BNR_FLOAT16 ? 0x1p-11 : 0x1p-8;
 }
@@ -131,15 +124,15 @@ static void expect_first(const struct net *t, const struct variant *v, double *m
         double shift, off = 0;
         const double s = scale_of(t, "bn1", o, &shift);
         shift += s * number(t->model->graph, "conv1.b", o);
-        assert_true(bnr__tensor_f64(b, o) == rounded(d, shift));
-        multiple[o] = v->exact ? rounded(d, shift) / shift : 1;
+        assert_true(bnr__tensor_f64(b, o) == net_rounded(d, shift));
+        multiple[o] = v->exact ? net_rounded(d, shift) / shift : 1;
         for (size_t i = 0, row = w->numel / CHANNELS; i < row; i++) {
             const double textbook = s * number(t->model->graph, "conv1.w", o * row + i);
             const double got = bnr__tensor_f64(w, o * row + i);
             expect_rounded(v->name, d, got, textbook * multiple[o]);
             off += fabs(got - textbook);
         }
-        worst = fmax(worst, off + fabs(rounded(d, shift) - shift));
+        worst = fmax(worst, off + fabs(net_rounded(d, shift) - shift));
     }
     assert_true(bnr__bound_node(n, 1) >= worst);
 }

@@ -33,13 +33,6 @@ static struct bnr_value *scaled(struct net *t, const char *name, struct bnr_valu
     return y;
 }
 
-static double rounded(enum bnr_dtype d, double x) {
-    uint64_t element;
-    bnr__store_f64(d, &element, &x, 1);
-    bnr__load_f64(&x, d, &element, 1);
-    return x;
-}
-
 static void expect(struct net *t, bool transposed, int64_t group, const double *before,
                    const double *behind) {
     const struct bnr_node *n = t->folded->graph->first;
@@ -51,7 +44,7 @@ static void expect(struct net *t, bool transposed, int64_t group, const double *
     for (int64_t i = 0; i < (int64_t)w->numel; i++) {
         const int64_t row = i / TAPS / columns, column = row / groups_rows * columns + i / TAPS % columns;
         const int64_t o = transposed ? column : row, c = transposed ? row : column;
-        const double want = rounded(w->dtype, bnr__tensor_f64(old, (size_t)i) * (before[c] * behind[o]));
+        const double want = net_rounded(w->dtype, bnr__tensor_f64(old, (size_t)i) * (before[c] * behind[o]));
         assert_true(bnr__tensor_f64(w, (size_t)i) == want);
     }
 }

@@ -48,20 +48,6 @@ static void build(struct net *t, int kind, double scale) {
     net_output(t, kind == 5 ? x : bn(t, x, scale));
 }
 
-static void run(struct net *t, unsigned flags, int threads, struct bnr_tensor **out,
-                struct bnr_bn_report *report) {
-    struct bnr_options o;
-    bnr_session *s;
-    bnr_options_init(&o);
-    o.flags = flags;
-    o.threads = threads;
-    if (bnr_session_create(&s, t->model, &o, &t->err) != BNR_OK ||
-        bnr_run(s, (const bnr_tensor *const *)t->data, 1, out, 1, &t->err) != BNR_OK ||
-        (report && bnr_session_bn(s, 0, report) != BNR_OK))
-        fail_msg("%s", t->err.message);
-    bnr_session_free(s);
-}
-
 // `value` in the middle of the weights; zeros go in, so that outputs are finite unless a factor was
 // folded.
 static void check(int kind, double scale, float value, bool open, int threads) {
@@ -83,8 +69,8 @@ static void check(int kind, double scale, float value, bool open, int threads) {
         bnr__value_declare(t.g->inputs[0])->shape.dims[0] = bnr__dim_unknown();
     assert_int_equal(bnr__model_complete(t.model, &t.err), BNR_OK);
     const bool fits = value == 0 || (isfinite(value) && isfinite((float)((double)value * scale)));
-    run(&t, BNR_REFERENCE, 1, &want, NULL);
-    run(&t, 0, threads, &got, &report);
+    net_run(&t, BNR_REFERENCE, 1, &want, NULL);
+    net_run(&t, 0, threads, &got, &report);
     if (fits != (report.verdict == BNR_VERDICT_FOLDED))
         fail_msg("kind %d, %g: verdict %d", kind, (double)value, (int)report.verdict);
     double most = 0;

@@ -76,24 +76,12 @@ static const struct bnr_tensor *weights_of(const struct net *t) {
     return NULL;
 }
 
-static void run(struct net *t, unsigned flags, int threads, struct bnr_tensor **out) {
-    struct bnr_options o;
-    bnr_session *s;
-    bnr_options_init(&o);
-    o.flags = flags;
-    o.threads = threads;
-    if (bnr_session_create(&s, t->model, &o, &t->err) != BNR_OK ||
-        bnr_run(s, (const bnr_tensor *const *)t->data, 1, out, 1, &t->err) != BNR_OK)
-        fail_msg("%s", t->err.message);
-    bnr_session_free(s);
-}
-
 static void compare_sessions(struct net *t) {
     struct bnr_tensor *want = NULL, *one = NULL, *two = NULL;
     assert_int_equal(bnr__model_complete(t->model, &t->err), BNR_OK);
-    run(t, BNR_REFERENCE, 1, &want);
-    run(t, 0, 1, &one);
-    run(t, 0, 2, &two);
+    net_run(t, BNR_REFERENCE, 1, &want, NULL);
+    net_run(t, 0, 1, &one, NULL);
+    net_run(t, 0, 2, &two, NULL);
     double most = 0, worst = 0;
     for (size_t i = 0; i < want->numel; i++) {
         most = fmax(most, fabs((double)want->f32[i]));

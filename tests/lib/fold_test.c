@@ -681,3 +681,24 @@ struct bnr_value *net_folded_value(const struct net *t, const char *name) {
     assert_non_null(v);
     return v;
 }
+
+void net_run(struct net *t, unsigned flags, int threads, struct bnr_tensor **out,
+             struct bnr_bn_report *report) {
+    struct bnr_options o;
+    bnr_session *s;
+    bnr_options_init(&o);
+    o.flags = flags;
+    o.threads = threads;
+    if (bnr_session_create(&s, t->model, &o, &t->err) != BNR_OK ||
+        bnr_run(s, (const bnr_tensor *const *)t->data, 1, out, 1, &t->err) != BNR_OK ||
+        (report && bnr_session_bn(s, 0, report) != BNR_OK))
+        fail_msg("%s", t->err.message);
+    bnr_session_free(s);
+}
+
+double net_rounded(enum bnr_dtype d, double x) {
+    uint64_t element;
+    bnr__store_f64(d, &element, &x, 1);
+    bnr__load_f64(&x, d, &element, 1);
+    return x;
+}

@@ -115,5 +115,10 @@ double net_sensitivity(struct net *t);
 // Rewriting what was read with `groups` gives the same file, byte for byte.
 void net_reload(struct net *t, unsigned groups);
 struct bnr_value *net_folded_value(const struct net *t, const char *name);
+// Output 0 of a session of the model, and what became of its first BatchNormalization unless report
+// is NULL; its strings are not to be read.
+void net_run(struct net *t, unsigned flags, int threads, struct bnr_tensor **out,
+             struct bnr_bn_report *report);
+double net_rounded(enum bnr_dtype d, double x); // to d, once
 
 #endif
