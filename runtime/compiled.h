@@ -20,13 +20,14 @@
 
 struct bnr_session;
 
-enum { BNR_COMPILED_FORMAT = 1, BNR_COMPILED_PAGE = 4096, BNR_COMPILED_TEXT_MAX = 1 << 30 };
+enum { BNR_COMPILED_FORMAT = 2, BNR_COMPILED_PAGE = 4096, BNR_COMPILED_TEXT_MAX = 1 << 30 };
 
 struct bnr_compiled_header {
     char magic[8]; // "bnrun\r\n\0"
     uint64_t format, header_hash; // of the header with 0 in this place
     char build[64];               // bnr__build_id()
     char cpu[16];                 // name of the level
+    uint64_t far_memory;          // BNR_CPU_FAR_MEMORY where it was made, 0 or 1: what kernels were chosen for
     uint64_t flags;               // enum bnr_flags that the session had
     uint64_t file_size;
     uint64_t text, text_size, text_hash;

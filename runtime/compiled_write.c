@@ -311,6 +311,7 @@ static void set_header(const struct writer *w, const struct bnr_bytes *original,
     *h = (struct bnr_compiled_header){.magic = "bnrun\r\n", .format = BNR_COMPILED_FORMAT};
     strncpy(h->build, bnr__build_id(), sizeof h->build - 1);
     strncpy(h->cpu, bnr__cpu_level_name(w->s->cpu), sizeof h->cpu - 1);
+    h->far_memory = (w->s->cpu & BNR_CPU_FAR_MEMORY) != 0;
     h->flags = w->s->flags & ~(unsigned)(BNR_PROFILE | BNR_SPIN);
     h->text = sizeof *h;
     h->text_size = w->text.size;

@@ -148,7 +148,8 @@ static enum bnr_status copy_model(const struct bnr_session *s, struct bnr_model 
     return BNR_OK;
 }
 
-// A compiled model's graph is the optimized one already, and its packs are in the file.
+// A compiled model's graph is the optimized one already, and its packs, of the kernels that were chosen, are
+// in the file.
 static enum bnr_status set_compiled(struct bnr_session *s, const struct bnr_model *model,
                                     struct bnr_error *err) {
     struct bnr_compiled *c = bnr__compiled_of(model);
@@ -158,6 +159,8 @@ static enum bnr_status set_compiled(struct bnr_session *s, const struct bnr_mode
     if (!s->face)
         return bnr__no_memory(err);
     s->compiled = bnr__compiled_ref(c);
+    s->cpu &= ~(unsigned)BNR_CPU_FAR_MEMORY;
+    s->cpu |= c->header.far_memory ? BNR_CPU_FAR_MEMORY : 0;
     s->compiled_model = bnr__model_ref(bnr__model_unconst(model));
     for (size_t i = 0; i < c->n_packs; i++)
         if (bnr__packs_adopt(&s->packs, &c->packs[i]) != BNR_OK)

@@ -22,6 +22,12 @@ static unsigned read_xcr0(void) {
     return low;
 }
 
+static bool is_intel(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx && d == signature_INTEL_edx &&
+           c == signature_INTEL_ecx;
+}
+
 unsigned bnr__cpu_detect(void) {
     unsigned a, b, c, d, leaf1_c, features = 0;
     if (!__get_cpuid(1, &a, &b, &leaf1_c, &d) || !(leaf1_c & bit_OSXSAVE))
@@ -36,6 +42,8 @@ unsigned bnr__cpu_detect(void) {
     if ((xcr0 & XCR0_AVX512) != XCR0_AVX512 || (b & need512) != need512)
         return features;
     features |= BNR_CPU_AVX512;
+    if (is_intel())
+        features |= BNR_CPU_FAR_MEMORY;
     if (c & bit_AVX512VNNI)
         features |= BNR_CPU_VNNI;
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5))) // AVX512_BF16
@@ -63,7 +71,8 @@ static const struct {
 } levels[] = {
     {"generic", 0, 0},
     {"avx2", BNR_CPU_AVX2, BNR_CPU_AVX2},
-    {"avx512", BNR_CPU_AVX512, BNR_CPU_AVX2 | BNR_CPU_AVX512 | BNR_CPU_VNNI | BNR_CPU_BF16},
+    {"avx512", BNR_CPU_AVX512,
+     BNR_CPU_AVX2 | BNR_CPU_AVX512 | BNR_CPU_VNNI | BNR_CPU_BF16 | BNR_CPU_FAR_MEMORY},
     {"neon", BNR_CPU_NEON, BNR_CPU_NEON},
 };
 

@@ -10,6 +10,9 @@ enum bnr_cpu_features {
     BNR_CPU_AVX512 = 1 << 1, // AVX-512 F, BW, DQ, VL; implies AVX2
     BNR_CPU_VNNI = 1 << 2,
     BNR_CPU_BF16 = 1 << 3,
+    // What is not in a core's own caches comes slowly for the arithmetic that it can do: Intel's
+    // processors with AVX-512, when it is used.
+    BNR_CPU_FAR_MEMORY = 1 << 4,
     BNR_CPU_NEON = 1 << 8,
 };
 

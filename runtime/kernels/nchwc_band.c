@@ -55,16 +55,15 @@ static bool fits(const struct bnr_nchwc_conv_f32 *c, size_t rows, size_t cols, s
 }
 
 // Weights that are many times the input would rather go by once than once for each of two bands.
-static size_t most_floats(const struct bnr_nchwc_conv_f32 *c) {
+static bool is_deep(const struct bnr_nchwc_conv_f32 *c) {
     const size_t weights = c->packed_bytes / sizeof(float);
-    const bool once = fits(c, c->s.out[1], c->s.out[2], min_size(weights / 4, 2 * BAND_FLOATS));
-    return once ? 2 * BAND_FLOATS : BAND_FLOATS;
+    return fits(c, c->s.out[1], c->s.out[2], min_size(weights / 4, 2 * BAND_FLOATS));
 }
 
 // As many columns, then rows, then images as a band may have.
 static void choose_band(struct bnr_nchwc_conv_f32 *c) {
     const struct bnr_conv_shape *s = &c->s;
-    const size_t pixels = c->pixels, most = most_floats(c);
+    const size_t pixels = c->pixels, most = is_deep(c) ? 2 * BAND_FLOATS : BAND_FLOATS;
     c->band_cols = s->out[2];
     while (c->band_cols > 4 * pixels && !fits(c, 1, c->band_cols, most))
         c->band_cols = even_piece(s->out[2], c->band_cols / 2, pixels);
@@ -102,8 +101,8 @@ static void part_pixels(struct bnr_nchwc_conv_f32 *c) {
 }
 
 // Cuts bands until there are some for every thread: first images, then a part of the pixels for
-// each thread, output blocks as long as many are left to share a copy, pixels, and output blocks
-// again.
+// each thread, output blocks as long as many are left to share a copy, pixels (but no two parts of
+// them read the weights of a deep layer while each thread has two tasks), and output blocks again.
 static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
     const size_t pixels = c->pixels;
     while (count_tasks(c) < wanted && c->band_images > 1)
@@ -111,6 +110,8 @@ static void share(struct bnr_nchwc_conv_f32 *c, size_t wanted) {
     part_pixels(c);
     while (count_tasks(c) < wanted && c->band_blocks > 8)
         c->band_blocks = even_piece(c->out_blocks, c->band_blocks / 2, BNR_NCHWC_NB);
+    if (is_deep(c) && count_tasks(c) >= 2 * (size_t)c->slots)
+        return;
     while (count_tasks(c) < wanted && c->band_rows > 4)
         c->band_rows = even_piece(c->s.out[1], c->band_rows / 2, 2);
     while (count_tasks(c) < wanted && c->band_rows == 1 && c->band_cols > 4 * pixels)

@@ -98,6 +98,7 @@ static bool set_blocks(struct bnr_nchwc_conv_f32 *c, unsigned cpu) {
 bool bnr__nchwc_conv_f32_init(struct bnr_nchwc_conv_f32 *c, const struct bnr_conv_shape *s,
                               const struct bnr_nchwc_options *o) {
     *c = (struct bnr_nchwc_conv_f32){.s = *s, .kernels = select_kernels(o->cpu), .plain = o->plain};
+    c->far_memory = (o->cpu & BNR_CPU_FAR_MEMORY) != 0;
     c->eltwise = bnr__eltwise_f32_select(o->cpu);
     c->weight_kernels = bnr__weights_f32_select(o->cpu);
     c->lanes = c->kernels->lanes;

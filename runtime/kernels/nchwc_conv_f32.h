@@ -150,7 +150,7 @@ struct bnr_nchwc_conv_f32 {
     const struct bnr_eltwise_f32 *eltwise;
     size_t lanes, in_blocks, out_blocks; // blocks: of one group
     size_t taps;
-    bool plain;
+    bool plain, far_memory; // BNR_CPU_FAR_MEMORY
     // Groups that do not consist of whole blocks: several to a block by `narrow`, else lane by lane
     bool lanewise;
     const struct bnr_nchwc_narrow_f32_kernels *narrow;

@@ -109,19 +109,30 @@ bool bnr__winograd_form(const struct bnr_nchwc_conv_f32 *c, enum bnr_nchwc_algor
     }
 }
 
-// Vector instructions of one core, or what takes as long. Measured on a Zen 4 (one multiply-add of
-// 16 lanes a cycle, weights from memory at 6.4 bytes a cycle), ms, this estimate in brackets:
+// Vector instructions of one core, or what takes as long. Layers of 3x3 whose weights are not in a
+// cache, measured ms, this estimate in brackets; on a Zen 4 (a multiply-add of 16 lanes a cycle, 6.4
+// bytes of weights in that time):
 //
-//   3x3 layer, weights not in a cache    direct       m = 2        m = 4        m = 6
-//     64 ->  64, 56x56                2.09 (2.12)  1.09 (1.05)  0.63 (0.62)  0.60 (0.61)
-//    128 -> 128, 28x28                2.07 (2.13)  1.01 (1.02)  0.62 (0.62)  0.65 (0.68)
-//    256 -> 256, 14x14                2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
-//    512 -> 512,  7x7                 2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
-//    512 -> 512, 28x28                36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
+//                          direct       m = 2        m = 4        m = 6
+//     64 ->  64, 56x56  2.09 (2.12)  1.09 (1.05)  0.63 (0.62)  0.60 (0.61)
+//    128 -> 128, 28x28  2.07 (2.13)  1.01 (1.02)  0.62 (0.62)  0.65 (0.68)
+//    256 -> 256, 14x14  2.08 (2.15)  1.09 (1.03)  0.78 (0.80)  1.13 (1.03)
+//    512 -> 512,  7x7   2.09 (2.23)  1.42 (1.38)  1.58 (1.79)  2.93 (3.03)
+//    512 -> 512, 28x28  36.1 (33.2)  17.0 (15.2)  10.1 (9.9)   9.1  (11.8)
+//
+// and on a Sapphire Rapids (135 GFLOP/s, 2.4 bytes in the time of a multiply-add):
+//
+//     64 ->  64, 56x56  1.77 (1.80)  1.06 (0.89)  0.66 (0.54)  0.68 (0.53)
+//    128 -> 128, 28x28  1.75 (1.81)  0.98 (0.87)  0.67 (0.53)  0.68 (0.55)
+//    256 -> 256, 14x14  1.73 (1.85)  1.09 (0.90)  1.05 (1.07)  1.77 (1.81)
+//    512 -> 512,  7x7   1.87 (1.99)  1.86 (1.88)  3.40 (3.86)  6.02 (6.87)
+//    512 -> 512, 14x14  6.94 (7.38)  4.41 (3.57)  4.65 (4.25)  7.07 (7.17)
+//    512 -> 512, 28x28  27.8 (29.0)  15.1 (13.3)  11.2 (8.1)   10.3 (8.1)
 double bnr__winograd_cost(const struct bnr_nchwc_conv_f32 *c, const struct bnr_winograd_form *f,
                           double tiles, size_t out_blocks) {
     const double weights = (double)(f->points * c->s.cin * out_blocks);
-    const double multiply = tiles * weights * 1.05, load = weights * 64 / 6.4;
+    const double bytes = c->far_memory ? 2.4 : 6.4; // in the time of an instruction
+    const double multiply = tiles * weights * 1.05, load = weights * 64 / bytes;
     const double slow = multiply > load ? multiply : load, fast = multiply + load - slow;
     const double transform =
         tiles * ((double)c->in_blocks * f->input + (double)out_blocks * f->output);
@@ -144,7 +155,6 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
     double least = cost_of_all(c, &f);
     for (int i = BNR_NCHWC_WINOGRAD2; i < BNR_NCHWC_ALGORITHMS; i++) {
         const enum bnr_nchwc_algorithm algorithm = (enum bnr_nchwc_algorithm)i;
-        const bool inaccurate = algorithm == BNR_NCHWC_WINOGRAD6;
         const struct bnr_nchwc_conv_f32 *on = c;
         if (algorithm == BNR_NCHWC_PHASES) {
             if (prologue || !bnr__winograd_phases(&phases))
@@ -152,11 +162,12 @@ enum bnr_nchwc_algorithm bnr__nchwc_choose_algorithm(const struct bnr_nchwc_conv
             on = &phases;
         }
         if (!bnr__winograd_form(on, algorithm, &f) ||
-            (inaccurate && c->s.cin > BNR_WINOGRAD6_CHANNELS))
+            (algorithm == BNR_NCHWC_WINOGRAD6 && c->s.cin > BNR_WINOGRAD6_CHANNELS))
             continue;
-        // The least accurate one has to be clearly faster.
-        const double cost = cost_of_all(on, &f) * (inaccurate ? 1.1 : 1);
-        if (cost >= least)
+        // Each has larger weights, which take longer to load, than those in front, and is less
+        // accurate: it has to be clearly faster.
+        const double cost = cost_of_all(on, &f);
+        if (cost >= 0.9 * least)
             continue;
         least = cost;
         best = algorithm;

@@ -9,7 +9,8 @@
 
 #include "runtime/kernels/cpu.h"
 
-static const unsigned all_x86 = BNR_CPU_AVX2 | BNR_CPU_AVX512 | BNR_CPU_VNNI | BNR_CPU_BF16;
+static const unsigned all_x86 =
+    BNR_CPU_AVX2 | BNR_CPU_AVX512 | BNR_CPU_VNNI | BNR_CPU_BF16 | BNR_CPU_FAR_MEMORY;
 
 static void levels_limit_features(void **state) {
     unsigned f = 99;
@@ -47,12 +48,16 @@ static void detection_is_consistent(void **state) {
     assert_int_equal(f, bnr__cpu_detect());
     if (f & (BNR_CPU_AVX512 | BNR_CPU_VNNI | BNR_CPU_BF16))
         assert_true(f & BNR_CPU_AVX2);
+    if (f & BNR_CPU_FAR_MEMORY)
+        assert_true(f & BNR_CPU_AVX512);
 #if defined(__x86_64__)
     assert_int_equal((f & BNR_CPU_AVX2) != 0,
                      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
     assert_int_equal((f & BNR_CPU_AVX512) != 0,
                      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
+    assert_int_equal((f & BNR_CPU_FAR_MEMORY) != 0,
+                     (f & BNR_CPU_AVX512) != 0 && __builtin_cpu_is("intel"));
 #endif
 }
 

@@ -624,6 +624,49 @@ static void winograd_is_accurate_enough(void **state) {
     }
 }
 
+// What is chosen was, where it was measured (milliseconds in nchwc_form.c), at most an eighth slower
+// than the fastest.
+static void the_choice_was_measured(void **state) {
+    static const struct {
+        size_t channels, size;
+        double near[4], far[4]; // direct, m = 2, 4, 6
+    } layers[] = {
+        {64, 56, {2.09, 1.09, 0.63, 0.60}, {1.77, 1.06, 0.66, 0.68}},
+        {128, 28, {2.07, 1.01, 0.62, 0.65}, {1.75, 0.98, 0.67, 0.68}},
+        {256, 14, {2.08, 1.09, 0.78, 1.13}, {1.73, 1.09, 1.05, 1.77}},
+        {512, 7, {2.09, 1.42, 1.58, 2.93}, {1.87, 1.86, 3.40, 6.02}},
+        {512, 28, {36.1, 17.0, 10.1, 9.1}, {27.8, 15.1, 11.2, 10.3}},
+    };
+    unsigned cpu;
+    if (!bnr__cpu_level("avx512", bnr__cpu_detect(), &cpu)) {
+        print_message("no AVX-512 here\n");
+        skip();
+    }
+    for (size_t i = 0; i < 2 * BNR_COUNT(layers); i++) {
+        const size_t channels = layers[i / 2].channels, size = layers[i / 2].size;
+        const double *ms = i % 2 ? layers[i / 2].far : layers[i / 2].near;
+        const unsigned far = BNR_CPU_FAR_MEMORY;
+        const struct bnr_nchwc_options o = {.cpu = i % 2 ? cpu | far : cpu & ~far, .threads = 1};
+        const struct bnr_conv_shape s = {.batch = 1,
+                                         .groups = 1,
+                                         .cin = channels,
+                                         .cout = channels,
+                                         .in = {1, size, size},
+                                         .out = {1, size, size},
+                                         .kernel = {1, 3, 3},
+                                         .stride = {1, 1, 1},
+                                         .dilation = {1, 1, 1},
+                                         .pad = {0, 1, 1}};
+        struct bnr_nchwc_conv_f32 c;
+        double best = ms[0];
+        for (int k = 1; k < 4; k++)
+            best = ms[k] < best ? ms[k] : best;
+        assert_true(bnr__nchwc_conv_f32_init(&c, &s, &o));
+        assert_in_range(c.algorithm, BNR_NCHWC_DIRECT, BNR_NCHWC_WINOGRAD6);
+        assert_true(ms[c.algorithm - BNR_NCHWC_DIRECT] <= 1.125 * best);
+    }
+}
+
 static void sizes_that_overflow_or_are_0_are_refused(void **state) {
     struct bnr_nchwc_conv_f32 c;
     struct bnr_conv_shape s = {.batch = 1,
@@ -646,6 +689,7 @@ int main(void) {
         cmocka_unit_test(deep_shapes),
         cmocka_unit_test(random_winograds),
         cmocka_unit_test(winograd_is_accurate_enough),
+        cmocka_unit_test(the_choice_was_measured),
         cmocka_unit_test(sizes_that_overflow_or_are_0_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

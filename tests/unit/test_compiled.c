@@ -11,6 +11,7 @@
 
 #include "proto/onnx_file.h"
 #include "runtime/compiled.h"
+#include "runtime/kernels/cpu.h"
 #include "runtime/session.h"
 #include "tests/lib/model_builder.h"
 #include "tests/lib/proto_test.h"
@@ -242,6 +243,29 @@ static void test_damage(void **state) {
     }
 }
 
+// Kernels are chosen as where the file was made, whatever this processor's memory is like.
+static void test_other_memory(void **state) {
+    (void)state;
+    struct bnr_compiled_header h;
+    struct bnr_error err;
+    write_model(1);
+    compile_with(NULL);
+    read_compiled();
+    memcpy(&h, bytes, sizeof h);
+    for (int i = 0; i < 2; i++) {
+        bnr_session *s;
+        h.far_memory ^= 1;
+        seal(&h);
+        write_compiled(size);
+        bnr_model *m = load(bnr_path);
+        if (bnr_session_create(&s, m, NULL, &err) != BNR_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal((s->cpu & BNR_CPU_FAR_MEMORY) != 0, h.far_memory);
+        bnr_session_free(s);
+        bnr_model_free(m);
+    }
+}
+
 static void test_other_builds(void **state) {
     (void)state;
     struct bnr_compiled_header h, other;
@@ -340,7 +364,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_packs_are_used),
         cmocka_unit_test(test_wrong_cpu),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_other_builds), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_other_builds), cmocka_unit_test(test_other_memory),
+        cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
