@@ -67,7 +67,7 @@ static enum bnr_status compile(bnr_session *s, const bnr_model *model, const cha
                                size_t n_inputs, struct bnr_error *err) {
     if (!s->fixed || n_inputs > 0)
         BNR_TRY(bnr_session_plan(s, inputs, n_inputs, err));
-    return bnr__compiled_write(s, model, o, path, err);
+    return bnr__compiled_write(bnr__session_working(s), model, o, path, err);
 }
 
 enum bnr_status bnr_model_compile_file(const bnr_model *model, const char *path,

@@ -133,7 +133,10 @@ enum bnr_status bnr__exec_acquire(struct bnr_exec **out, struct bnr_session *s,
                                   struct bnr_plans *plans, struct bnr_tensor *const *given,
                                   struct bnr_error *err) {
     struct bnr_plan *plan;
+    *out = NULL;
     BNR_TRY(bnr__plans_use(&plan, s, plans, given, err));
+    if (!plan)
+        return BNR_OK;
     pthread_mutex_lock(&s->lock);
     struct bnr_exec *x = plan->idle;
     if (x)

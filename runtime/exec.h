@@ -37,7 +37,7 @@ struct bnr_run {
 };
 
 // A context of the plan for these tensors' shapes; both are made where they are missing. The plan
-// stays until the context is released.
+// stays until the context is released. *out NULL and BNR_OK: the session is distrusted.
 enum bnr_status bnr__exec_acquire(struct bnr_exec **out, struct bnr_session *s,
                                   struct bnr_plans *plans, struct bnr_tensor *const *given,
                                   struct bnr_error *err);

@@ -92,6 +92,11 @@ static enum bnr_status make(struct bnr_plan **out, struct bnr_session *s, struct
     bnr__pool_end(s->pool);
     bnr__session_planned(s);
     BNR_TRY(st);
+    if (!bnr__session_trusts(s)) {
+        bnr__plan_free(*out);
+        *out = NULL;
+        return BNR_OK;
+    }
     pthread_mutex_lock(&s->lock);
     (*out)->users = 1;
     (*out)->next = plans->first;
@@ -123,7 +128,7 @@ enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s,
     pthread_mutex_lock(&s->planning);
     enum bnr_status st = BNR_OK;
     *out = find_locked(s, plans, given); // made by another thread meanwhile
-    if (!*out)
+    if (!*out && !s->distrusted)
         st = make(out, s, plans, given, err);
     pthread_mutex_unlock(&s->planning);
     return st;

@@ -10,6 +10,7 @@ enum { FEW = 64 };
 // One call of bnr_run.
 struct call {
     struct bnr_session *session;
+    bool planned; // false: the session is distrusted
     struct bnr_tensor **given; // in the order of bnr_plans.given
     struct bnr_tensor **outputs;
     size_t n_outputs;
@@ -173,10 +174,13 @@ static enum bnr_status run_in(const struct call *c, struct bnr_run *run, struct 
 }
 
 // made: [n_outputs], all NULL.
-static enum bnr_status run_given(const struct call *c, struct bnr_tensor **made) {
+static enum bnr_status run_given(struct call *c, struct bnr_tensor **made) {
     struct bnr_session *s = c->session;
     struct bnr_exec *x;
     BNR_TRY(bnr__exec_acquire(&x, s, &s->plans[0], c->given, c->err));
+    c->planned = x != NULL;
+    if (!x)
+        return BNR_OK;
     struct bnr_run run = {.session = s, .exec = x, .strings = &x->strings};
     enum bnr_status st = run_in(c, &run, made);
     bnr__exec_clear(&run);
@@ -204,7 +208,8 @@ static enum bnr_status call(struct call *c, const bnr_tensor *const *inputs, siz
     } else if (st == BNR_OK) {
         struct bnr_exec *x;
         st = bnr__exec_acquire(&x, s, &s->plans[0], c->given, c->err);
-        if (st == BNR_OK)
+        c->planned = st == BNR_OK && x;
+        if (c->planned)
             bnr__exec_release(s, x);
     }
     for (size_t i = 0; i < s->plans[0].n_given; i++)
@@ -229,6 +234,18 @@ static enum bnr_status call_with_room(struct call *c, const bnr_tensor *const *i
     return st;
 }
 
+static enum bnr_status call_working(struct call *c, const bnr_tensor *const *inputs,
+                                    size_t n_inputs) {
+    struct bnr_session *s = c->session;
+    c->session = bnr__session_working(s);
+    BNR_TRY(call_with_room(c, inputs, n_inputs));
+    if (c->planned)
+        return BNR_OK;
+    BNR_TRY(bnr__session_replace(s, c->err));
+    c->session = bnr__session_working(s);
+    return call_with_room(c, inputs, n_inputs);
+}
+
 enum bnr_status bnr_run(bnr_session *session, const bnr_tensor *const *inputs, size_t n_inputs,
                         bnr_tensor **outputs, size_t n_outputs, struct bnr_error *err) {
     if (!session)
@@ -243,7 +260,7 @@ enum bnr_status bnr_run(bnr_session *session, const bnr_tensor *const *inputs, s
                      .outputs = outputs ? outputs : &none,
                      .n_outputs = n_outputs,
                      .err = err};
-    return call_with_room(&c, inputs, n_inputs);
+    return call_working(&c, inputs, n_inputs);
 }
 
 enum bnr_status bnr_session_plan(bnr_session *session, const bnr_tensor *const *inputs,
@@ -251,5 +268,5 @@ enum bnr_status bnr_session_plan(bnr_session *session, const bnr_tensor *const *
     if (!session)
         return bnr__fail(err, BNR_INVALID, "no session given");
     struct call c = {.session = session, .err = err};
-    return call_with_room(&c, inputs, n_inputs);
+    return call_working(&c, inputs, n_inputs);
 }

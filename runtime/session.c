@@ -195,10 +195,14 @@ static char *keep_text(struct bnr_arena *arena, const char *text) {
     return text ? bnr__arena_strdup(arena, text) : NULL;
 }
 
-// What it takes to optimize the model once more, silently.
+// What it takes to optimize the model once more, silently, or to make the session again.
 static enum bnr_status keep_origin(struct bnr_session *s, const struct bnr_model *model,
                                    const struct bnr_options *o, struct bnr_error *err) {
     bnr_options_init(&s->again_options);
+    s->again_options.allocator = s->allocator;
+    s->again_options.flags = s->flags;
+    s->again_options.threads = s->threads;
+    s->again_options.cpu = bnr__cpu_level_name(s->cpu);
     s->again_options.stop_after = o->stop_after;
     s->again_options.passes = keep_text(&s->arena, o->passes);
     s->again_options.keep = keep_text(&s->arena, o->keep);
@@ -320,7 +324,8 @@ static enum bnr_status plan_ahead(struct bnr_session *s, struct bnr_error *err) 
     struct bnr_plan *plan;
     s->fixed = true;
     BNR_TRY(bnr__plans_use(&plan, s, &s->plans[0], given, err));
-    bnr__plans_leave(s, plan);
+    if (plan)
+        bnr__plans_leave(s, plan);
     return BNR_OK;
 }
 
@@ -344,7 +349,7 @@ static enum bnr_status init(struct bnr_session *s, const struct bnr_model *model
     return s->fixed || s->compiled ? BNR_OK : keep_origin(s, model, o, err);
 }
 
-// *out NULL and BNR_OK: it trusted weights that are not finite once they are scaled.
+// *out NULL and BNR_OK: it is distrusted already.
 static enum bnr_status try_create(bnr_session **out, const struct bnr_model *model,
                                   const struct bnr_options *options, bool trusts_weights,
                                   struct bnr_error *err) {
@@ -358,7 +363,7 @@ static enum bnr_status try_create(bnr_session **out, const struct bnr_model *mod
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->planning, NULL);
     enum bnr_status st = init(s, model, options, err);
-    if (st == BNR_OK && bnr__scaled_settle(s->model))
+    if (st == BNR_OK && !s->distrusted)
         *out = s;
     else
         bnr_session_free(s);
@@ -366,13 +371,31 @@ static enum bnr_status try_create(bnr_session **out, const struct bnr_model *mod
 }
 
 // Where weights prove not to be finite once they are scaled, which no rewrite may do, the model is
-// optimized again, looking first. So is it at once where the caller watches, who should see every
-// pass once.
+// optimized again, looking first: here, or when a session without a plan makes one or tells what it
+// has done. So is it at once where the caller watches, who should see every pass once.
 static enum bnr_status create(bnr_session **out, const struct bnr_model *model,
                               const struct bnr_options *options, struct bnr_error *err) {
     const bool watched = options->print_after != NULL;
     BNR_TRY(try_create(out, model, options, !watched, err));
     return *out ? BNR_OK : try_create(out, model, options, false, err);
+}
+
+bool bnr__session_trusts(struct bnr_session *s) {
+    s->distrusted = s->distrusted || !bnr__scaled_settle(s->model);
+    return !s->distrusted;
+}
+
+enum bnr_status bnr__session_replace(struct bnr_session *s, struct bnr_error *err) {
+    struct bnr_session *instead;
+    enum bnr_status st = BNR_OK;
+    pthread_mutex_lock(&s->planning);
+    if (bnr__session_working(s) == s) {
+        st = try_create(&instead, s->origin, &s->again_options, false, err);
+        if (st == BNR_OK)
+            atomic_store_explicit(&s->instead, instead, memory_order_release);
+    }
+    pthread_mutex_unlock(&s->planning);
+    return st;
 }
 
 // A session that is not the one which was compiled is made of the original model.
@@ -408,6 +431,7 @@ enum bnr_status bnr_session_create(bnr_session **out, const bnr_model *model,
 void bnr_session_free(bnr_session *s) {
     if (!s)
         return;
+    bnr_session_free(atomic_load(&s->instead));
     for (size_t i = 0; i < s->n_plans; i++)
         bnr__plans_free(&s->plans[i]);
     bnr__memory_free(s);
@@ -429,6 +453,18 @@ void bnr_session_free(bnr_session *s) {
 
 // ---- asking -------------------------------------------------------------------------------------
 
+// What works for the session, and stays: what it tells is final, but that planning may still turn
+// `kept` into `fused`.
+static const struct bnr_session *final(const bnr_session *session) {
+    struct bnr_session *s = (struct bnr_session *)(uintptr_t)session;
+    pthread_mutex_lock(&s->planning);
+    const bool trusts = bnr__session_trusts(s);
+    pthread_mutex_unlock(&s->planning);
+    if (!trusts)
+        bnr__session_replace(s, NULL); // out of memory: the session itself
+    return bnr__session_working(s);
+}
+
 size_t bnr_session_bn_count(const bnr_session *session) {
     return session->model->n_bns;
 }
@@ -444,7 +480,7 @@ void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn) {
                                      .error_bound = NAN};
 }
 
-// Planning may still turn `kept` into `fused`. The lock is no part of what the session says.
+// The lock is no part of what the session says.
 static void lock(const bnr_session *s) {
     pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&s->lock);
 }
@@ -455,30 +491,32 @@ static void unlock(const bnr_session *s) {
 
 enum bnr_status bnr_session_bn(const bnr_session *session, size_t index,
                                struct bnr_bn_report *report) {
-    if (index >= session->model->n_bns)
+    const struct bnr_session *s = final(session);
+    if (index >= s->model->n_bns)
         return BNR_INVALID;
-    lock(session);
-    bnr__bn_report(report, session->model->bns[index]);
-    unlock(session);
+    lock(s);
+    bnr__bn_report(report, s->model->bns[index]);
+    unlock(s);
     return BNR_OK;
 }
 
 void bnr_session_stats(const bnr_session *session, struct bnr_session_stats *stats) {
-    lock(session);
-    *stats = session->stats;
-    unlock(session);
+    const struct bnr_session *s = final(session);
+    lock(s);
+    *stats = s->stats;
+    unlock(s);
 }
 
 char *bnr_session_profile(const bnr_session *session) {
     if (!session->profile)
         return NULL;
     struct bnr_text text = {0};
-    bnr__profile_print(session->profile, &text);
+    bnr__profile_print(bnr__session_working(session)->profile, &text);
     return bnr__text_take(&text);
 }
 
 char *bnr_session_print(const bnr_session *session, enum bnr_print_format format) {
-    return bnr__model_print(session->model, format);
+    return bnr__model_print(final(session)->model, format);
 }
 
 const char *bnr_session_cpu(const bnr_session *session) {

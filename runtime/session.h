@@ -7,6 +7,7 @@
 #define BNR_SESSION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "runtime/interface.h"
 #include "runtime/packs.h"
@@ -37,7 +38,9 @@ struct bnr_session {
     const struct bnr_allocator *allocator;
     unsigned flags, cpu; // enum bnr_flags, enum bnr_cpu_features
     int threads;
-    bool trusts_weights; // as its models do; later they are known to be finite
+    bool trusts_weights; // as its models do, until the first plan is made; then they are known to be finite
+    bool distrusted;     // under `planning`: they are not, and no plan is made
+    _Atomic(struct bnr_session *) instead; // then, what works in its place; freed with it
     struct bnr_model *model;
     // Where plans for other shapes may come: what `model` was made of, to make constants again whose
     // elements were given back. `again`: the same once more, while a plan is made.
@@ -60,6 +63,15 @@ struct bnr_session {
 
 // After a plan was made: frees what only planning needs. Under `planning`.
 void bnr__session_planned(struct bnr_session *s);
+// Whether its weights are finite as it trusted, for which those not packed are read. Under `planning`.
+bool bnr__session_trusts(struct bnr_session *s);
+// Makes what works instead of s, which is distrusted, where it is not there yet.
+enum bnr_status bnr__session_replace(struct bnr_session *s, struct bnr_error *err);
+// What works for s: itself, until it was replaced.
+static inline struct bnr_session *bnr__session_working(const struct bnr_session *s) {
+    struct bnr_session *instead = atomic_load_explicit(&s->instead, memory_order_acquire);
+    return instead ? instead : (struct bnr_session *)(uintptr_t)s;
+}
 struct bnr_plans *bnr__session_plans(const struct bnr_session *s, const struct bnr_graph *graph);
 
 enum bnr_status bnr__options_check(const struct bnr_options *options, struct bnr_error *err);
@@ -72,7 +84,7 @@ char *bnr__model_print(const struct bnr_model *m, enum bnr_print_format format);
 void bnr__bn_report(struct bnr_bn_report *report, const struct bnr_bn *bn);
 
 // plans.c: the plan for these tensors' types, made when there is none; stays until
-// bnr__plans_leave.
+// bnr__plans_leave. *out NULL and BNR_OK: the session is distrusted.
 enum bnr_status bnr__plans_use(struct bnr_plan **out, struct bnr_session *s,
                                struct bnr_plans *plans, struct bnr_tensor *const *given,
                                struct bnr_error *err);

@@ -3,10 +3,12 @@
 // Where the result is not finite, the session does not fold the BatchNormalization after all, whatever
 // packs the weights, before or after it is known what shapes there will be.
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -95,7 +97,86 @@ static void finite_or_not(void **state) {
                     check(kind, 1e15, values[i], open, threads);
 }
 
+// ---- shapes that are not known at first ----------------------------------------------------------
+
+enum { THREADS = 4 };
+
+struct user {
+    struct bnr_session *s;
+    struct net *t;
+    struct bnr_tensor *y;
+    enum bnr_status status;
+};
+
+static void *use(void *arg) {
+    struct user *u = arg;
+    u->status = bnr_run(u->s, (const bnr_tensor *const *)u->t->data, 1, &u->y, 1, NULL);
+    return NULL;
+}
+
+static enum bnr_bn_verdict verdict_of(const struct bnr_session *s) {
+    struct bnr_bn_report report;
+    assert_int_equal(bnr_session_bn(s, 0, &report), BNR_OK);
+    return report.verdict;
+}
+
+// What the session tells and does is right whether it is asked, planned or run first, and by how
+// many threads.
+static void whoever_comes_first(void **state) {
+    (void)state;
+    for (int first = 0; first < 3; first++) {
+        struct net t;
+        struct bnr_options o;
+        struct user users[THREADS];
+        pthread_t threads[THREADS];
+        struct bnr_session *s;
+        net_begin(&t, 13);
+        build(&t, 0, 1e15);
+        for (size_t i = 0; i < t.g->n_values; i++) {
+            struct bnr_tensor *w = t.g->values[i]->tensor;
+            if (w && w->nbytes >= 1 << 16) {
+                w->drop = stay;
+                w->f32[w->numel / 2 + 5] = 1e30F;
+            }
+        }
+        bnr__value_declare(t.g->inputs[0])->shape.dims[0] = bnr__dim_unknown();
+        assert_int_equal(bnr__model_complete(t.model, &t.err), BNR_OK);
+        bnr_options_init(&o);
+        o.flags = BNR_PROFILE;
+        assert_int_equal(bnr_session_create(&s, t.model, &o, &t.err), BNR_OK);
+        if (first == 0)
+            assert_int_not_equal(verdict_of(s), BNR_VERDICT_FOLDED);
+        if (first == 1)
+            assert_int_equal(bnr_session_plan(s, (const bnr_tensor *const *)t.data, 1, &t.err),
+                             BNR_OK);
+        for (int i = 0; i < THREADS; i++) {
+            users[i] = (struct user){.s = s, .t = &t};
+            assert_int_equal(pthread_create(&threads[i], NULL, use, &users[i]), 0);
+        }
+        struct bnr_tensor *want = NULL;
+        net_run(&t, BNR_NO_FOLD, 1, &want, NULL);
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(threads[i], NULL);
+            assert_int_equal(users[i].status, BNR_OK);
+            assert_true(bnr__tensor_equal(users[i].y, want));
+            bnr_tensor_release(users[i].y);
+        }
+        bnr_tensor_release(want);
+        assert_int_not_equal(verdict_of(s), BNR_VERDICT_FOLDED);
+        char *profile = bnr_session_profile(s);
+        assert_non_null(strstr(profile, "linear"));
+        free(profile);
+        struct bnr_session_stats stats;
+        bnr_session_stats(s, &stats);
+        assert_int_equal(stats.plans, 1);
+        assert_true(stats.packed_bytes > 0);
+        bnr_session_free(s);
+        net_end(&t);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finite_or_not)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finite_or_not),
+                                       cmocka_unit_test(whoever_comes_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,18 +200,19 @@ static struct bnr_tensor *run(struct bnr_session *s, int64_t size) {
     return y;
 }
 
-// The kernel that covers the whole image packs the weights in another way than the one that slides.
-static void test_made_again(void **state) {
-    (void)state;
+static void check_made_again(unsigned flags) {
     static const int64_t sizes[] = {K, K + 5, K, 2 * K};
     struct bnr_model *m = open_model(), *other = open_model();
     struct bnr_session *s, *fresh;
-    assert_int_equal(bnr_session_create(&s, m, NULL, NULL), BNR_OK);
+    struct bnr_options o;
+    bnr_options_init(&o);
+    o.flags = flags;
+    assert_int_equal(bnr_session_create(&s, m, &o, NULL), BNR_OK);
     bnr_model_free(m); // the session keeps what it needs
     for (size_t i = 0; i < BNR_COUNT(sizes); i++) {
         struct bnr_tensor *y = run(s, sizes[i]), *want;
         assert_true(any_hollow(s));
-        assert_int_equal(bnr_session_create(&fresh, other, NULL, NULL), BNR_OK);
+        assert_int_equal(bnr_session_create(&fresh, other, &o, NULL), BNR_OK);
         want = run(fresh, sizes[i]);
         assert_true(bnr__tensor_equal(y, want));
         bnr_session_free(fresh);
@@ -223,6 +224,15 @@ static void test_made_again(void **state) {
     assert_true(stats.packed_bytes >= (size_t)2 * 64 * C * K * K * sizeof(float)); // in two ways
     bnr_session_free(s);
     bnr_model_free(other);
+}
+
+// The kernel that covers the whole image packs the weights in another way than the one that slides.
+// Whatever the session may fold, it folds again.
+static void test_made_again(void **state) {
+    (void)state;
+    check_made_again(0);
+    check_made_again(BNR_ONLY_BN);
+    check_made_again(BNR_NO_FOLD);
 }
 
 // ---- in place -----------------------------------------------------------------------------------
