@@ -3,6 +3,9 @@
 // C).
 #include "runtime/kernels/matmul_f32.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "runtime/base/checked.h"
 #include "runtime/kernels/pieces.h"
 #include "runtime/kernels/scratch.h"
@@ -34,6 +37,7 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
     if (!s->gemm)
         c->gemm = bnr__gemm_f32_select(cpu);
     c->eltwise = bnr__eltwise_f32_select(cpu);
+    c->weight_kernels = bnr__weights_f32_select(cpu);
     c->slots = bnr__slots_count(threads);
     c->row_blocks = count_row_blocks(c);
     c->mc = ceil_div(s->m, max_size(c->row_blocks, 1));
@@ -97,28 +101,71 @@ static void scale_panels(float *dst, size_t panels, size_t step, size_t n, float
             dst[p * step + i] *= scale;
 }
 
-void bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst, const float *src,
-                               size_t part, float scale) {
+// Some columns of B, which lie in memory as rows, as a panel.
+static bool pack_columns(const struct bnr_matmul_f32 *c, float *dst,
+                         const struct bnr_weights_rows *src, size_t cols) {
+    const size_t nr = c->gemm->nr, k = c->s.k;
+    const struct bnr_weights_turn t = {.dst = dst,
+                                       .src = src->w,
+                                       .factors = src->factors,
+                                       .rows = cols,
+                                       .cols = k,
+                                       .src_step = k,
+                                       .taps = 1,
+                                       .width = nr,
+                                       .dst_step = nr};
+    return c->weight_kernels->turn(&t);
+}
+
+// Row i of `src`, of all columns of B, to its place in each panel.
+static bool pack_row(const struct bnr_matmul_f32 *c, float *dst,
+                     const struct bnr_weights_rows *src, size_t i) {
+    const size_t nr = c->gemm->nr, n = c->s.n;
+    const bnr_any_float *w = src->w + i * n;
+    bool finite = true;
+    for (size_t j = 0; j < n; j += nr, dst += nr * c->s.k) {
+        const size_t cols = min_size(nr, n - j);
+        if (src->factors) {
+            c->weight_kernels->scale(dst, w + j, cols, src->factors[i]);
+            finite = finite && isfinite(c->weight_kernels->largest((bnr_any_float *)dst, cols));
+        } else {
+            memcpy(dst, w + j, cols * sizeof *dst);
+        }
+        memset(dst + cols, 0, (nr - cols) * sizeof *dst);
+    }
+    return finite;
+}
+
+size_t bnr__matmul_f32_row(const struct bnr_matmul_f32 *c) {
+    return c->s.trans_b ? c->s.k : c->s.n;
+}
+
+bool bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst,
+                               const struct bnr_weights_rows *src, size_t part, float scale) {
     const struct bnr_product_shape *s = &c->s;
     const size_t nr = c->gemm->nr, step = nr * s->k;
+    bool finite = true;
     if (s->trans_b) {
-        const size_t cols = min_size(nr, s->n - part * nr);
         dst += part * step;
-        pack_b(c, dst, src, 0, cols, 0, s->k, step);
+        finite = pack_columns(c, dst, src, min_size(nr, s->n - part * nr));
         scale_panels(dst, 1, step, step, scale);
-        return;
+        return finite;
     }
     const size_t rows = bnr__matmul_f32_parts(c).elems / s->n, k0 = part * rows;
     const size_t k = min_size(rows, s->k - k0);
     dst += k0 * nr;
-    pack_b(c, dst, src, 0, s->n, 0, k, step);
+    for (size_t i = 0; i < k; i++)
+        finite &= pack_row(c, dst + i * nr, src, i);
     scale_panels(dst, ceil_div(s->n, nr), step, k * nr, scale);
+    return finite;
 }
 
 void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale) {
     const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(c);
-    for (size_t i = 0; i < parts.n; i++)
-        bnr__matmul_f32_pack_part(c, dst, b + i * parts.elems, i, scale);
+    for (size_t i = 0; i < parts.n; i++) {
+        const struct bnr_weights_rows src = {.w = (const bnr_any_float *)b + i * parts.elems};
+        bnr__matmul_f32_pack_part(c, dst, &src, i, scale);
+    }
 }
 
 // Rows row .. row + rows - 1 of A in panels, spread evenly: a last panel of a few rows would take

@@ -9,6 +9,7 @@
 #define BNR_KERNELS_MATMUL_F32_H
 
 #include "runtime/kernels/gemm_f32.h"
+#include "runtime/kernels/weights_f32.h"
 
 struct bnr_product_shape {
     size_t m, n, k;
@@ -31,6 +32,7 @@ struct bnr_matmul_f32 {
     const bnr_any_float *plain_b; // in_place
     struct bnr_eltwise e;  // rows: of all products
     // Derived
+    const struct bnr_weights_f32 *weight_kernels;
     size_t panel_rows, kc, mc, nc, row_blocks;
     size_t packed_bytes;
     size_t slot_bytes, scratch_bytes;
@@ -43,13 +45,15 @@ bool bnr__matmul_f32_init(struct bnr_matmul_f32 *c, const struct bnr_product_sha
 // Packs scale * B into packed_bytes.
 void bnr__matmul_f32_pack(const struct bnr_matmul_f32 *c, float *dst, const float *b, float scale);
 // The same in parts that may be packed at once. A part is made of `elems` neighbouring elements of B (the
-// last one of fewer), the first of which is *src.
+// last one of fewer), in rows as they lie in memory, of `row` elements each. False: an element by its row's
+// factor is infinite or no number.
 struct bnr_matmul_parts {
     size_t n, elems;
 };
 struct bnr_matmul_parts bnr__matmul_f32_parts(const struct bnr_matmul_f32 *c);
-void bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst, const float *src,
-                               size_t part, float scale);
+size_t bnr__matmul_f32_row(const struct bnr_matmul_f32 *c);
+bool bnr__matmul_f32_pack_part(const struct bnr_matmul_f32 *c, float *dst,
+                               const struct bnr_weights_rows *src, size_t part, float scale);
 
 struct bnr_matmul_f32_run {
     const struct bnr_matmul_f32 *c;

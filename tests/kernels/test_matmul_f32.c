@@ -2,6 +2,7 @@
 // matmul_f32 at every level of this CPU against sums in double: sizes around the tiles, the cache
 // blocks and 1, transposed operands, constant and other B, several products, epilogues, special
 // values, threads.
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -224,6 +225,65 @@ static void products_that_need_packing(void **state) {
         assert_false(bnr__matmul_f32_in_place(&s[i]));
 }
 
+// Rows at any address, by factors in double and rounded once, are packed like the product itself;
+// a product that is not finite is found.
+static void check_factors(const char *level, unsigned cpu, uint64_t seed) {
+    struct rng r = {seed};
+    struct bnr_product_shape s = {.m = 4, .count = 1, .constant_b = true, .trans_b = seed % 2 == 0};
+    s.n = rng_size(&r, 1, 80);
+    s.k = rng_size(&r, 1, 80);
+    struct bnr_matmul_f32 c;
+    assert_true(bnr__matmul_f32_init(&c, &s, cpu, 1));
+    const size_t row = s.trans_b ? s.k : s.n, n = s.n * s.k, rows = n / row;
+    float *w = guard_floats(n), *scaled = guard_floats(n), *moved = guard_floats(n + 1);
+    float *want = guard_floats(c.packed_bytes / sizeof *want);
+    float *got = guard_floats(c.packed_bytes / sizeof *got);
+    double *factors = malloc(rows * sizeof *factors);
+    assert_non_null(factors);
+    for (size_t i = 0; i < rows; i++)
+        factors[i] = 2 * (double)rng_float(&r);
+    fill_values(&r, VALUES_RANDOM, w, n);
+    const bool bad = seed % 5 == 0;
+    if (bad) {
+        const size_t at = rng_size(&r, 0, n - 1);
+        w[at] = 3e38f;
+        factors[at / row] = 2;
+    }
+    for (size_t i = 0; i < n; i++) {
+        scaled[i] = (float)((double)w[i] * factors[i / row]);
+        scaled[i] = fabsf(scaled[i]) < FLT_MIN ? 0 : scaled[i];
+    }
+    memcpy((char *)moved + 1, w, n * sizeof *w);
+    bnr__matmul_f32_pack(&c, want, scaled, 1);
+    const struct bnr_matmul_parts parts = bnr__matmul_f32_parts(&c);
+    bool finite = true;
+    for (size_t i = 0; i < parts.n; i++) {
+        const size_t begin = i * parts.elems;
+        const struct bnr_weights_rows src = {
+            (const bnr_any_float *)(const void *)((char *)moved + 1) + begin, factors + begin / row};
+        finite &= bnr__matmul_f32_pack_part(&c, got, &src, i, 1);
+    }
+    if (finite == bad || memcmp(got, want, c.packed_bytes) != 0)
+        fail_msg("%s seed %llu: %zux%zu trans %d", level, (unsigned long long)seed, s.k, s.n,
+                 s.trans_b);
+    free(factors);
+    guard_free(got, c.packed_bytes / sizeof *got);
+    guard_free(want, c.packed_bytes / sizeof *want);
+    guard_free(moved, n + 1);
+    guard_free(scaled, n);
+    guard_free(w, n);
+}
+
+static void packing_takes_factors(void **state) {
+    for (size_t level = 0; level < BNR_COUNT(levels); level++) {
+        unsigned cpu;
+        if (!bnr__cpu_level(levels[level], bnr__cpu_detect(), &cpu))
+            continue;
+        for (uint64_t seed = 1; seed <= 200; seed++)
+            check_factors(levels[level], cpu, seed);
+    }
+}
+
 static void sizes_that_overflow_are_refused(void **state) {
     struct bnr_matmul_f32 c;
     const struct bnr_product_shape s = {
@@ -287,6 +347,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(random_products),
         cmocka_unit_test(rows_by_weights_in_place),
         cmocka_unit_test(products_that_need_packing),
+        cmocka_unit_test(packing_takes_factors),
         cmocka_unit_test(sizes_that_overflow_are_refused),
     };
     if (wants_bench(argc, argv)) {

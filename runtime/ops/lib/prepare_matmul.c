@@ -37,8 +37,8 @@ static void run(const struct bnr_args *a, const void *opaque) {
 
 static bool pack(void *dst, const struct bnr_pack_source *src, size_t part, const void *arg) {
     const struct packing *p = arg;
-    bnr__matmul_f32_pack_part(&p->m, dst, src->elems, part, p->scale);
-    return true;
+    const struct bnr_weights_rows rows = {src->elems, src->factors};
+    return bnr__matmul_f32_pack_part(&p->m, dst, &rows, part, p->scale);
 }
 
 // Everything that the packed form depends on beside the tensor.
@@ -74,6 +74,7 @@ static bool pack_product(struct bnr_prepare *cx, const struct bnr_product *p, st
                                       .parts = parts.n,
                                       .part_elems = parts.elems,
                                       .turned = turned,
+                                      .row_elems = bnr__matmul_f32_row(m),
                                       .pack = pack,
                                       .arg = &st->packing};
     st->m.packed_b = bnr__pack_get_parts(cx, b, &f);
