@@ -41,8 +41,8 @@ enum {
     FIRST_SLAB = 1 << 16,
     LARGEST_SLAB = 32 << 20,
     WORTH_DROPPING = 1 << 20, // the pages of larger constants go part by part
-    // Reading a few bytes of a mapped file may bring 2 MiB of it to memory: smaller ones are packed.
-    WORTH_IN_PLACE = 1 << 20,
+    // Reading a mapped file brings what lies around to memory, too: smaller ones are packed.
+    WORTH_IN_PLACE = 1 << 17,
 };
 
 void bnr__packs_init(struct bnr_packs *packs, const struct bnr_allocator *a) {
