@@ -199,12 +199,13 @@ void bnr__trim_tensor(const struct bnr_allocator *a, void *ptr, size_t size, siz
 struct bnr_arena_block {
     struct bnr_arena_block *next;
     size_t size, used; // of the bytes behind this header
+    size_t ready;      // those from `used` to here are zero and have their memory
     size_t dirty;      // so many of them may be other than zero
     size_t touched;    // so many of the block have their memory
     max_align_t data[];
 };
 
-enum { FIRST_BLOCK = 4096, LARGEST_STEP = 1 << 20 };
+enum { FIRST_BLOCK = 4096, LARGEST_STEP = 1 << 20, AHEAD = 1024 };
 
 void bnr__arena_init(struct bnr_arena *arena, const struct bnr_allocator *a) {
     *arena = (struct bnr_arena){.allocator = a};
@@ -255,7 +256,9 @@ void bnr__arena_reset(struct bnr_arena *arena) {
         }
     free_blocks(arena, arena->head);
     largest->next = NULL;
-    largest->used = 0;
+    if (largest->dirty < largest->used)
+        largest->dirty = largest->used;
+    largest->used = largest->ready = 0;
     arena->head = largest;
 }
 
@@ -273,18 +276,15 @@ static struct bnr_arena_block *add_block(struct bnr_arena *arena, size_t needed)
     return b;
 }
 
-// Takes [begin, begin + size) of a block's bytes.
-static void *take(struct bnr_arena_block *b, size_t begin, size_t size) {
-    unsigned char *p = (unsigned char *)b->data + begin;
-    const size_t end = begin + size, total = sizeof *b + b->size;
+// Makes the bytes up to `end` ready, and some more, so that it is not asked for each.
+static void prepare(struct bnr_arena_block *b, size_t end) {
+    const size_t begin = b->ready;
+    end = b->size - end > AHEAD ? end + AHEAD : b->size;
     if (sizeof *b + end > b->touched)
-        b->touched = touch_block(b, b->touched, sizeof *b + end, total);
+        b->touched = touch_block(b, b->touched, sizeof *b + end, sizeof *b + b->size);
     if (begin < b->dirty)
-        memset(p, 0, end < b->dirty ? size : b->dirty - begin);
-    if (end > b->dirty)
-        b->dirty = end;
-    b->used = end;
-    return p;
+        memset((unsigned char *)b->data + begin, 0, (end < b->dirty ? end : b->dirty) - begin);
+    b->ready = end;
 }
 
 void *bnr__arena_aligned(struct bnr_arena *arena, size_t size, size_t align) {
@@ -292,11 +292,15 @@ void *bnr__arena_aligned(struct bnr_arena *arena, size_t size, size_t align) {
     for (int fresh = 0;; fresh = 1) {
         struct bnr_arena_block *b = arena->head;
         if (b) {
-            uintptr_t base = (uintptr_t)b->data + b->used;
-            size_t pad = (size_t)(-base & (align - 1));
-            if (b->size - b->used >= pad && b->size - b->used - pad >= size) {
+            unsigned char *p = (unsigned char *)b->data + b->used;
+            const size_t pad = (size_t)(-(uintptr_t)p & (align - 1)), room = b->size - b->used;
+            if (room >= pad && room - pad >= size) {
+                const size_t end = b->used + pad + size;
+                if (end > b->ready)
+                    prepare(b, end);
+                b->used = end;
                 arena->used += size;
-                return take(b, b->used + pad, size);
+                return p + pad;
             }
         }
         size_t needed;
@@ -329,12 +333,15 @@ char *bnr__arena_strdup(struct bnr_arena *arena, const char *s) {
 }
 
 char *bnr__arena_printf(struct bnr_arena *arena, const char *fmt, ...) {
+    char few[256];
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = vsnprintf(few, sizeof few, fmt, args);
     va_end(args);
     if (n < 0)
         return NULL;
+    if ((size_t)n < sizeof few)
+        return bnr__arena_strndup(arena, few, (size_t)n);
     char *s = bnr__arena_aligned(arena, (size_t)n + 1, 1);
     if (s) {
         va_start(args, fmt);

@@ -35,10 +35,14 @@ static size_t find_slot(const struct bnr_map *map, const char *key, uint64_t has
     return i;
 }
 
-void *bnr__map_get(const struct bnr_map *map, const char *key) {
+uint64_t bnr__map_hash(const char *key) {
+    return bnr__hash_bytes(key, strlen(key), 0);
+}
+
+void *bnr__map_find(const struct bnr_map *map, const char *key, uint64_t hash) {
     if (!map->n_slots)
         return NULL;
-    size_t slot = find_slot(map, key, bnr__hash_bytes(key, strlen(key), 0));
+    size_t slot = find_slot(map, key, hash);
     return map->slots[slot] ? map->entries[map->slots[slot] - 1].value : NULL;
 }
 
@@ -73,10 +77,10 @@ bool bnr__map_reserve(struct bnr_map *map, size_t count) {
     return n_slots <= map->n_slots || rehash(map, n_slots);
 }
 
-bool bnr__map_set(struct bnr_map *map, const char *key, void *value) {
-    uint64_t hash = bnr__hash_bytes(key, strlen(key), 0);
+bool bnr__map_put(struct bnr_map *map, const char *key, uint64_t hash, void *value) {
+    size_t slot = 0;
     if (map->n_slots) {
-        size_t slot = find_slot(map, key, hash);
+        slot = find_slot(map, key, hash);
         if (map->slots[slot]) {
             struct bnr_map_entry *e = &map->entries[map->slots[slot] - 1];
             e->key = key;
@@ -88,14 +92,32 @@ bool bnr__map_set(struct bnr_map *map, const char *key, void *value) {
         return true;
     if (map->count >= UINT32_MAX / 4)
         return false;
-    if (map->count * 2 >= map->n_slots && !rehash(map, map->n_slots ? map->n_slots * 2 : 16))
-        return false;
+    if (map->count * 2 >= map->n_slots) {
+        if (!rehash(map, map->n_slots ? map->n_slots * 2 : 16))
+            return false;
+        slot = find_slot(map, key, hash);
+    }
     struct bnr_map_entry *entries =
         bnr__arena_grow(map->arena, map->entries, map->count, &map->capacity, sizeof *entries);
     if (!entries)
         return false;
     map->entries = entries;
     entries[map->count] = (struct bnr_map_entry){key, value, hash};
-    map->slots[find_slot(map, key, hash)] = (uint32_t)++map->count;
+    map->slots[slot] = (uint32_t)++map->count;
+    return true;
+}
+
+bool bnr__map_copy(struct bnr_map *map, const struct bnr_map *from) {
+    map->entries = BNR_NEW_ARRAY(map->arena, from->capacity, struct bnr_map_entry);
+    map->slots = BNR_NEW_ARRAY(map->arena, from->n_slots, uint32_t);
+    if (!map->entries || !map->slots)
+        return false;
+    if (from->count > 0)
+        memcpy(map->entries, from->entries, from->count * sizeof *map->entries);
+    if (from->n_slots > 0)
+        memcpy(map->slots, from->slots, from->n_slots * sizeof *map->slots);
+    map->count = from->count;
+    map->capacity = from->capacity;
+    map->n_slots = from->n_slots;
     return true;
 }

@@ -24,9 +24,22 @@ struct bnr_map {
 };
 
 void bnr__map_init(struct bnr_map *map, struct bnr_arena *arena);
-void *bnr__map_get(const struct bnr_map *map, const char *key); // NULL when absent
+// Of a key that several maps are asked for.
+uint64_t bnr__map_hash(const char *key);
+void *bnr__map_find(const struct bnr_map *map, const char *key, uint64_t hash); // NULL when absent
 // Adds or replaces; value NULL removes. False when out of memory.
-bool bnr__map_set(struct bnr_map *map, const char *key, void *value);
+bool bnr__map_put(struct bnr_map *map, const char *key, uint64_t hash, void *value);
+
+static inline void *bnr__map_get(const struct bnr_map *map, const char *key) {
+    return map->count ? bnr__map_find(map, key, bnr__map_hash(key)) : NULL;
+}
+static inline bool bnr__map_set(struct bnr_map *map, const char *key, void *value) {
+    return bnr__map_put(map, key, bnr__map_hash(key), value);
+}
+
+// What `from` holds, into an empty map; keys and values are the same pointers. False when out of
+// memory.
+bool bnr__map_copy(struct bnr_map *map, const struct bnr_map *from);
 
 // Room for so many entries in all, so that adding them copies nothing.
 bool bnr__map_reserve(struct bnr_map *map, size_t count);
