@@ -318,7 +318,7 @@ enum bnr_status bnr__tensor_align(struct bnr_tensor **out, struct bnr_tensor *t,
 
 // ---- questions --------------------------------------------------------------------------------------
 
-double bnr__tensor_f64(const struct bnr_tensor *t, size_t i) {
+double bnr__tensor_any_f64(const struct bnr_tensor *t, size_t i) {
     uint64_t element[2];
     if (!t->lazy)
         return bnr__get_f64(t->dtype, t->data, i);

@@ -163,7 +163,14 @@ void bnr__tensor_set(struct bnr_tensor *t, enum bnr_dtype dtype, int rank, const
                      void *data);
 
 // Element i as double / int64_t, any numeric dtype, also of a lazy tensor.
-double bnr__tensor_f64(const struct bnr_tensor *t, size_t i);
+double bnr__tensor_any_f64(const struct bnr_tensor *t, size_t i);
+static inline double bnr__tensor_f64(const struct bnr_tensor *t, size_t i) {
+    float f;
+    if (t->dtype != BNR_FLOAT || t->lazy) // the most frequent ones at once
+        return bnr__tensor_any_f64(t, i);
+    memcpy(&f, t->u8 + i * sizeof f, sizeof f);
+    return (double)f;
+}
 int64_t bnr__tensor_i64(const struct bnr_tensor *t, size_t i);
 
 // Same kind, dtype, dims and bytes (items compared recursively; strings by content).

@@ -221,19 +221,28 @@ static bool settle(struct bnr_tensor *t) {
     return true;
 }
 
+// Rounded once; what would be subnormal is zero.
+static void store(struct bnr_tensor *t, const double *v) {
+    enum { CHUNK = 256 };
+    double normal[CHUNK];
+    const double tiny = bnr__smallest_normal(t->dtype);
+    for (size_t at = 0, n; at < t->numel; at += n) {
+        n = t->numel - at < CHUNK ? t->numel - at : CHUNK;
+        for (size_t i = 0; i < n; i++)
+            normal[i] = fabs(v[at + i]) < tiny ? 0 : v[at + i];
+        bnr__store_f64(t->dtype, t->u8 + at * bnr__dtype_size(t->dtype), normal, n);
+    }
+}
+
 bool bnr__linear_store(struct bnr_affine_site *site, int index, const char *hint,
                        enum bnr_dtype dtype, int rank, const int64_t *dims, const double *v,
                        bool apply, struct bnr_error *err) {
-    struct bnr_tensor *t, *rounded = NULL;
+    struct bnr_tensor *rounded;
     const struct bnr_allocator *a = site->node->graph->model->allocator;
-    if (bnr__tensor_new(&t, a, BNR_DOUBLE, rank, dims, err) != BNR_OK)
+    if (bnr__tensor_new(&rounded, a, dtype, rank, dims, err) != BNR_OK)
         return bnr__affine_no(site, "out of memory");
-    const double tiny = bnr__smallest_normal(dtype);
-    for (size_t i = 0; i < t->numel; i++)
-        t->f64[i] = fabs(v[i]) < tiny ? 0 : v[i];
-    const enum bnr_status st = bnr__tensor_cast(&rounded, a, t, dtype, err);
-    const bool ok = st == BNR_OK && settle(rounded);
-    bnr__tensor_unref(t);
+    store(rounded, v);
+    const bool ok = settle(rounded);
     if (ok && apply)
         return replace_input(site, index, hint, rounded, err);
     bnr__tensor_unref(rounded);
