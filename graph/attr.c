@@ -112,9 +112,6 @@ static bool has_tensors(const struct bnr_attr *attr) {
 }
 
 enum bnr_status bnr__attr_copy(struct bnr_model *m, struct bnr_attr *attr) {
-    attr->name = bnr__model_intern(m, attr->name);
-    if (!attr->name || (attr->ref && !(attr->ref = bnr__model_intern(m, attr->ref))))
-        return BNR_NO_MEMORY;
     if (attr->type == BNR_ATTR_STRING || attr->type == BNR_ATTR_STRINGS)
         return copy_strings(&m->arena, attr);
     const size_t size = element_size(attr->type);
@@ -132,6 +129,9 @@ enum bnr_status bnr__attr_copy(struct bnr_model *m, struct bnr_attr *attr) {
 enum bnr_status bnr__node_set_attr(struct bnr_node *n, const struct bnr_attr *attr) {
     struct bnr_model *m = n->graph->model;
     struct bnr_attr copy = *attr;
+    copy.name = bnr__model_intern(m, attr->name);
+    if (!copy.name || (attr->ref && !(copy.ref = bnr__model_intern(m, attr->ref))))
+        return BNR_NO_MEMORY;
     BNR_TRY(bnr__attr_copy(m, &copy));
     for (size_t i = 0; i < n->n_attrs; i++)
         if (strcmp(n->attrs[i].name, copy.name) == 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A deep copy of a model's IR that shares all tensors.
 #include "graph/copy.h"
+#include "graph/edit.h"
 
 static bool copy_text(struct bnr_model *m, const char **to, const char *from) {
     *to = from ? bnr__model_intern(m, from) : NULL;
@@ -51,8 +52,7 @@ static enum bnr_status copy_model(struct bnr_model *to, const struct bnr_model *
                                   struct bnr_arena *temp, struct bnr_error *err) {
     struct bnr_copy c = {.to = to, .temp = temp, .err = err, .from = m};
     c.nodes = BNR_NEW_ARRAY(temp, (size_t)m->next_node_id, struct bnr_node *);
-    if (!c.nodes || !bnr__map_reserve(&to->interned, m->interned.count + m->interned.count / 8) ||
-        copy_header(to, m) != BNR_OK || copy_bns(to, m) != BNR_OK)
+    if (!c.nodes || copy_header(to, m) != BNR_OK || copy_bns(to, m) != BNR_OK)
         return bnr__no_memory(err);
     to->graph = bnr__graph_new(to, NULL);
     if (!to->graph)
@@ -65,7 +65,7 @@ enum bnr_status bnr__model_clone(struct bnr_model **out, const struct bnr_model 
     *out = NULL;
     if (m->n_functions > 0 || !m->graph)
         return bnr__fail(err, BNR_INVALID, "a model can be copied after its functions were inlined");
-    struct bnr_model *to = bnr__model_new(m->allocator);
+    struct bnr_model *to = bnr__model_beside(m->allocator, m->names);
     if (!to)
         return bnr__no_memory(err);
     struct bnr_arena temp;

@@ -20,10 +20,8 @@ enum bnr_status bnr__copy_type(struct bnr_copy *c, struct bnr_type *to, const st
     for (int i = 0; i < from->shape.rank; i++) {
         struct bnr_dim *d = &to->shape.dims[i];
         // The symbols of a function are its own in every call.
-        if (d->sym && c->call)
+        if (c->call)
             d->sym = NULL;
-        if (d->sym && !(d->sym = bnr__model_intern(c->to, d->sym)))
-            return bnr__no_memory(c->err);
     }
     if (!from->elem)
         return BNR_OK;
@@ -44,31 +42,55 @@ static const char *copied_name(struct bnr_copy *c, struct bnr_graph *g, const ch
     return hint ? bnr__name_fresh(g, hint) : NULL;
 }
 
-static enum bnr_status copy_value(struct bnr_copy *c, struct bnr_graph *g, struct bnr_value **out,
+static enum bnr_status fill_value(struct bnr_copy *c, struct bnr_value *copy,
                                   const struct bnr_value *v) {
-    const char *name = copied_name(c, g, v->name);
-    if (!name)
-        return bnr__no_memory(c->err);
-    BNR_TRY(bnr__value_new(out, g, name, c->err));
-    struct bnr_value *copy = *out;
     copy->is_initializer = v->is_initializer;
     copy->from_constant_node = v->from_constant_node;
+    copy->constant_node = v->constant_node;
     copy->tensor = bnr__tensor_ref(v->tensor);
     copy->source = c->from ? v->source : NULL;
-    if (v->constant_node && !(copy->constant_node = bnr__model_intern(c->to, v->constant_node)))
+    if (!bnr__value_declares(v))
+        return BNR_OK;
+    struct bnr_type *declared = bnr__value_declare(copy);
+    return declared ? bnr__copy_type(c, declared, v->declared) : bnr__no_memory(c->err);
+}
+
+// All of them, with the table of their names: slots stay the same.
+static enum bnr_status clone_values(struct bnr_copy *c, struct bnr_copy_scope *scope) {
+    const struct bnr_graph *from = scope->from;
+    struct bnr_graph *to = scope->to;
+    struct bnr_value *copies = BNR_NEW_ARRAY(&c->to->arena, from->n_values, struct bnr_value);
+    to->values = BNR_NEW_ARRAY(&c->to->arena, from->values_capacity, struct bnr_value *);
+    if (!copies || !to->values || !bnr__map_copy(&to->names, &from->names))
         return bnr__no_memory(c->err);
-    struct bnr_type declared;
-    BNR_TRY(bnr__copy_type(c, &declared, v->declared));
-    return bnr__value_set_declared(copy, &declared, c->err);
+    to->values_capacity = from->values_capacity;
+    for (size_t i = 0; i < from->n_values; i++) {
+        scope->map[i] = &copies[i];
+        bnr__value_place(&copies[i], to, from->values[i]->name);
+    }
+    for (size_t i = 0; i < to->names.count; i++) {
+        struct bnr_map_entry *e = &to->names.entries[i];
+        const struct bnr_value *original = e->value;
+        e->value = original ? &copies[original->slot] : NULL;
+    }
+    for (size_t i = 0; i < from->n_values; i++)
+        BNR_TRY(fill_value(c, &copies[i], from->values[i]));
+    return BNR_OK;
 }
 
 enum bnr_status bnr__copy_values(struct bnr_copy *c, struct bnr_copy_scope *scope) {
     const bool function_body = c->call && !scope->outer;
+    if (c->from)
+        return clone_values(c, scope);
     for (size_t i = 0; i < scope->from->n_values; i++) {
         const struct bnr_value *v = scope->from->values[i];
         if (scope->map[i] || (v->is_input && function_body))
             continue;
-        BNR_TRY(copy_value(c, scope->to, &scope->map[i], v));
+        const char *name = copied_name(c, scope->to, v->name);
+        if (!name)
+            return bnr__no_memory(c->err);
+        BNR_TRY(bnr__value_new(&scope->map[i], scope->to, name, c->err));
+        BNR_TRY(fill_value(c, scope->map[i], v));
     }
     return BNR_OK;
 }
@@ -114,8 +136,6 @@ static enum bnr_status copy_attr(struct bnr_copy *c, const struct bnr_copy_scope
     copy->name = attr->name;
     if (from->type == BNR_ATTR_GRAPH || from->type == BNR_ATTR_GRAPHS) {
         copy->n = 0;
-        if (!(copy->name = bnr__model_intern(c->to, attr->name)))
-            return bnr__no_memory(c->err);
         return copy_graphs(c, scope, to, copy, from);
     }
     if (bnr__attr_copy(c->to, copy) != BNR_OK)
@@ -166,20 +186,16 @@ static void copy_marks(const struct bnr_copy *c, const struct bnr_graph *from) {
 enum bnr_status bnr__copy_node(struct bnr_copy *c, const struct bnr_copy_scope *scope,
                                const struct bnr_node *n, struct bnr_node *before) {
     struct bnr_value **in = BNR_NEW_ARRAY(c->temp, (size_t)n->n_in, struct bnr_value *);
-    const char *name = n->name[0] ? copied_name(c, scope->to, n->name) : NULL;
-    if (!in || (n->name[0] && !name))
+    const char *name = n->name[0] ? copied_name(c, scope->to, n->name) : "";
+    if (!in || !name)
         return bnr__no_memory(c->err);
     for (int i = 0; i < n->n_in; i++)
         in[i] = n->in[i] ? bnr__copy_of(scope, n->in[i]) : NULL;
     struct bnr_node *to;
-    BNR_TRY(bnr__node_new(&to, scope->to, before, n->domain, n->op_type, name, n->n_in, in, n->n_out,
-                          c->err));
-    to->opset = n->opset;
-    to->op = n->op;
-    to->since = n->since;
-    to->overload = bnr__model_intern(c->to, n->overload);
+    if (bnr__node_like(&to, scope->to, before, n, name, n->n_in, in, n->n_out) != BNR_OK)
+        return bnr__no_memory(c->err);
     to->attrs = BNR_NEW_ARRAY(&c->to->arena, n->n_attrs, struct bnr_attr);
-    if (!to->overload || !to->attrs)
+    if (!to->attrs)
         return bnr__no_memory(c->err);
     for (int i = 0; i < n->n_out; i++)
         bnr__node_set_output(to, i, n->out[i] ? bnr__copy_of(scope, n->out[i]) : NULL);
@@ -194,7 +210,8 @@ enum bnr_status bnr__copy_graph(struct bnr_copy *c, const struct bnr_copy_scope 
     scope.map = BNR_NEW_ARRAY(c->temp, from->n_values, struct bnr_value *);
     to->name = bnr__model_intern(c->to, from->name);
     to->doc = bnr__model_intern(c->to, from->doc);
-    if (!scope.map || !to->name || !to->doc || bnr__graph_reserve(to, from->n_values) != BNR_OK)
+    if (!scope.map || !to->name || !to->doc ||
+        (c->call && bnr__graph_reserve(to, from->n_values) != BNR_OK))
         return bnr__no_memory(c->err);
     BNR_TRY(bnr__copy_values(c, &scope));
     for (size_t i = 0; i < from->n_inputs; i++)

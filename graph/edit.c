@@ -49,6 +49,12 @@ static void find_op(struct bnr_node *n) {
     n->op = n->since > 0 ? op : NULL;
 }
 
+static bool set_label(struct bnr_node *n) {
+    n->label = n->name[0] ? n->name
+                          : bnr__arena_printf(&n->graph->model->arena, "%s#%d", n->op_type, n->id);
+    return n->label != NULL;
+}
+
 // Domain, op_type, name, label and the operator in force.
 static enum bnr_status set_identity(struct bnr_node *n, const char *domain, const char *op_type,
                                     const char *name) {
@@ -61,40 +67,68 @@ static enum bnr_status set_identity(struct bnr_node *n, const char *domain, cons
     n->overload = "";
     if (!n->domain || !n->op_type || !n->name)
         return BNR_NO_MEMORY;
-    n->label = n->name[0] ? n->name : bnr__arena_printf(&m->arena, "%s#%d", op_type, n->id);
     n->opset = strcmp(domain, BNR_INTERNAL_DOMAIN) == 0 ? 1 : bnr__model_opset(m, domain);
     find_op(n);
-    return n->label ? BNR_OK : BNR_NO_MEMORY;
+    return set_label(n) ? BNR_OK : BNR_NO_MEMORY;
 }
 
-enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct bnr_node *before,
-                              const char *domain, const char *op_type, const char *name, int n_in,
-                              struct bnr_value *const *in, int n_out, struct bnr_error *err) {
-    struct bnr_model *m = g->model;
-    *out = NULL;
-    struct bnr_node *n = BNR_NEW(&m->arena, struct bnr_node);
-    if (!n)
-        return bnr__no_memory(err);
-    n->graph = g;
-    n->id = m->next_node_id;
+static struct bnr_node *make(struct bnr_graph *g) {
+    struct bnr_node *n = BNR_NEW(&g->model->arena, struct bnr_node);
+    if (n) {
+        n->graph = g;
+        n->id = g->model->next_node_id;
+    }
+    return n;
+}
+
+static enum bnr_status enter(struct bnr_node *n, struct bnr_node *before, int n_in,
+                             struct bnr_value *const *in, int n_out) {
+    struct bnr_model *m = n->graph->model;
     n->out = BNR_NEW_ARRAY(&m->arena, (size_t)n_out, struct bnr_value *);
-    if (!n->out || set_identity(n, domain, op_type, name) != BNR_OK ||
-        bnr__node_grow_inputs(n, n_in) != BNR_OK)
-        return bnr__no_memory(err);
+    if (!n->out || bnr__node_grow_inputs(n, n_in) != BNR_OK)
+        return BNR_NO_MEMORY;
     n->n_out = n_out;
     for (int i = 0; i < n_in; i++) {
         if (in[i] && bnr__uses_reserve(in[i], 1) != BNR_OK) {
             while (i-- > 0)
                 bnr__use_drop(n, i);
-            return bnr__no_memory(err);
+            return BNR_NO_MEMORY;
         }
         if (in[i])
             bnr__use_add(in[i], n, i);
     }
     bnr__node_link(n, before);
     m->next_node_id++;
+    return BNR_OK;
+}
+
+enum bnr_status bnr__node_new(struct bnr_node **out, struct bnr_graph *g, struct bnr_node *before,
+                              const char *domain, const char *op_type, const char *name, int n_in,
+                              struct bnr_value *const *in, int n_out, struct bnr_error *err) {
+    struct bnr_node *n = make(g);
+    *out = NULL;
+    if (!n || set_identity(n, domain, op_type, name) != BNR_OK ||
+        enter(n, before, n_in, in, n_out) != BNR_OK)
+        return bnr__no_memory(err);
     *out = n;
     return BNR_OK;
+}
+
+enum bnr_status bnr__node_like(struct bnr_node **out, struct bnr_graph *g, struct bnr_node *before,
+                               const struct bnr_node *like, const char *name, int n_in,
+                               struct bnr_value *const *in, int n_out) {
+    struct bnr_node *n = make(g);
+    *out = n;
+    if (!n)
+        return BNR_NO_MEMORY;
+    n->name = name;
+    n->domain = like->domain;
+    n->op_type = like->op_type;
+    n->overload = like->overload;
+    n->opset = like->opset;
+    n->op = like->op;
+    n->since = like->since;
+    return set_label(n) ? enter(n, before, n_in, in, n_out) : BNR_NO_MEMORY;
 }
 
 enum bnr_status bnr__identity_new(struct bnr_graph *g, struct bnr_node *before, struct bnr_value *from,
@@ -193,15 +227,24 @@ enum bnr_status bnr__node_add_origins(struct bnr_node *to, const struct bnr_node
     return BNR_OK;
 }
 
+// Most questions are answered by the first character.
+static bool has_type(const struct bnr_node *n, const char *op_type) {
+    return n->op_type[0] == op_type[0] && strcmp(n->op_type, op_type) == 0;
+}
+
 bool bnr__node_is(const struct bnr_node *n, const char *domain, const char *op_type) {
+    if (!has_type(n, op_type))
+        return false;
     if (strcmp(domain, "ai.onnx") == 0)
         domain = "";
-    return strcmp(n->op_type, op_type) == 0 && strcmp(n->domain, domain) == 0;
+    return strcmp(n->domain, domain) == 0;
 }
 
 bool bnr__node_is_one_of(const struct bnr_node *n, const char *const *op_types) {
+    if (n->domain[0] != '\0')
+        return false;
     for (; *op_types; op_types++)
-        if (bnr__node_is(n, "", *op_types))
+        if (has_type(n, *op_types))
             return true;
     return false;
 }

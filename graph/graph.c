@@ -169,13 +169,17 @@ const char *bnr__name_fresh(struct bnr_graph *g, const char *hint) {
     return bnr__model_intern(m, name);
 }
 
-struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name) {
+static struct bnr_value *find_value(const struct bnr_graph *g, const char *name, uint64_t hash) {
     for (; g; g = g->owner ? g->owner->graph : NULL) {
-        struct bnr_value *v = bnr__map_get(&g->names, name);
+        struct bnr_value *v = bnr__map_find(&g->names, name, hash);
         if (v)
             return v;
     }
     return NULL;
+}
+
+struct bnr_value *bnr__value_find(const struct bnr_graph *g, const char *name) {
+    return find_value(g, name, bnr__map_hash(name));
 }
 
 static const struct bnr_info nothing = {.type = {.kind = BNR_KIND_TENSOR, .shape = {.rank = -1}}};
@@ -232,28 +236,39 @@ void bnr__value_drop_info(struct bnr_value *v) {
     v->info = &nothing;
 }
 
+bool bnr__value_declares(const struct bnr_value *v) {
+    return v->declared != &nothing.type;
+}
+
+void bnr__value_place(struct bnr_value *v, struct bnr_graph *g, const char *name) {
+    v->name = name;
+    v->id = g->model->next_value_id++;
+    v->graph = g;
+    v->slot = g->n_values;
+    v->declared = &nothing.type;
+    v->info = &nothing;
+    g->values[g->n_values++] = v;
+}
+
 enum bnr_status bnr__value_new(struct bnr_value **out, struct bnr_graph *g, const char *name,
                                struct bnr_error *err) {
     struct bnr_model *m = g->model;
     *out = NULL;
-    if (name && bnr__value_find(g, name))
+    if (!name && !(name = bnr__name_fresh(g, "value")))
+        return bnr__no_memory(err);
+    const uint64_t hash = bnr__map_hash(name);
+    if (find_value(g, name, hash))
         return bnr__fail(err, BNR_MALFORMED, "graph '%s': the name '%s' is defined twice", g->name,
                          name);
-    name = name ? bnr__model_intern(m, name) : bnr__name_fresh(g, "value");
+    name = bnr__intern_hashed(m, name, hash);
     struct bnr_value *v = BNR_NEW(&m->arena, struct bnr_value);
     struct bnr_value **values = bnr__arena_grow(&m->arena, g->values, g->n_values,
                                                 &g->values_capacity, sizeof(struct bnr_value *));
     if (values)
         g->values = values; // with the capacity that was updated, whatever else fails
-    if (!name || !v || !values || !bnr__map_set(&g->names, name, v))
+    if (!name || !v || !values || !bnr__map_put(&g->names, name, hash, v))
         return bnr__no_memory(err);
-    v->name = name;
-    v->id = m->next_value_id++;
-    v->graph = g;
-    v->slot = g->n_values;
-    v->declared = &nothing.type;
-    v->info = &nothing;
-    values[g->n_values++] = v;
+    bnr__value_place(v, g, name);
     *out = v;
     return BNR_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef BNR_GRAPH_GRAPH_H
 #define BNR_GRAPH_GRAPH_H
 
+#include "graph/names.h"
 #include "graph/tensor.h"
 #include "runtime/base/map.h"
 
@@ -237,7 +238,7 @@ struct bnr_model {
     struct bnr_bn **bns;
     size_t n_bns, bns_capacity;
     int next_value_id, next_node_id; // = sizes of tables indexed by id
-    struct bnr_map interned;
+    struct bnr_names *names;
     struct bnr_tensor **held; // tensors that attributes point at: released with the model
     size_t n_held, held_capacity;
     const char **missing; // a line for each node without implementation: bnr__model_resolve
@@ -263,10 +264,11 @@ static inline struct bnr_model *bnr__model_unconst(const struct bnr_model *m) {
 }
 struct bnr_model *bnr__model_ref(struct bnr_model *m); // one more owner, that calls bnr__model_free
 void bnr__model_free(struct bnr_model *m); // NULL is fine
-// A deep copy of the IR that shares all tensors; functions must be inlined before. The copy has no model
-// `source`, but its nodes and values point at the same sources as the original's, so that the saver can
-// tell what they were in the file: whoever follows them keeps the original alive. What inference found is
-// not copied.
+// A deep copy of the IR that shares all tensors; functions must be inlined before. The copy has no
+// model `source`, but its nodes and values point at the same sources as the original's, so that the
+// saver can tell what they were in the file: whoever follows them keeps the original alive. What
+// inference found is not copied. Nothing is added to the original's names from now on: the copy
+// shares them.
 enum bnr_status bnr__model_clone(struct bnr_model **out, const struct bnr_model *m,
                                  struct bnr_error *err);
 const char *bnr__model_intern(struct bnr_model *m, const char *s);

@@ -4,7 +4,7 @@
 
 #include "graph/edit.h"
 
-struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
+struct bnr_model *bnr__model_beside(const struct bnr_allocator *a, struct bnr_names *names) {
     struct bnr_model *m = bnr__calloc(a, 1, sizeof *m);
     if (!m)
         return NULL;
@@ -15,8 +15,15 @@ struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
     bnr__arena_init(&m->arena, a);
     bnr__arena_init(&m->info_arena, a);
     bnr__arena_init(&m->infer_arena, a);
-    bnr__map_init(&m->interned, &m->arena);
-    return m;
+    m->names = bnr__names_new(a, names);
+    if (m->names)
+        return m;
+    bnr__model_free(m);
+    return NULL;
+}
+
+struct bnr_model *bnr__model_new(const struct bnr_allocator *a) {
+    return bnr__model_beside(a, NULL);
 }
 
 struct bnr_model *bnr__model_ref(struct bnr_model *m) {
@@ -42,21 +49,23 @@ void bnr__model_free(struct bnr_model *m) {
     bnr__arena_free(&m->info_arena);
     bnr__arena_free(&m->infer_arena);
     bnr__arena_free(&m->arena);
+    bnr__names_unref(m->names);
     bnr__free(m->allocator, m, sizeof *m);
 }
 
-const char *bnr__model_intern(struct bnr_model *m, const char *s) {
+const char *bnr__intern_hashed(struct bnr_model *m, const char *s, uint64_t hash) {
     if (!s[0])
         return "";
-    const char *found = bnr__map_get(&m->interned, s);
-    if (found)
-        return found;
-    char *copy = bnr__arena_strdup(&m->arena, s);
-    return copy && bnr__map_set(&m->interned, copy, copy) ? copy : NULL;
+    const char *found = bnr__names_find(m->names, s, hash);
+    return found ? found : bnr__names_add(m->names, s, hash);
+}
+
+const char *bnr__model_intern(struct bnr_model *m, const char *s) {
+    return bnr__intern_hashed(m, s, s[0] ? bnr__map_hash(s) : 0);
 }
 
 bool bnr__name_is_used(const struct bnr_model *m, const char *name) {
-    return bnr__map_get(&m->interned, name) != NULL;
+    return bnr__names_find(m->names, name, bnr__map_hash(name)) != NULL;
 }
 
 static const char *canonical_domain(const char *domain) {

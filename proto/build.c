@@ -2,7 +2,6 @@
 // Messages to graphs: names to values, nodes with their inputs and outputs, nested graphs.
 #include "proto/build.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // ---- values -----------------------------------------------------------------------------------------
@@ -19,14 +18,17 @@ enum bnr_status bnr__build_define(struct build *b, struct scope *s, const char *
     const char *graph = s->graph->name;
     if (!name[0])
         return bnr__fail(b->err, BNR_MALFORMED, "graph '%s': an input or initializer has no name", graph);
-    if (bnr__map_get(&s->values, name))
+    const uint64_t hash = bnr__map_hash(name);
+    if (bnr__map_find(&s->values, name, hash))
         return bnr__fail(b->err, BNR_MALFORMED, "graph '%s': the name '%s' is defined twice", graph, name);
-    // Hides a name of a graph around this one: values of the IR all have names of their own.
-    const char *own = bnr__value_find(s->graph, name) ? bnr__name_fresh(s->graph, name) : name;
-    if (!own)
-        return bnr__no_memory(b->err);
-    BNR_TRY(bnr__value_new(out, s->graph, own, b->err));
-    return bnr__map_set(&s->values, name, *out) ? BNR_OK : bnr__no_memory(b->err);
+    enum bnr_status st = bnr__value_new(out, s->graph, name, NULL);
+    if (st == BNR_MALFORMED) {
+        // Hides a name of a graph around this one: values of the IR all have names of their own.
+        const char *own = bnr__name_fresh(s->graph, name);
+        st = own ? bnr__value_new(out, s->graph, own, NULL) : BNR_NO_MEMORY;
+    }
+    return st == BNR_OK && bnr__map_put(&s->values, name, hash, *out) ? BNR_OK
+                                                                      : bnr__no_memory(b->err);
 }
 
 static enum bnr_status add_inputs(struct build *b, struct scope *s, const Onnx__GraphProto *p) {
@@ -168,13 +170,14 @@ static enum bnr_status link_node(struct build *b, const struct scope *s, const O
     return BNR_OK;
 }
 
-// Inside functions other versions may be in force than in the model. Operators are looked up later.
+// Inside functions other versions may be in force than in the model: operators are looked up later
+// there.
 static enum bnr_status set_versions(struct build *b, struct bnr_node *n, const Onnx__NodeProto *p) {
-    n->op = NULL;
-    n->since = 0;
     n->overload = bnr__model_intern(b->m, text_of(p->overload));
     n->source = bnr__mark_of(b->reader->skeleton, &p->base);
     if (b->opsets) {
+        n->op = NULL;
+        n->since = 0;
         n->opset = 0;
         for (size_t i = 0; i < b->n_opsets; i++)
             if (strcmp(b->opsets[i].domain, n->domain) == 0)
@@ -185,11 +188,9 @@ static enum bnr_status set_versions(struct build *b, struct bnr_node *n, const O
 
 static enum bnr_status add_node(struct build *b, const struct scope *s, const Onnx__NodeProto *p) {
     struct bnr_node *n;
-    char what[256];
     BNR_TRY(link_node(b, s, p, &n));
     BNR_TRY(set_versions(b, n, p));
-    snprintf(what, sizeof what, "node '%s' (%s)", n->label, n->op_type);
-    BNR_TRY(bnr__build_attrs(b, s, n, what, p->n_attribute, p->attribute, &n->attrs));
+    BNR_TRY(bnr__build_attrs(b, s, n, p->n_attribute, p->attribute, &n->attrs));
     n->n_attrs = p->n_attribute;
     return BNR_OK;
 }
@@ -256,7 +257,7 @@ enum bnr_status bnr__build_graph(struct build *b, struct bnr_graph *g, const Onn
     const size_t n_values = p->n_input + p->n_initializer + p->n_node;
     if (!g->name || !g->doc || bnr__graph_reserve(g, n_values) != BNR_OK ||
         !bnr__map_reserve(&s.values, n_values) ||
-        !bnr__map_reserve(&b->m->interned, b->m->interned.count + n_values + n_values / 8 + p->n_node))
+        !bnr__names_reserve(b->m->names, n_values + n_values / 8 + p->n_node))
         return bnr__no_memory(b->err);
     BNR_TRY(add_inputs(b, &s, p));
     BNR_TRY(add_initializers(b, &s, p));

@@ -40,11 +40,10 @@ enum bnr_status bnr__build_define(struct build *b, struct scope *s, const char *
 enum bnr_status bnr__build_value_infos(struct build *b, struct scope *s, size_t n,
                                        Onnx__ValueInfoProto **infos);
 
-// build_attr.c. An array of n attributes in the model's arena. `owner` of graphs, NULL where there can be
-// none; `what` is named in messages.
+// build_attr.c. An array of n attributes in the model's arena. `owner` of graphs, NULL where there
+// can be none.
 enum bnr_status bnr__build_attrs(struct build *b, const struct scope *s, struct bnr_node *owner,
-                                 const char *what, size_t n, Onnx__AttributeProto **protos,
-                                 struct bnr_attr **out);
+                                 size_t n, Onnx__AttributeProto **protos, struct bnr_attr **out);
 
 // The declared type, or for files of IR version 1, which had none, that of the field that is set.
 enum bnr_attr_type bnr__attr_type_of(const Onnx__AttributeProto *p);

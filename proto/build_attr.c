@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // AttributeProto to attributes.
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/build.h"
 
 // What is read, for messages.
 struct place {
-    const char *what; // "node 'x' (Op)"
+    const struct bnr_node *node; // NULL: the defaults of a function's parameters
     const char *name;
 };
 
+struct owner_text {
+    char text[256];
+};
+
+static struct owner_text owner_of(const struct place *at) {
+    struct owner_text t = {"its parameters"};
+    if (at->node)
+        snprintf(t.text, sizeof t.text, "node '%s' (%s)", at->node->label, at->node->op_type);
+    return t;
+}
+
 static enum bnr_status fail(struct build *b, const struct place *at, const char *why) {
-    return bnr__fail(b->err, BNR_MALFORMED, "%s: attribute '%s' %s", at->what, at->name, why);
+    return bnr__fail(b->err, BNR_MALFORMED, "%s: attribute '%s' %s", owner_of(at).text, at->name,
+                     why);
 }
 
 enum bnr_attr_type bnr__attr_type_of(const Onnx__AttributeProto *p) {
@@ -96,7 +109,7 @@ static enum bnr_status read_tensors(struct build *b, const struct place *at, siz
             dense ? bnr__tensor_from_proto(b->reader, dense[i], &out->tensors[i], b->err)
                   : bnr__dense_from_proto(b->reader, sparse[i], &out->tensors[i], b->err);
         if (st != BNR_OK)
-            return bnr__fail_prefix(b->err, st, "%s: attribute '%s'", at->what, at->name);
+            return bnr__fail_prefix(b->err, st, "%s: attribute '%s'", owner_of(at).text, at->name);
         BNR_TRY(keep_tensor(b, out->tensors[i]));
     }
     out->n = n;
@@ -110,7 +123,7 @@ static enum bnr_status read_graphs(struct build *b, const struct scope *s, struc
         return fail(b, at, "is a graph");
     if (!owner)
         return bnr__fail(b->err, BNR_UNSUPPORTED, "%s: attribute '%s' has a graph as its default",
-                         at->what, at->name);
+                         owner_of(at).text, at->name);
     out->graphs = BNR_NEW_ARRAY(&b->m->arena, n, struct bnr_graph *);
     if (!out->graphs)
         return bnr__no_memory(b->err);
@@ -132,7 +145,7 @@ static enum bnr_status read_types(struct build *b, const struct place *at, size_
     for (size_t i = 0; i < n; i++) {
         enum bnr_status st = bnr__type_from_proto(b->m, protos[i], at->name, &types[i], b->err);
         if (st != BNR_OK)
-            return bnr__fail_prefix(b->err, st, "%s", at->what);
+            return bnr__fail_prefix(b->err, st, "%s", owner_of(at).text);
     }
     out->types = types;
     out->n = n;
@@ -201,18 +214,21 @@ static enum bnr_status read_attr(struct build *b, const struct scope *s, struct 
 }
 
 enum bnr_status bnr__build_attrs(struct build *b, const struct scope *s, struct bnr_node *owner,
-                                 const char *what, size_t n, Onnx__AttributeProto **protos,
-                                 struct bnr_attr **out) {
-    struct bnr_map seen;
+                                 size_t n, Onnx__AttributeProto **protos, struct bnr_attr **out) {
+    enum { FEW = 16 };
+    struct bnr_map seen; // where there are more
     bnr__map_init(&seen, b->temp);
     *out = n ? BNR_NEW_ARRAY(&b->m->arena, n, struct bnr_attr) : NULL;
     if (n && !*out)
         return bnr__no_memory(b->err);
     for (size_t i = 0; i < n; i++) {
-        struct place at = {what, text_of(protos[i]->name)};
-        if (bnr__map_get(&seen, at.name))
+        struct place at = {owner, text_of(protos[i]->name)};
+        bool twice = n > FEW && bnr__map_get(&seen, at.name);
+        for (size_t k = 0; n <= FEW && k < i; k++)
+            twice = twice || strcmp((*out)[k].name, at.name) == 0;
+        if (twice)
             return fail(b, &at, "appears twice");
-        if (!bnr__map_set(&seen, at.name, protos[i]))
+        if (n > FEW && !bnr__map_set(&seen, at.name, protos[i]))
             return bnr__no_memory(b->err);
         BNR_TRY(read_attr(b, s, owner, &at, protos[i], &(*out)[i]));
     }

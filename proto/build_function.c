@@ -87,7 +87,7 @@ static enum bnr_status build_function(struct build *b, struct bnr_function *f,
     f->n_inputs = p->n_input;
     f->n_outputs = p->n_output;
     f->n_attr_names = p->n_attribute;
-    BNR_TRY(bnr__build_attrs(b, NULL, NULL, "its parameters", p->n_attribute_proto, p->attribute_proto,
+    BNR_TRY(bnr__build_attrs(b, NULL, NULL, p->n_attribute_proto, p->attribute_proto,
                              &f->attr_defaults));
     f->n_attr_defaults = p->n_attribute_proto;
     return build_body(b, f, p);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "graph/graph.h"
+#include "graph/edit.h"
 #include "runtime/base/text.h"
 #include "tests/lib/fault_alloc.h"
 #include "tests/lib/graph_build.h"
@@ -109,14 +109,21 @@ static void test_clone_is_equal(void **state) {
     assert_ptr_equal(copy->graph->first->origins[0], copy->bns[0]);
     assert_ptr_not_equal(copy->bns[0], &bn);
     assert_string_equal(copy->bns[0]->reason, "because");
-    // Tensors are shared, nothing else is.
+    // Tensors and names are shared, nothing else is.
     const struct bnr_value *w = bnr__value_find(g, "w"), *w2 = bnr__value_find(copy->graph, "w");
     assert_ptr_equal(w->tensor, w2->tensor);
     const struct bnr_value *x2 = bnr__value_find(copy->graph, "x");
     assert_ptr_equal(x2->declared->shape.dims[0].sym, bnr__model_intern(copy, "a"));
-    assert_ptr_not_equal(x2->declared->shape.dims[0].sym, bnr__model_intern(m, "a"));
+    assert_ptr_equal(x2->declared->shape.dims[0].sym, bnr__model_intern(m, "a"));
+    assert_ptr_not_equal(x2->declared, bnr__value_find(g, "x")->declared);
+    // What the copy adds is its own.
+    const char *added = bnr__model_intern(copy, "only in the copy");
+    assert_ptr_equal(bnr__model_intern(copy, "only in the copy"), added);
+    assert_false(bnr__name_is_used(m, "only in the copy"));
     bnr__model_free(m);
     check_valid(copy);
+    assert_ptr_equal(bnr__model_intern(copy, "only in the copy"), added);
+    assert_string_equal(x2->declared->shape.dims[0].sym, "a");
     m = copy;
 }
 
