@@ -7,22 +7,18 @@
 
 #include "runtime/base/checked.h"
 
-static bool integer_class(enum bnr_dtype d) {
-    const enum bnr_class c = bnr__dtype_class(d);
-    return c == BNR_CLASS_INT || c == BNR_CLASS_UINT;
-}
+static const uint32_t integers =
+    BNR_TYPES_INT | BNR_TYPE(INT4) | BNR_TYPE(UINT4) | BNR_TYPE(INT2) | BNR_TYPE(UINT2);
+static const uint32_t floats =
+    BNR_TYPES_FLOAT | BNR_TYPES_FLOAT8 | BNR_TYPE(FLOAT8E8M0) | BNR_TYPE(FLOAT4E2M1);
 
 // The oldest opsets give sizes as tensors of the data's own type (Split-1, Tile-1).
-static bool int_list_dtype(const struct bnr_node *n, enum bnr_dtype d) {
-    return integer_class(d) || (n->since < 6 && bnr__dtype_is_float(d));
+static uint32_t int_list_types(const struct bnr_node *n) {
+    return n->since < 6 ? integers | floats : integers;
 }
 
-static uint32_t int_list_types(const struct bnr_node *n) {
-    uint32_t types = 0;
-    for (int d = 1; d < BNR_DTYPE_COUNT; d++)
-        if (int_list_dtype(n, (enum bnr_dtype)d))
-            types |= 1u << d;
-    return types;
+static bool is_in(uint32_t types, enum bnr_dtype d) {
+    return types >> d & 1;
 }
 
 static bool from_attr(const struct bnr_node *n, const char *attr, struct bnr_ints *out) {
@@ -89,7 +85,7 @@ enum bnr_status bnr__args_indices(const struct bnr_args *a, int input, const int
         *out = t->i64;
         return BNR_OK;
     }
-    if (!integer_class(t->dtype))
+    if (!is_in(integers, t->dtype))
         return bnr__op_fail(a->node, a->err, BNR_SHAPE,
                             "input %d has dtype %s, expected int32 or int64", input,
                             bnr__dtype_name(t->dtype));
@@ -190,7 +186,7 @@ enum bnr_status bnr__args_int_list(const struct bnr_args *a, int input, const ch
     if (t->rank > 1 || t->numel > INT32_MAX)
         return bnr__op_fail(a->node, a->err, BNR_SHAPE, "input %d has rank %d, expected 1", input,
                             t->rank);
-    if (bnr__dtype_is_float(t->dtype) && int_list_dtype(a->node, t->dtype)) {
+    if (bnr__dtype_is_float(t->dtype) && is_in(int_list_types(a->node), t->dtype)) {
         int64_t *v = BNR_NEW_ARRAY(a->temp, t->numel ? t->numel : 1, int64_t);
         if (!v)
             return bnr__no_memory(a->err);
