@@ -351,6 +351,8 @@ enum bnr_status bnr__node_add_origins(struct bnr_node *to, const struct bnr_node
 // node that owns it. Nodes move only where they must: a graph already in order stays as it is, a node read
 // too early moves directly in front of its first reader. BNR_MALFORMED names a node on a cycle.
 enum bnr_status bnr__graph_sort(struct bnr_graph *g, struct bnr_error *err);
+// Values get the lowest ids there are, where many were removed: tables by id become small.
+void bnr__model_renumber(struct bnr_model *m);
 // Replaces calls of model-local functions by their bodies (attribute references bound, names made
 // unique), nested calls up to a depth of 64 and 1,000,000 nodes in total. Constant nodes whose value was a
 // reference become constants. The functions are gone afterwards. After a failure the model can only be

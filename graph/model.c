@@ -68,6 +68,13 @@ bool bnr__name_is_used(const struct bnr_model *m, const char *name) {
     return bnr__names_find(m->names, name, bnr__map_hash(name)) != NULL;
 }
 
+void bnr__model_renumber(struct bnr_model *m) {
+    m->next_value_id = 0;
+    for (struct bnr_graph *g = m->made_graphs; g; g = g->next_made)
+        for (size_t i = 0; i < g->n_values; i++)
+            g->values[i]->id = m->next_value_id++;
+}
+
 static const char *canonical_domain(const char *domain) {
     return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
 }

@@ -24,7 +24,7 @@ struct bnr_planner {
     struct bnr_group *groups;
     size_t n_groups;
     bool *grouped; // [node id]: in one of them, or while candidates are looked for, in one of those
-    struct bnr_group *ordered; // the groups, with reorders in front of those that need them
+    struct bnr_group **ordered; // the groups, with reorders in front of those that need them
     size_t n_ordered;
     int slots_capacity;
     int *last_use; // [slot]: last step that reads it, n_steps for graph outputs; -1: none

@@ -60,7 +60,7 @@ static void join_parts(struct bnr_planner *p) {
     for (int i = 0; i < p->plan->n_slots; i++)
         p->home_of[i] = -1;
     for (size_t i = p->n_ordered; i-- > 0;) {
-        struct bnr_group *g = &p->ordered[i];
+        struct bnr_group *g = p->ordered[i];
         g->joined = g->joined && join(p, &g->step);
         p->plan->n_steps -= g->joined;
     }
@@ -80,8 +80,9 @@ static void find_last_uses(struct bnr_planner *p) {
         p->last_use[i] = -1;
     int step = 0;
     for (size_t i = 0; i < p->n_ordered; i++) {
-        const struct bnr_step *st = &p->ordered[i].step;
-        if (p->ordered[i].view || p->ordered[i].joined)
+        const struct bnr_group *g = p->ordered[i];
+        const struct bnr_step *st = &g->step;
+        if (g->view || g->joined)
             continue;
         read_by(p, st->in, (size_t)st->n_in, step);
         for (int b = 0; b < st->n_bodies; b++)
@@ -94,9 +95,10 @@ static void find_last_uses(struct bnr_planner *p) {
     // Who reads a view reads what it is a view of; views of views come later in the order of
     // execution.
     for (size_t i = p->n_ordered; i-- > 0;) {
-        const struct bnr_step *st = &p->ordered[i].step;
-        if (p->ordered[i].view || p->ordered[i].joined)
-            read_by(p, st->in, p->ordered[i].view ? 1 : (size_t)st->n_in, p->last_use[st->out[0]]);
+        const struct bnr_group *g = p->ordered[i];
+        const struct bnr_step *st = &g->step;
+        if (g->view || g->joined)
+            read_by(p, st->in, g->view ? 1 : (size_t)st->n_in, p->last_use[st->out[0]]);
     }
     // What has parts lives as long as any of them.
     for (int i = 0; i < plan->n_slots; i++)
@@ -270,7 +272,7 @@ static enum bnr_status assign_blocks(struct bnr_planner *p, int *scratch_of) {
     struct bnr_plan *plan = p->plan;
     int step = 0;
     for (size_t i = 0; i < p->n_ordered; i++) {
-        struct bnr_group *g = &p->ordered[i];
+        struct bnr_group *g = p->ordered[i];
         if (g->view) {
             BNR_TRY(alias(p, &g->step));
             continue;

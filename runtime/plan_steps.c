@@ -100,9 +100,9 @@ static void run_reorder(const struct bnr_args *a, const void *opaque) {
     bnr__nchwc_f32_reorder(opaque, a->out[0]->f32, a->in[0]->f32, a->pool);
 }
 
-static void emit(struct bnr_planner *p, const struct bnr_group *g) {
+static void emit(struct bnr_planner *p, struct bnr_group *g) {
     p->plan->n_steps += !g->view;
-    p->ordered[p->n_ordered++] = *g;
+    p->ordered[p->n_ordered++] = g;
 }
 
 // A step that makes one form of v from the other; where both are the same bytes, a view.
@@ -113,7 +113,8 @@ static enum bnr_status reorder(struct bnr_planner *p, const struct bnr_value *v,
     int *slots = BNR_NEW_ARRAY(arena, 2, int);
     const struct bnr_node **node = BNR_NEW(arena, const struct bnr_node *);
     struct bnr_nchwc_reorder *r = BNR_NEW(arena, struct bnr_nchwc_reorder);
-    if (!slots || !node || !r)
+    struct bnr_group *g = BNR_NEW(&p->temp, struct bnr_group);
+    if (!slots || !node || !r || !g)
         return bnr__no_memory(p->err);
     BNR_TRY(slot_new(p, v, blocked, slot));
     slots[0] = from;
@@ -123,22 +124,22 @@ static enum bnr_status reorder(struct bnr_planner *p, const struct bnr_value *v,
     r->to_plain = !blocked;
     bnr__blocked_shape(&p->plan->slots[*slot].type, p->lanes, &r->shape);
     p->plan->slots[*slot].kind = BNR_SLOT_PLACED;
-    struct bnr_group g = {.chain = {.nodes = node, .n = 1}, .overwrites = -1};
-    g.step = (struct bnr_step){.node = *node,
-                               .nodes = node,
-                               .n_nodes = 1,
-                               .run = run_reorder,
-                               .state = r,
-                               .in = slots,
-                               .out = slots + 1,
-                               .n_in = 1,
-                               .n_out = 1};
-    g.step.kernel = bnr__arena_printf(arena, "reorder_f32_%s", r->kernels->isa);
+    *g = (struct bnr_group){.chain = {.nodes = node, .n = 1}, .overwrites = -1};
+    g->step = (struct bnr_step){.node = *node,
+                                .nodes = node,
+                                .n_nodes = 1,
+                                .run = run_reorder,
+                                .state = r,
+                                .in = slots,
+                                .out = slots + 1,
+                                .n_in = 1,
+                                .n_out = 1};
+    g->step.kernel = bnr__arena_printf(arena, "reorder_f32_%s", r->kernels->isa);
     const struct bnr_slot *source = &p->plan->slots[from];
-    g.view = bnr__blocked_as_plain(&r->shape) && source->kind == BNR_SLOT_PLACED &&
-             source->base != BNR_BASE_GIVEN;
-    emit(p, &g);
-    return g.view ? set_view(p, from, *slot) : BNR_OK;
+    g->view = bnr__blocked_as_plain(&r->shape) && source->kind == BNR_SLOT_PLACED &&
+              source->base != BNR_BASE_GIVEN;
+    emit(p, g);
+    return g->view ? set_view(p, from, *slot) : BNR_OK;
 }
 
 // The slot that a step reads v from in one form. What exists in the other form only is reordered
@@ -372,7 +373,10 @@ enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
     p->slot_of[1] = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, int);
     p->packed_uses = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_value_id, size_t);
     p->node_index = BNR_NEW_ARRAY(&p->temp, (size_t)m->next_node_id, int);
-    if (!p->wanted || !p->slot_of[0] || !p->slot_of[1] || !p->packed_uses || !p->node_index)
+    p->plan->slots = BNR_NEW_ARRAY(&p->temp, p->plan->graph->n_values, struct bnr_slot);
+    p->slots_capacity = (int)p->plan->graph->n_values; // most values have one
+    if (!p->plan->slots || !p->wanted || !p->slot_of[0] || !p->slot_of[1] || !p->packed_uses ||
+        !p->node_index)
         return bnr__no_memory(p->err);
     for (int i = 0; i < m->next_value_id; i++)
         p->slot_of[0][i] = p->slot_of[1][i] = -1;
@@ -380,7 +384,8 @@ enum bnr_status bnr__plan_steps(struct bnr_planner *p) {
     BNR_TRY(slots_of_given(p));
     BNR_TRY(bnr__plan_groups(p));
     // A value is reordered once in a direction at most, and none is made in both forms.
-    p->ordered = BNR_NEW_ARRAY(&p->temp, p->n_groups + (size_t)m->next_value_id, struct bnr_group);
+    p->ordered =
+        BNR_NEW_ARRAY(&p->temp, p->n_groups + (size_t)m->next_value_id, struct bnr_group *);
     if (!p->ordered)
         return bnr__no_memory(p->err);
     for (size_t i = 0; i < p->n_groups; i++)

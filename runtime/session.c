@@ -125,6 +125,7 @@ static enum bnr_status optimize(const struct bnr_session *s, struct bnr_model *m
     bnr__pool_begin(s->pool);
     enum bnr_status st = bnr__passes_run(m, o, groups, err);
     bnr__pool_end(s->pool);
+    bnr__model_renumber(m);
     return st == BNR_OK ? bnr__model_each_graph(m, make_elements, err) : st;
 }
 

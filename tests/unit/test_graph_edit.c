@@ -121,6 +121,26 @@ static void test_remove(void **state) {
     assert_non_null(strstr(err.message, "'a'"));
 }
 
+static void test_renumber(void **state) {
+    bool seen[64] = {false};
+    small_graph();
+    for (int i = 0; i < 5; i++) {
+        struct bnr_value *d = build_node(g, "Exp", "d", a, NULL, NULL);
+        bnr__node_remove(d->producer);
+    }
+    assert_int_equal(m->next_value_id, g->n_values + 5);
+    bnr__model_renumber(m);
+    assert_int_equal(m->next_value_id, g->n_values);
+    for (size_t i = 0; i < g->n_values; i++) {
+        assert_in_range(g->values[i]->id, 0, g->n_values - 1);
+        assert_false(seen[g->values[i]->id]);
+        seen[g->values[i]->id] = true;
+    }
+    const struct bnr_value *d = build_node(g, "Exp", "d", a, NULL, NULL);
+    assert_int_equal(d->id, g->n_values - 1);
+    check_valid(m);
+}
+
 static void test_remove_constants(void **state) {
     const float one[1] = {1};
     small_graph();
@@ -736,6 +756,7 @@ int main(void) {
         TEST(test_uses),
         TEST(test_outputs_can_move),
         TEST(test_remove),
+        TEST(test_renumber),
         TEST(test_remove_constants),
         TEST(test_constant_predicate),
         TEST(test_replace),
