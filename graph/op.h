@@ -216,6 +216,7 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
 // pages of the file around them, or there is no memory: it has to be packed.
 const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t);
 
+struct bnr_strided;      // runtime/ops/lib/strided.h: a tensor whose elements lie in another one
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
 struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does
 
@@ -240,6 +241,9 @@ struct bnr_op {
     enum bnr_status (*infer)(struct bnr_infer *cx);
     enum bnr_status (*ref)(const struct bnr_args *a);
     enum bnr_status (*prepare)(struct bnr_prepare *cx); // NULL: ref only
+    // Operators that move elements and no more: makes of *s, which is where the elements of input 0 lie (shapes
+    // known, no dim 0), where those of output `out` do. False where it cannot say. BNR_OP_VIEW needs none.
+    bool (*strided)(struct bnr_infer *cx, int out, struct bnr_strided *s);
     // Adds node n (an element-wise float32 operator, all shapes known) to the steps of a kernel; false
     // and no change where that is not possible. NULL: never.
     bool (*step)(struct bnr_steps *s, const struct bnr_node *n);

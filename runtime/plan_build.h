@@ -76,6 +76,11 @@ struct bnr_candidate {
 enum bnr_status bnr__plan_groups(struct bnr_planner *p);
 // plan_pairs.c: groups that run as one with what makes their input.
 enum bnr_status bnr__plan_pairs(struct bnr_planner *p);
+// plan_moves.c: whether output 0 of the node, of known shape, is input 0's elements in the same order.
+bool bnr__plan_moves_nothing(struct bnr_planner *p, const struct bnr_node *n);
+// The infos of a node's inputs or outputs, NULL for what is omitted; NULL when out of memory.
+const struct bnr_info **bnr__planner_infos(struct bnr_planner *p, struct bnr_value *const *values,
+                                           int n);
 // The node that v's only use is, apart from nodes that do not run, or NULL.
 const struct bnr_node *bnr__plan_only_reader(const struct bnr_planner *p, const struct bnr_value *v);
 // What groups could there be on blocked tensors: p->candidates, without packing anything.

@@ -96,8 +96,8 @@ static const struct bnr_info *info_in_table(const struct bnr_prepare *cx,
     return &cx->table[v->id];
 }
 
-static const struct bnr_info **infos_of(struct bnr_planner *p, struct bnr_value *const *values,
-                                        int n) {
+const struct bnr_info **bnr__planner_infos(struct bnr_planner *p, struct bnr_value *const *values,
+                                           int n) {
     const struct bnr_info **infos = BNR_NEW_ARRAY(&p->temp, (size_t)n, const struct bnr_info *);
     for (int i = 0; infos && i < n; i++)
         infos[i] = values[i] ? bnr__planner_info(p, values[i]) : NULL;
@@ -256,8 +256,8 @@ static enum bnr_status ask(struct bnr_planner *p, struct bnr_chain *c, struct bn
     cx->n_fused = c->n - 1;
     cx->before = c->before;
     cx->n_before = c->n_before;
-    cx->in = infos_of(p, n->in, n->n_in);
-    cx->out = infos_of(p, n->out, n->n_out);
+    cx->in = bnr__planner_infos(p, n->in, n->n_in);
+    cx->out = bnr__planner_infos(p, n->out, n->n_out);
     cx->info = info_in_table;
     cx->table = p->table.infos;
     cx->cpu = s->cpu;

@@ -310,9 +310,11 @@ static bool is_late(const struct bnr_plan *plan, const struct bnr_step *st) {
 }
 
 // Output 0 is input 0's bytes, and nothing else is asked of the node.
-static bool is_view(const struct bnr_planner *p, const struct bnr_step *st) {
+static bool is_view(struct bnr_planner *p, const struct bnr_step *st) {
     const struct bnr_plan *plan = p->plan;
-    if (p->plain || !(st->node->op->flags & BNR_OP_VIEW) || st->late || st->n_nodes > 1)
+    if (p->plain || st->late || st->n_nodes > 1 ||
+        (!(st->node->op->flags & BNR_OP_VIEW) &&
+         (st->run || !bnr__plan_moves_nothing(p, st->node))))
         return false;
     for (int i = 1; i < st->n_out; i++)
         if (st->out[i] >= 0)

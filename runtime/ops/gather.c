@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/ops/lib/shape.h"
+#include "runtime/ops/lib/strided.h"
 
 static const enum bnr_dtype index_types[] = {BNR_INT32, BNR_INT64, BNR_UNDEFINED};
 
@@ -98,6 +99,21 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+// Of one slice.
+static bool strided(struct bnr_infer *cx, int out, struct bnr_strided *s) {
+    const struct bnr_dim *index;
+    int n, axis;
+    if (bnr__infer_ints(cx, 1, &index, &n) != BNR_OK || !index || n != 1 ||
+        !bnr__elem_is_number(index[0]) ||
+        bnr__infer_axis(cx, bnr__attr_int(cx->node, "axis", 0), s->rank, &axis) != BNR_OK)
+        return false;
+    const int64_t dim = s->dims[axis], at = index[0].n < 0 ? index[0].n + dim : index[0].n;
+    int64_t dims[BNR_MAX_RANK];
+    bnr__shape_numbers(&cx->out[0]->type.shape, dims);
+    return at >= 0 && at < dim && bnr__strided_slice(s, axis, at, 1, 1) &&
+           bnr__strided_reshape(s, cx->out[0]->type.shape.rank, dims);
+}
+
 BNR_DEFINE_OP(gather) = {
     .domain = "",
     .name = "Gather",
@@ -109,4 +125,5 @@ BNR_DEFINE_OP(gather) = {
     .attrs = "axis:i",
     .infer = infer,
     .ref = ref,
+    .strided = strided,
 };

@@ -4,6 +4,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
+#include "runtime/ops/lib/strided.h"
 
 struct params {
     struct bnr_ints starts, ends, axes, steps;
@@ -150,6 +151,25 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static bool all_known(const struct params *p) {
+    return p->starts.known && p->ends.known && (!p->axes.given || p->axes.known) &&
+           (!p->steps.given || p->steps.known);
+}
+
+static bool strided(struct bnr_infer *cx, int out, struct bnr_strided *s) {
+    struct params p;
+    if (read_infer(cx, &p) != BNR_OK || !all_known(&p))
+        return false;
+    for (int i = 0; i < p.starts.n; i++) {
+        const int64_t step = p.steps.given ? p.steps.v[i] : 1;
+        int64_t first;
+        const int64_t n = span(s->dims[p.axis[i]], p.starts.v[i], p.ends.v[i], step, &first);
+        if (n == 0 || !bnr__strided_slice(s, p.axis[i], first, n, step))
+            return false;
+    }
+    return true;
+}
+
 // Of channels alone, on blocked tensors.
 static enum bnr_status prepare(struct bnr_prepare *cx) {
     const struct bnr_shape *x = &cx->in[0]->type.shape;
@@ -163,8 +183,7 @@ static enum bnr_status prepare(struct bnr_prepare *cx) {
     if (!cx->lanes || x->rank < 3)
         return BNR_OK;
     BNR_TRY(read_infer(&infer_cx, &p));
-    if (!p.starts.known || !p.ends.known || (p.axes.given && !p.axes.known) ||
-        (p.steps.given && !p.steps.known))
+    if (!all_known(&p))
         return BNR_OK;
     for (int i = 0; i < p.starts.n; i++) {
         const int64_t dim = x->dims[p.axis[i]].n, by = p.steps.given ? p.steps.v[i] : 1;
@@ -196,5 +215,6 @@ BNR_DEFINE_OP(slice) = {
     .infer = infer,
     .ref = ref,
     .prepare = prepare,
+    .strided = strided,
     .affine = &bnr__affine_slice,
 };

@@ -5,6 +5,7 @@
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/prepare_channels.h"
 #include "runtime/ops/lib/shape.h"
+#include "runtime/ops/lib/strided.h"
 
 static int parts(const struct bnr_node *n, int n_out) {
     return n->since >= 18 ? (int)bnr__attr_int(n, "num_outputs", n_out) : n_out;
@@ -126,6 +127,19 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static bool strided(struct bnr_infer *cx, int out, struct bnr_strided *s) {
+    int axis;
+    int64_t at = 0;
+    if (bnr__infer_axis(cx, bnr__attr_int(cx->node, "axis", 0), s->rank, &axis) != BNR_OK)
+        return false;
+    for (int i = 0; i < out; i++) {
+        if (!cx->out[i])
+            return false;
+        at += cx->out[i]->type.shape.dims[axis].n;
+    }
+    return bnr__strided_slice(s, axis, at, cx->out[out]->type.shape.dims[axis].n, 1);
+}
+
 BNR_DEFINE_OP(split) = {
     .domain = "",
     .name = "Split",
@@ -138,5 +152,6 @@ BNR_DEFINE_OP(split) = {
     .infer = infer,
     .ref = ref,
     .prepare = bnr__prepare_split,
+    .strided = strided,
     .affine = &bnr__affine_split,
 };

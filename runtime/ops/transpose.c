@@ -2,6 +2,7 @@
 // Transpose: permutes the axes; without `perm` reverses them.
 #include "runtime/ops/lib/affine_rules.h"
 #include "runtime/ops/lib/shape.h"
+#include "runtime/ops/lib/strided.h"
 
 static enum bnr_status permutation(const struct bnr_node *n, struct bnr_error *err, int rank,
                                    int *perm) {
@@ -49,6 +50,14 @@ static enum bnr_status ref(const struct bnr_args *a) {
     return BNR_OK;
 }
 
+static bool strided(struct bnr_infer *cx, int out, struct bnr_strided *s) {
+    int perm[BNR_MAX_RANK];
+    if (permutation(cx->node, cx->err, s->rank, perm) != BNR_OK)
+        return false;
+    bnr__strided_permute(s, perm);
+    return true;
+}
+
 BNR_DEFINE_OP(transpose) = {
     .domain = "",
     .name = "Transpose",
@@ -60,5 +69,6 @@ BNR_DEFINE_OP(transpose) = {
     .attrs = "perm:I",
     .infer = infer,
     .ref = ref,
+    .strided = strided,
     .affine = &bnr__affine_transpose,
 };

@@ -341,6 +341,43 @@ static void chain_runs_in_the_output(void **state) {
 }
 
 // Sum takes any number of inputs, its kernel two.
+// x -> Tanh -> node -> Neg -> output, where the node may leave every element where it is.
+static int steps_around(int64_t rows, const char *op_type) {
+    struct model_builder t;
+    mb_begin(&t, 13, NULL);
+    struct bnr_value *v =
+        mb_op(&t, "Tanh", mb_input(&t, "x", BNR_FLOAT, DIMS(rows, 4, 6)), NULL, NULL);
+    if (strcmp(op_type, "Transpose") == 0) {
+        v = mb_op(&t, op_type, v, NULL, NULL);
+        bnr__node_set_attr_ints(v->producer, "perm", (const int64_t[]){1, 0, 2}, 3);
+    } else {
+        v = mb_op(&t, op_type, v, mb_ints(&t, 1, (const int64_t[]){0}),
+                  mb_ints(&t, 1, (const int64_t[]){1}));
+    }
+    mb_output(&t, mb_op(&t, "Neg", v, NULL, NULL));
+    struct bnr_model *m = mb_end(&t);
+    struct bnr_session *s = session_of(m, 0), *plain = session_of(m, BNR_REFERENCE);
+    struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(rows, 4, 6), 1), *out = NULL, *want = NULL;
+    run(s, &x, 1, &out);
+    run(plain, &x, 1, &want);
+    assert_true(agree(out, want, false));
+    const int steps = s->plans[0].first->n_steps;
+    bnr_tensor_release(x);
+    bnr_tensor_release(out);
+    bnr_tensor_release(want);
+    bnr_session_free(s);
+    bnr_session_free(plain);
+    bnr_model_free(m);
+    return steps;
+}
+
+static void what_moves_nothing_has_no_step(void **state) {
+    assert_int_equal(steps_around(1, "Transpose"), 2);
+    assert_int_equal(steps_around(2, "Transpose"), 3);
+    assert_int_equal(steps_around(1, "Slice"), 2);
+    assert_int_equal(steps_around(2, "Slice"), 3);
+}
+
 static void sum_of_many(void **state) {
     struct model_builder t;
     mb_begin(&t, 13, NULL);
@@ -349,7 +386,8 @@ static void sum_of_many(void **state) {
     mb_output(&t, mb_op(&t, "Sum", y, y, x));
     struct bnr_model *m = mb_end(&t);
     struct bnr_session *fast = session_of(m, 0), *plain = session_of(m, BNR_REFERENCE);
-    struct bnr_tensor *in[] = {mb_tensor(BNR_FLOAT, DIMS(4, 6), 1), mb_tensor(BNR_FLOAT, DIMS(6), 2)};
+    struct bnr_tensor *in[] = {mb_tensor(BNR_FLOAT, DIMS(4, 6), 1),
+                               mb_tensor(BNR_FLOAT, DIMS(6), 2)};
     struct bnr_tensor *out[2] = {NULL, NULL};
     run(fast, in, 2, &out[0]);
     run(plain, in, 2, &out[1]);
@@ -481,6 +519,7 @@ int main(void) {
         cmocka_unit_test(random_graphs),
         cmocka_unit_test(random_graphs_with_kernels),
         cmocka_unit_test(chain_runs_in_the_output),
+        cmocka_unit_test(what_moves_nothing_has_no_step),
         cmocka_unit_test(sum_of_many),
         cmocka_unit_test(shape_arithmetic_has_no_steps),
         cmocka_unit_test(shapes_from_data),
