@@ -116,6 +116,7 @@ enum bnr_status bnr__run_body(const struct bnr_args *a, struct bnr_graph *body,
 // packed constants are padded (BNR_TENSOR_PAD). It does not read a constant that it had packed: once
 // nothing else does, a session may give its elements back.
 struct bnr_pair;
+struct bnr_strided; // runtime/ops/lib/strided.h: a tensor whose elements lie in another one
 
 struct bnr_prepare {
     const struct bnr_node *node;
@@ -154,6 +155,9 @@ struct bnr_prepare {
     int overwrites;     // the one of a->in whose memory output 0 may take over when it dies with the step
                         // and is as large; -1: none. Preset: 0 for BNR_OP_INPLACE, else -1
     enum bnr_status (*pair)(struct bnr_pair *p); // blocked: asks what makes a->in[0]; NULL: nothing to ask
+    // Plain: may input i of a->in (-1: output 0) be part of another tensor, a->in[i] be that one and its
+    // elements lie as `at` says? When it says so, it is so. NULL: no.
+    bool (*place)(const void *state, int i, const struct bnr_strided *at);
 };
 
 // What is known about input i of the node; NULL: omitted.
@@ -216,7 +220,6 @@ const void *bnr__pack_get_parts(struct bnr_prepare *cx, struct bnr_tensor *t,
 // pages of the file around them, or there is no memory: it has to be packed.
 const void *bnr__pack_in_place(struct bnr_prepare *cx, struct bnr_tensor *t);
 
-struct bnr_strided;      // runtime/ops/lib/strided.h: a tensor whose elements lie in another one
 struct bnr_affine_rules; // graph/affine.h: how a per-channel affine passes through the operator
 struct bnr_steps;        // runtime/ops/lib/steps.h: element-wise steps that a kernel does
 

@@ -9,8 +9,9 @@
 // Nodes whose results follow from constants and known shapes have no step. A step is a node, or a
 // node with the members fused into it that its kernel takes. Values of known shape are placed in
 // the arena, or straight in the memory of a graph output; what moves no element (a reshape, mostly)
-// aliases its input and has no step; an element-wise step overwrites an input that dies with it.
-// Values whose shape depends on data are made at run time.
+// aliases its input and has no step; a kernel may read and write around nodes that move them, which
+// have none either then; an element-wise step overwrites an input that dies with it. Values whose
+// shape depends on data are made at run time.
 //
 // Regions around convolutions run on blocked tensors (kernels/nchwc_f32.h): there a value's slot
 // holds its blocked form. A value that is read in both forms has a slot for each, and a step

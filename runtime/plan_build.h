@@ -41,6 +41,9 @@ struct bnr_chain {
     const struct bnr_node *const *nodes, *const *before; // the head first; what runs in front of it
     int n, n_before;
     const struct bnr_chain *front; // another chain, whose output is input 0 here and in no memory; or NULL
+    // What the step reads and writes in the place of its inputs and of output 0, which are parts of these
+    // (plan_moves.c); NULL: the values themselves.
+    const struct bnr_value **from, *to;
 };
 
 // The inputs of the step: the head's own (where something runs in front of it, input 0 is the first
@@ -61,6 +64,8 @@ struct bnr_group {
     struct bnr_value *packed[BNR_MAX_ASKED]; // constants that the kernel packed and does not read
     int n_packed;
     enum bnr_status (*pair)(struct bnr_pair *p);
+    bool (*place)(const void *state, int i, const struct bnr_strided *at);
+    bool passed, gone; // read around; not needed any more
     struct bnr_step step;
 };
 
@@ -76,7 +81,9 @@ struct bnr_candidate {
 enum bnr_status bnr__plan_groups(struct bnr_planner *p);
 // plan_pairs.c: groups that run as one with what makes their input.
 enum bnr_status bnr__plan_pairs(struct bnr_planner *p);
-// plan_moves.c: whether output 0 of the node, of known shape, is input 0's elements in the same order.
+// plan_moves.c: groups that read or write around those that only move elements.
+enum bnr_status bnr__plan_moves(struct bnr_planner *p);
+// Whether output 0 of the node, of known shape, is input 0's elements in the same order.
 bool bnr__plan_moves_nothing(struct bnr_planner *p, const struct bnr_node *n);
 // The infos of a node's inputs or outputs, NULL for what is omitted; NULL when out of memory.
 const struct bnr_info **bnr__planner_infos(struct bnr_planner *p, struct bnr_value *const *values,

@@ -180,6 +180,8 @@ static enum bnr_status release_packed(struct bnr_planner *p, struct bnr_group *g
 // ---- chains -------------------------------------------------------------------------------------
 
 const struct bnr_value *bnr__chain_input(const struct bnr_chain *c, int i) {
+    if (c->from && c->from[i])
+        return c->from[i];
     if (i == 0 && c->n_before > 0)
         return c->before[0]->in[0];
     if (i == 0 && c->front)
@@ -230,8 +232,8 @@ static void mark_grouped(struct bnr_planner *p, const struct bnr_chain *c) {
 
 // ---- kernels ------------------------------------------------------------------------------------
 
-// Kernels are for tensors that can be: one that is too large is refused where it is placed. What has
-// no elements needs none.
+// Kernels are for tensors that can be: one that is too large is refused where it is placed. What
+// has no elements needs none.
 static bool worth_a_kernel(const struct bnr_info *const *infos, int n, bool out) {
     for (int i = 0; i < n; i++) {
         int64_t dims[BNR_MAX_RANK];
@@ -293,6 +295,7 @@ static enum bnr_status prepare(struct bnr_planner *p, struct bnr_group *g, size_
     g->overwrites = cx.overwrites;
     g->joined = cx.joined;
     g->pair = cx.pair;
+    g->place = cx.place;
     g->blocked_in = cx.blocked_in;
     g->blocked_out = cx.blocked_out;
     return release_packed(p, g);
@@ -400,5 +403,6 @@ enum bnr_status bnr__plan_groups(struct bnr_planner *p) {
     BNR_TRY(bnr__plan_layout(p));
     BNR_TRY(for_ungrouped(p, group_of));
     qsort(p->groups, p->n_groups, sizeof *p->groups, by_position);
-    return bnr__plan_pairs(p);
+    BNR_TRY(bnr__plan_pairs(p));
+    return bnr__plan_moves(p);
 }

@@ -254,10 +254,11 @@ static enum bnr_status write_slots(struct bnr_planner *p, struct bnr_group *g) {
         return bnr__no_memory(p->err);
     st->n_out = n->n_out;
     for (int i = 0; i < n->n_out; i++) {
+        const struct bnr_value *v = i == 0 && g->chain.to ? g->chain.to : n->out[i];
         st->out[i] = -1;
-        if (n->out[i])
-            BNR_TRY(slot_to_write(p, n->out[i], bnr__is_blocked(g->blocked_out, i),
-                                  st->n_bodies > 0, &st->out[i]));
+        if (v)
+            BNR_TRY(slot_to_write(p, v, bnr__is_blocked(g->blocked_out, i), st->n_bodies > 0,
+                                  &st->out[i]));
     }
     return BNR_OK;
 }

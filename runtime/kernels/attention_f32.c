@@ -17,10 +17,10 @@ enum {
     KEYS = 128, // packed in one go
 };
 
-// Floats of V that are packed in one go; 0: V is read where it lies, which takes whole vectors.
-static size_t value_floats(const struct bnr_attention_f32 *c) {
-    const size_t nr = c->gemm->nr;
-    return c->v_size % (nr / 2) == 0 ? 0 : BNR_GEMM_KC * nr;
+// V is read where it lies: that takes whole vectors. Rows far apart share few lines of the cache,
+// which does not hold them from one panel of scores to the next.
+static bool reads_values_in_place(const struct bnr_attention_f32 *c) {
+    return c->v_size % (c->gemm->nr / 2) == 0 && (c->panels == 1 || c->v.row == c->v_size);
 }
 
 bool bnr__attention_f32_init(struct bnr_attention_f32 *c, unsigned cpu, int threads) {
@@ -41,7 +41,7 @@ bool bnr__attention_f32_init(struct bnr_attention_f32 *c, unsigned cpu, int thre
         !bnr__size_mul(c->ld, rows, &scores))
         return false;
     c->panel_floats = max_size(own, wide * BNR_GEMM_KC);
-    c->key_floats = max_size(keys, value_floats(c));
+    c->key_floats = max_size(keys, BNR_GEMM_KC * c->gemm->nr);
     // Rows of Q, then of the result.
     return bnr__size_mul(max_size(c->size, c->v_size), rows, &own) &&
            bnr__size_add(own, scores, &own) &&
@@ -65,15 +65,21 @@ struct block {
     float *scores, *own, *panels, *packed; // scratch
 };
 
+static size_t start(const struct block *b, const struct bnr_attention_place *at, size_t head) {
+    return at->starts ? at->starts[b->batch] : b->batch * at->batch + head * at->head;
+}
+
 // The place of row i of the block among those of a tensor by query heads.
 static size_t place(const struct block *b, const struct bnr_attention_place *at, size_t i) {
     const struct bnr_attention_f32 *c = b->r->c;
     const size_t head = b->kv_head * (c->heads / c->kv_heads) + (b->row + i) / c->queries;
-    return b->batch * at->batch + head * at->head + (b->row + i) % c->queries * at->row;
+    return start(b, at, head) + (b->row + i) % c->queries * at->row;
 }
 
 static struct range keys_of(const struct block *b, size_t i) {
     const struct bnr_attention_f32 *c = b->r->c;
+    if (c->plain)
+        return (struct range){0, (int64_t)c->keys};
     const int64_t p = b->r->first[b->batch] + (int64_t)((b->row + i) % c->queries);
     struct range r = {0, b->r->end[b->batch]};
     if (c->masked && r.end > (int64_t)c->mask_keys)
@@ -137,13 +143,27 @@ static struct bnr_gemm_block product(const struct block *b, const float *a, size
                                    .finish = &nothing};
 }
 
+// Keys from `first` on, up to a panel's width of them.
+static void pack_keys(const struct block *b, float *dst, size_t first, size_t count) {
+    const struct bnr_attention_f32 *c = b->r->c;
+    const float *k = b->r->k + start(b, &c->k, b->kv_head);
+    const struct bnr_gemm_panel panel = {.dst = dst,
+                                         .src = k + first * (c->k_turned ? 1 : c->k.row),
+                                         .width = c->gemm->nr,
+                                         .count = min_size(c->gemm->nr, count),
+                                         .k = c->size,
+                                         .step = c->k.row};
+    if (c->k_turned)
+        bnr__gemm_f32_pack_across(&panel);
+    else
+        c->gemm->pack(&panel);
+}
+
 // Column j of the scores is key keys.begin + j.
 static void make_scores(const struct block *b) {
     const struct bnr_attention_f32 *c = b->r->c;
     const size_t n = (size_t)(b->keys.end - b->keys.begin), nr = c->gemm->nr;
     const float scale = c->softcap > 0 ? c->scale / c->softcap : c->scale;
-    const float *k =
-        b->r->k + b->batch * c->k.batch + b->kv_head * c->k.head + (size_t)b->keys.begin * c->k.row;
     for (size_t i = 0; i < b->rows; i++) {
         const float *q = b->r->q + place(b, &c->q, i);
         for (size_t d = 0; d < c->size; d++)
@@ -155,15 +175,8 @@ static void make_scores(const struct block *b) {
     for (size_t j = 0; j < n; j += KEYS) {
         p.n = min_size(KEYS, n - j);
         p.c = b->scores + j;
-        for (size_t i = 0; i < p.n; i += nr) {
-            const struct bnr_gemm_panel panel = {.dst = b->packed + i * c->size,
-                                                 .src = k + (j + i) * c->k.row,
-                                                 .width = nr,
-                                                 .count = min_size(nr, p.n - i),
-                                                 .k = c->size,
-                                                 .step = c->k.row};
-            c->gemm->pack(&panel);
-        }
+        for (size_t i = 0; i < p.n; i += nr)
+            pack_keys(b, b->packed + i * c->size, (size_t)b->keys.begin + j + i, p.n - i);
         bnr__gemm_f32_block(&p);
     }
 }
@@ -194,7 +207,11 @@ static void mask_row(const struct block *b, size_t i, float *s, size_t key, size
         return;
     }
     const float *m = (const float *)b->r->mask + at;
-    for (size_t j = 0; j < n; j++) {
+    for (size_t j = 0; c->mask_same && j < n; j++)
+        s[j] += m[0];
+    for (size_t j = 0; c->plain && !c->mask_same && j < n; j++)
+        s[j] += m[j];
+    for (size_t j = 0; !c->plain && j < n; j++) {
         const float sum = s[j] + m[j];
         s[j] = m[j] == -INFINITY ? -INFINITY : sum;
     }
@@ -228,7 +245,7 @@ static void normalize(const struct block *b) {
         }
         if (c->masked)
             mask_row(b, i, row + begin, (size_t)r.begin, end - begin);
-        if (all_out(row + begin, end - begin))
+        if (!c->plain && all_out(row + begin, end - begin))
             end = begin;
         else if (c->smooth)
             smooth_softmax(b, i, row + begin, end - begin);
@@ -243,12 +260,12 @@ static void normalize(const struct block *b) {
 static void add_values(const struct block *b, size_t col, size_t k, bool first) {
     const struct bnr_attention_f32 *c = b->r->c;
     const size_t nr = c->gemm->nr;
-    const float *v = b->r->v + b->batch * c->v.batch + b->kv_head * c->v.head +
-                     ((size_t)b->keys.begin + col) * c->v.row;
+    const float *v =
+        b->r->v + start(b, &c->v, b->kv_head) + ((size_t)b->keys.begin + col) * c->v.row;
     struct bnr_gemm_block p = product(b, pack_rows(b, b->scores + col, k, c->ld), k);
     p.first = first;
     p.ldc = c->v_size;
-    if (value_floats(c) == 0) {
+    if (reads_values_in_place(c)) {
         p.b = v;
         p.b_step = nr;
         p.ldb = c->v.row;

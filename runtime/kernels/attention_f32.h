@@ -14,9 +14,10 @@
 #include "runtime/kernels/rows_f32.h"
 
 // Where the row of a position lies: batch, head and row are distances in elements, 0 where all
-// share one.
+// share one. With a single head the batch's places may be listed instead.
 struct bnr_attention_place {
     size_t batch, head, row;
+    const size_t *starts; // [batch]; NULL: not listed
 };
 
 struct bnr_attention_f32 {
@@ -27,6 +28,9 @@ struct bnr_attention_f32 {
     bool smooth;          // softmax has one score more, which weights nothing
     bool masked, boolean; // added to the scores (-Inf: no such key); boolean: false for no such key
     size_t mask_keys;     // keys behind these are not read
+    bool plain;     // every key counts, whatever the mask: of scores that are all -Inf comes NaN
+    bool mask_same; // plain: one element for all keys
+    bool k_turned;  // element d of a key lies d rows behind element 0, the next key beside it
     struct bnr_attention_place q, k, v, y, mask; // Q, Y and mask by query heads
     // Derived
     const struct bnr_gemm_f32 *gemm;
@@ -49,7 +53,7 @@ struct bnr_attention_f32_run {
     const void *mask;     // float or bool
     const float *sink;    // smooth: that score of each head; NULL: 0
     const int64_t *first; // [batch] position of the first query, up to 2^40 in magnitude
-    const int64_t *end;   // [batch] keys that there are
+    const int64_t *end;   // [batch] keys that there are; plain: neither of the two is read
     void *scratch;        // scratch_bytes, 64-byte aligned
 };
 

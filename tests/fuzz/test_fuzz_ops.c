@@ -276,6 +276,8 @@ static const struct {
     {"bnrun Affine", "f2,3,2 d3 d3 @axis=1"},
     {"bnrun AveragePoolGradient", "f1,2,4,4 f1,2,3,3 @kernel_shape=2,2,"},
     {"bnrun ConvGradient", "f1,2,4,4 f3,2,2,2 f1,3,3,3"},
+    {"bnrun DotAttention", "f2,3,4 f2,4,5 f2,5,3"},
+    {"bnrun DotAttention", "f2,3,4 f2,4,5 f5,3 f2,1,5 @scale=%0.5"},
     {"bnrun ResizeGradient", "f1,1,2,2 - f4=1,1,2,2 - f1,1,4,4 @mode=~linear @since=13"},
     {"bnrun Derivative", "f2,3 @of=~Erf"},
     {"com.microsoft Attention", "f1,2,4 f4,12 f12 @num_heads=2"},

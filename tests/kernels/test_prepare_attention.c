@@ -216,9 +216,87 @@ static void special_values(void **state) {
     }
 }
 
+// An operand of DotAttention: leading dims that broadcast, then a matrix.
+static void add_matrices(struct ops_test *t, struct rng *r, int batch_rank, const int64_t *batch,
+                         int64_t rows, int64_t cols, const double *values) {
+    const int skip = rng_next(r) % 4 ? 0 : (int)rng_size(r, 0, (size_t)batch_rank);
+    int64_t dims[5];
+    int rank = 0;
+    for (int d = skip; d < batch_rank; d++)
+        dims[rank++] = rng_next(r) % 4 ? batch[d] : 1;
+    dims[rank++] = rows;
+    dims[rank++] = cols;
+    ops_test_in(t, rank, dims, values);
+}
+
+static void dot_attention(void **state) {
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct rng r = {seed * 1000};
+        const struct sizes s = random_sizes(&r);
+        const int batch_rank = (int)rng_size(&r, 0, 3);
+        const int64_t batch[3] = {pick(&r, 1, 3), pick(&r, 1, 2), pick(&r, 1, 3)};
+        const bool masked = rng_next(&r) % 2, one_key = rng_next(&r) % 8 == 0;
+        struct ops_test t;
+        char what[40];
+        ops_test_begin_in(&t, "bnrun", "DotAttention", 1, 1);
+        // A single query, or key, may stand for as many as the mask has.
+        add_matrices(&t, &r, batch_rank, batch, rng_next(&r) % 8 ? s.queries : 1, s.size, NULL);
+        add_matrices(&t, &r, batch_rank, batch, s.size, masked && one_key ? 1 : s.keys, NULL);
+        add_matrices(&t, &r, batch_rank, batch, s.keys, s.v_size, NULL);
+        if (masked && rng_next(&r) % 8 == 0)
+            ops_test_in(&t, 1, &s.keys, NULL);
+        else if (masked)
+            add_matrices(&t, &r, batch_rank, batch, rng_next(&r) % 4 ? s.queries : 1,
+                         one_key || rng_next(&r) % 4 ? s.keys : 1, NULL);
+        if (rng_next(&r) % 2)
+            assert_int_equal(bnr__node_set_attr_float(t.node, "scale", 0.3f), BNR_OK);
+        snprintf(what, sizeof what, "seed %llu", (unsigned long long)seed);
+        node_test(&t, 0, 4e-6, what);
+    }
+}
+
+// Unlike Attention's: a mask of -Inf alone gives NaN, and adds up with what is infinite.
+static void dot_attention_special_values(void **state) {
+    const double q[] = {1, 0, 2, 1, 0, INFINITY, NAN, 0}, k[] = {1, 0, 1, 1, 1, -1};
+    const double v[] = {1, 2, 3}, out = -INFINITY;
+    const double mask[] = {out, out, out, 0, out, 1, out, 0, 0, 0, 0, 0};
+    const double none = -INFINITY;
+    struct ops_test t;
+    for (int i = 0; i < 3; i++) {
+        ops_test_begin_in(&t, "bnrun", "DotAttention", 1, 1);
+        ops_test_in(&t, DIMS(4, 2), q);
+        ops_test_in(&t, DIMS(2, 3), k);
+        ops_test_in(&t, DIMS(3, 1), v);
+        if (i == 1)
+            ops_test_in(&t, DIMS(4, 3), mask);
+        if (i == 2)
+            ops_test_in(&t, 0, NULL, &none);
+        node_test(&t, 0, 1e-6, "special");
+    }
+}
+
+static void dot_attention_refuses(void **state) {
+    struct ops_test t;
+    ops_test_begin_in(&t, "bnrun", "DotAttention", 1, 1);
+    ops_test_in(&t, DIMS(2, 4), NULL);
+    ops_test_in(&t, DIMS(5, 3), NULL);
+    ops_test_in(&t, DIMS(3, 2), NULL);
+    ops_test_refused(&t, "inner dims of the product");
+    ops_test_begin_in(&t, "bnrun", "DotAttention", 1, 1);
+    ops_test_in(&t, DIMS(2, 4), NULL);
+    ops_test_in(&t, DIMS(4, 3), NULL);
+    ops_test_in(&t, DIMS(3, 2), NULL);
+    ops_test_in(&t, DIMS(2, 2), NULL);
+    ops_test_refused(&t, "mask does not broadcast");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention), cmocka_unit_test(special_values),
-        cmocka_unit_test(group_query_attention), cmocka_unit_test(data_are_checked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(attention),
+                                       cmocka_unit_test(special_values),
+                                       cmocka_unit_test(group_query_attention),
+                                       cmocka_unit_test(data_are_checked),
+                                       cmocka_unit_test(dot_attention),
+                                       cmocka_unit_test(dot_attention_special_values),
+                                       cmocka_unit_test(dot_attention_refuses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,31 +77,33 @@ static enum bnr_status batch_dim(struct bnr_infer *cx, struct bnr_dim a, struct 
     return BNR_OK;
 }
 
-enum bnr_status bnr__matmul_infer(struct bnr_infer *cx, int ia, int ib, enum bnr_dtype dtype) {
-    struct bnr_shape y = bnr__shape_unknown();
-    const struct bnr_type *at = bnr__infer_in(cx, ia), *bt = bnr__infer_in(cx, ib);
-    BNR_TRY(bnr__infer_rank(cx, ia, 1, BNR_MAX_RANK));
-    BNR_TRY(bnr__infer_rank(cx, ib, 1, BNR_MAX_RANK));
-    if (!at || !bt || at->shape.rank < 0 || bt->shape.rank < 0) {
-        bnr__infer_set(cx, 0, dtype, &y);
-        return BNR_OK;
-    }
-    const struct bnr_shape *a = &at->shape, *b = &bt->shape;
+enum bnr_status bnr__matmul_infer_shape(struct bnr_infer *cx, const struct bnr_shape *a,
+                                        const struct bnr_shape *b, struct bnr_shape *y) {
     const struct bnr_dim one = {.n = 1};
     BNR_TRY(bnr__infer_dims_agree(cx, "the inner dims of the product", a->dims[a->rank - 1],
                                   b->dims[b->rank == 1 ? 0 : b->rank - 2], NULL));
     const int ab = a->rank > 2 ? a->rank - 2 : 0, bb = b->rank > 2 ? b->rank - 2 : 0;
     const int batch = ab > bb ? ab : bb;
-    y.rank = 0;
+    y->rank = 0;
     for (int i = 0; i < batch; i++) {
         const int ai = i - (batch - ab), bi = i - (batch - bb);
         BNR_TRY(batch_dim(cx, ai < 0 ? one : a->dims[ai], bi < 0 ? one : b->dims[bi],
-                          &y.dims[y.rank++]));
+                          &y->dims[y->rank++]));
     }
     if (a->rank > 1)
-        y.dims[y.rank++] = a->dims[a->rank - 2];
+        y->dims[y->rank++] = a->dims[a->rank - 2];
     if (b->rank > 1)
-        y.dims[y.rank++] = b->dims[b->rank - 1];
+        y->dims[y->rank++] = b->dims[b->rank - 1];
+    return BNR_OK;
+}
+
+enum bnr_status bnr__matmul_infer(struct bnr_infer *cx, int ia, int ib, enum bnr_dtype dtype) {
+    struct bnr_shape y = bnr__shape_unknown();
+    const struct bnr_type *at = bnr__infer_in(cx, ia), *bt = bnr__infer_in(cx, ib);
+    BNR_TRY(bnr__infer_rank(cx, ia, 1, BNR_MAX_RANK));
+    BNR_TRY(bnr__infer_rank(cx, ib, 1, BNR_MAX_RANK));
+    if (at && bt && at->shape.rank >= 0 && bt->shape.rank >= 0)
+        BNR_TRY(bnr__matmul_infer_shape(cx, &at->shape, &bt->shape, &y));
     bnr__infer_set(cx, 0, dtype, &y);
     return BNR_OK;
 }

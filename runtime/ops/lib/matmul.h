@@ -33,6 +33,9 @@ void bnr__matmul_shape(const struct bnr_tensor *a, const struct bnr_tensor *b,
                        struct bnr_matmul_shape *s);
 // Which matrix of a and of b the i-th matrix of the result is the product of.
 void bnr__matmul_operands(const struct bnr_matmul_shape *s, size_t i, size_t *a, size_t *b);
+// The shape of a product of known ranks, 1 or more.
+enum bnr_status bnr__matmul_infer_shape(struct bnr_infer *cx, const struct bnr_shape *a,
+                                        const struct bnr_shape *b, struct bnr_shape *y);
 // Checks inputs ia and ib and sets output 0.
 enum bnr_status bnr__matmul_infer(struct bnr_infer *cx, int ia, int ib, enum bnr_dtype dtype);
 

@@ -30,8 +30,10 @@ struct state {
 // Rows of [batch, heads, length, size], or with rank 3 [batch, length, heads * size].
 static struct bnr_attention_place place_of(int rank, size_t heads, size_t length, size_t size) {
     if (rank == 3)
-        return (struct bnr_attention_place){length * heads * size, size, heads * size};
-    return (struct bnr_attention_place){heads * length * size, length * size, size};
+        return (struct bnr_attention_place){
+            .batch = length * heads * size, .head = size, .row = heads * size};
+    return (struct bnr_attention_place){
+        .batch = heads * length * size, .head = length * size, .row = size};
 }
 
 struct joining {

@@ -214,15 +214,16 @@ static void read_geometry(const struct bnr_prepare *cx, struct state *st) {
     c->smooth = bnr__prepare_in(cx, BNR_GQ_SINK) || bnr__attr_int(n, "smooth_softmax", 0) == 1;
     c->left = window < 0 ? -1 : window - 1;
     c->right = -1;
-    c->k =
-        (struct bnr_attention_place){c->kv_heads * c->keys * c->size, c->keys * c->size, c->size};
+    c->k = (struct bnr_attention_place){
+        .batch = c->kv_heads * c->keys * c->size, .head = c->keys * c->size, .row = c->size};
     c->v = c->k;
-    c->y =
-        (struct bnr_attention_place){c->queries * c->heads * c->size, c->size, c->heads * c->size};
+    c->y = (struct bnr_attention_place){
+        .batch = c->queries * c->heads * c->size, .head = c->size, .row = c->heads * c->size};
     const size_t row = (size_t)q->dims[2].n;
-    c->q = st->rotates ? (struct bnr_attention_place){c->heads * c->queries * c->size,
-                                                      c->queries * c->size, c->size}
-                       : (struct bnr_attention_place){c->queries * row, c->size, row};
+    c->q = (struct bnr_attention_place){.batch = c->queries * row, .head = c->size, .row = row};
+    if (st->rotates)
+        c->q = (struct bnr_attention_place){
+            .batch = c->heads * c->queries * c->size, .head = c->queries * c->size, .row = c->size};
 }
 
 enum bnr_status bnr__prepare_group_query(struct bnr_prepare *cx) {
