@@ -119,7 +119,8 @@ static bool absorb_after(struct bnr_affine_site *site, bool transposed, bool app
     if (!describe(site, transposed, &l) ||
         !bnr__affine_along(site, 1, bnr__linear_outputs(&l), &s, &t) || !load_bias(&l, &bias))
         return false;
-    for (int64_t o = 0; o < bnr__linear_outputs(&l); o++)
+    const int64_t outputs = bnr__linear_outputs(&l);
+    for (int64_t o = 0; o < outputs; o++)
         bias[o] = s[o] * bias[o] + t[o];
     // Weights that are not scaled in any case would come out of a scale near 1 as they were.
     const bool scaled = bnr__affine_has_scale(&site->affine) || l.numbers->lazy;

@@ -196,56 +196,60 @@ void bnr__linear_dot(const struct bnr_linear *l, const double *t, double *acc) {
         }
 }
 
-// What reading n elements back says of them.
-static bool all_finite(const struct bnr_tensor *t, size_t begin, size_t n, double *largest) {
+// n numbers as they are stored: rounded once, and zero instead of subnormal. Whether all are
+// finite, and their largest magnitude. `to` NULL: only looks.
+static bool store(enum bnr_dtype dtype, void *to, const double *v, size_t n, double *largest) {
+    enum { CHUNK = 256 };
+    double x[CHUNK];
+    uint64_t here[CHUNK];
+    const double tiny = bnr__smallest_normal(dtype);
+    const size_t size = bnr__dtype_size(dtype);
     *largest = 0;
-    for (size_t i = begin; i < begin + n; i++) {
-        const double x = fabs(bnr__tensor_f64(t, i));
-        if (!isfinite(x))
-            return false;
-        *largest = x > *largest ? x : *largest;
+    for (size_t at = 0, m; at < n; at += m) {
+        void *stored = to ? (char *)to + at * size : (void *)here;
+        m = n - at < CHUNK ? n - at : CHUNK;
+        for (size_t i = 0; i < m; i++)
+            x[i] = fabs(v[at + i]) < tiny ? 0 : v[at + i];
+        bnr__store_f64(dtype, stored, x, m);
+        bnr__load_f64(x, dtype, stored, m);
+        for (size_t i = 0; i < m; i++) {
+            if (!isfinite(x[i]))
+                return false;
+            *largest = fabs(x[i]) > *largest ? fabs(x[i]) : *largest;
+        }
     }
     return true;
 }
 
 // Also rounds off what float16 has no digits for, row by row.
-static bool settle(struct bnr_tensor *t) {
-    const size_t rows = t->rank > 1 && t->numel ? (size_t)t->dims[0] : 1, n = t->numel / rows;
+static bool store_rows(enum bnr_dtype dtype, void *to, const double *v, size_t rows, size_t n) {
+    const size_t size = bnr__dtype_size(dtype);
     double largest;
-    for (size_t at = 0; at < t->numel; at += n) {
-        if (!all_finite(t, at, n, &largest))
+    for (size_t r = 0; r < rows; r++) {
+        void *row = to ? (char *)to + r * n * size : NULL;
+        if (!store(dtype, row, v + r * n, n, &largest))
             return false;
-        if (t->dtype == BNR_FLOAT16)
-            bnr__flush_f16(t->u16 + at, n, largest);
+        if (row && dtype == BNR_FLOAT16)
+            bnr__flush_f16(row, n, largest);
     }
     return true;
-}
-
-// Rounded once; what would be subnormal is zero.
-static void store(struct bnr_tensor *t, const double *v) {
-    enum { CHUNK = 256 };
-    double normal[CHUNK];
-    const double tiny = bnr__smallest_normal(t->dtype);
-    for (size_t at = 0, n; at < t->numel; at += n) {
-        n = t->numel - at < CHUNK ? t->numel - at : CHUNK;
-        for (size_t i = 0; i < n; i++)
-            normal[i] = fabs(v[at + i]) < tiny ? 0 : v[at + i];
-        bnr__store_f64(t->dtype, t->u8 + at * bnr__dtype_size(t->dtype), normal, n);
-    }
 }
 
 bool bnr__linear_store(struct bnr_affine_site *site, int index, const char *hint,
                        enum bnr_dtype dtype, int rank, const int64_t *dims, const double *v,
                        bool apply, struct bnr_error *err) {
-    struct bnr_tensor *rounded;
-    const struct bnr_allocator *a = site->node->graph->model->allocator;
-    if (bnr__tensor_new(&rounded, a, dtype, rank, dims, err) != BNR_OK)
+    struct bnr_tensor *t = NULL;
+    const size_t rows = rank > 1 ? (size_t)dims[0] : 1;
+    size_t n = 1;
+    for (int i = rank > 1; i < rank; i++)
+        n *= (size_t)dims[i];
+    if (apply &&
+        bnr__tensor_new(&t, site->node->graph->model->allocator, dtype, rank, dims, err) != BNR_OK)
         return bnr__affine_no(site, "out of memory");
-    store(rounded, v);
-    const bool ok = settle(rounded);
+    const bool ok = store_rows(dtype, apply ? t->data : NULL, v, rows, n);
     if (ok && apply)
-        return replace_input(site, index, hint, rounded, err);
-    bnr__tensor_unref(rounded);
+        return replace_input(site, index, hint, t, err);
+    bnr__tensor_unref(t);
     return ok || bnr__affine_no(site, "the new %s of '%s' would not be finite in %s",
                                 rank > 2 ? "weights" : "bias", site->node->label, bnr__dtype_name(dtype));
 }
