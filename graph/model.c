@@ -121,6 +121,8 @@ enum bnr_status bnr__model_hold(struct bnr_model *m, struct bnr_tensor *t) {
 static enum bnr_status each_graph(struct bnr_graph *g,
                                   enum bnr_status (*fn)(struct bnr_graph *g, void *cx), void *cx) {
     BNR_TRY(fn(g, cx));
+    if (!g->model->made_graphs->next_made)
+        return BNR_OK; // it is the only one
     for (struct bnr_node *n = g->first; n; n = n->next)
         for (size_t a = 0; a < n->n_attrs; a++) {
             const struct bnr_attr *attr = &n->attrs[a];

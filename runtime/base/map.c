@@ -4,16 +4,23 @@
 
 #include <string.h>
 
+static uint64_t add_word(uint64_t h, const unsigned char *p) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    h = (h ^ word) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 29;
+}
+
 uint64_t bnr__hash_bytes(const void *data, size_t size, uint64_t seed) {
-    const unsigned char *p = data;
-    uint64_t h = 14695981039346656037u ^ seed;
-    for (; size >= 8; p += 8, size -= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        h = (h ^ word) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
+    const unsigned char *p = data, *end = p + size;
+    uint64_t h = 14695981039346656037u ^ seed ^ size;
+    for (; end - p >= 8; p += 8)
+        h = add_word(h, p);
+    if (size >= 8 && p < end) {
+        h = add_word(h, end - 8); // again some of the word before
+        p = end;
     }
-    for (; size; p++, size--)
+    for (; p < end; p++)
         h = (h ^ *p) * 1099511628211u;
     h ^= h >> 32;
     h *= 0xd6e8feb86659fd93u;
