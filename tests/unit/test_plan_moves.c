@@ -186,6 +186,24 @@ static void swin(struct net *t, int64_t batch) {
     mb_output(&t->b, op(t, "MatMul", softmax(t, s, -1), part[2]));
 }
 
+// Heads beside the batch in one dim, which no step leads through: OPT.
+static value *beside_batch(struct net *t, value *x) {
+    const int64_t dims[] = {-1, LENGTH, SIZE};
+    return reshape(t, heads_of(t, x, false), 3, dims);
+}
+
+static void opt(struct net *t, int64_t batch) {
+    const int64_t dims[] = {batch, LENGTH, WIDTH}, heads[] = {-1, HEADS, LENGTH, SIZE};
+    value *q = input(t, "q", BNR_FLOAT, batch, 3, dims);
+    value *k = input(t, "k", BNR_FLOAT, batch, 3, dims);
+    value *v = input(t, "v", BNR_FLOAT, batch, 3, dims);
+    k = transpose(t, beside_batch(t, k), INTS(0, 2, 1));
+    value *y = attend(t, beside_batch(t, q), k, beside_batch(t, v));
+    const int64_t flat[] = {-1, LENGTH, WIDTH};
+    y = transpose(t, reshape(t, y, 4, heads), INTS(0, 2, 1, 3));
+    mb_output(&t->b, reshape(t, y, 3, flat));
+}
+
 // Nothing to move: other lengths, one set of keys for all.
 static void bare(struct net *t, int64_t batch) {
     const int64_t q[] = {batch, HEADS, 5, SIZE}, k[] = {batch, 1, SIZE, LENGTH},
@@ -277,7 +295,7 @@ static void check(build_fn *build, int opset, int64_t batch, int attention, int 
 }
 
 static void attention_is_one_step(void **state) {
-    static build_fn *const builds[] = {torch_multihead, timm, bert, swin, bare};
+    static build_fn *const builds[] = {torch_multihead, timm, bert, swin, opt, bare};
     for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++) {
         check(builds[i], 13, 1, 1, 1);
         check(builds[i], 17, 3, 1, 1);
