@@ -12,9 +12,8 @@
 
 enum {
     SCORES = 128 * 1024, // of a block: half a megabyte
-    PANELS = 8,          // of rows in a block, at most
-    MAX_ROWS = 128,
-    KEYS = 128, // packed in one go
+    MAX_ROWS = 144,      // K and V are packed for each block
+    KEYS = 128,          // packed in one go
 };
 
 // V is read where it lies: that takes whole vectors. Rows far apart share few lines of the cache,
@@ -29,8 +28,7 @@ bool bnr__attention_f32_init(struct bnr_attention_f32 *c, unsigned cpu, int thre
     c->eltwise = bnr__eltwise_f32_select(cpu);
     c->slots = bnr__slots_count(threads);
     const size_t all = c->heads / c->kv_heads * c->queries, mr = c->gemm->mr;
-    size_t rows =
-        min_size(max_size(SCORES / c->keys / mr, 1), min_size(PANELS, MAX_ROWS / mr)) * mr;
+    size_t rows = min_size(max_size(SCORES / c->keys / mr, 1), MAX_ROWS / mr) * mr;
     c->blocks = ceil_div(all, rows);
     c->rows = rows = ceil_div(all, c->blocks);
     c->ld = ceil_div(c->keys + c->smooth, 16) * 16;
