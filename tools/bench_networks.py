@@ -16,6 +16,8 @@ and of the compiled one), and peak memory (of ONNX Runtime: above an empty proce
   --json FILE     all medians
   --ort FILE      libonnxruntime.so.1 (default: $ORT_LIB); the npm package onnxruntime-node holds one:
                   npm install onnxruntime-node@1.30.0 --ignore-scripts
+  --ncnn FOLDER   compares with ncnn, too: a folder with its benchncnn and the *.param of its benchmark/models
+                  (its own variants of ten of the networks, with random weights)
 Without ONNX Runtime only bnrun's own figures are shown.
 """
 import argparse
@@ -23,6 +25,7 @@ import ctypes as C
 import json
 import math
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -82,12 +85,26 @@ def measure_bnrun(args, model, threads):
     return result
 
 
+def measure_ncnn(args, variant, threads):
+    """The average of benchncnn's runs, ms."""
+    run = subprocess.run(['./benchncnn', str(args.iters), str(threads), '0', '-1', '0', f'param={variant}.param',
+                          'shape=[224,224,3]'], cwd=args.ncnn, capture_output=True, text=True)
+    found = re.search(r'avg = *([0-9.]+)', run.stdout + run.stderr)
+    if not found:
+        sys.exit(f'benchncnn {variant}: {run.stderr}')
+    return float(found[1])
+
+
 # ---- what is measured -------------------------------------------------------------------------------
 
 TABLE = ('resnet18', 'resnet50', 'vgg16_bn', 'googlenet', 'densenet121', 'mobilenet_v2', 'mobilenet_v3_large',
          'efficientnet_b0', 'shufflenet_v2_x1_0', 'squeezenet1_1', 'regnet_y_400mf', 'inception_v3',
          'convnext_tiny', 'vit_b_16')
 ATTENTION = ('convnext_tiny', 'vit_b_16')  # counted apart: hardly any convolution
+
+NCNN = {'resnet18': 'resnet18', 'resnet50': 'resnet50', 'vgg16_bn': 'vgg16', 'googlenet': 'googlenet',
+        'mobilenet_v2': 'mobilenet_v2', 'mobilenet_v3_large': 'mobilenet_v3', 'efficientnet_b0': 'efficientnet_b0',
+        'shufflenet_v2_x1_0': 'shufflenet_v2', 'squeezenet1_1': 'squeezenet', 'regnet_y_400mf': 'regnety_400m'}
 
 
 def models_of(args):
@@ -194,6 +211,20 @@ def print_batches(args, models):
                       f'{row["ort"]["median_ms"] / batch:.2f} | {ratio(row, "median_ms"):.2f} |', flush=True)
 
 
+def print_ncnn(args, models):
+    print('\n| network | threads | bnrun ms | ncnn ms | times faster |\n| --- | ---: | ---: | ---: | ---: |')
+    for model in models:
+        for threads in map(int, args.threads.split(',')):
+            if name_of(model) not in NCNN:
+                continue
+            ours, theirs = [], []
+            for _ in range(args.rounds):
+                ours.append(measure_bnrun(with_shape(args, model), model, threads)['median_ms'])
+                theirs.append(measure_ncnn(args, NCNN[name_of(model)], threads))
+            a, b = statistics.median(ours), statistics.median(theirs)
+            print(f'| {name_of(model)} | {threads} | {a:.2f} | {b:.2f} | {b / a:.2f} |', flush=True)
+
+
 def svg(rows):
     """Bars of how many times faster, one for each thread count, a line where both are equal."""
     threads = sorted({r['threads'] for r in rows})
@@ -240,6 +271,7 @@ def main():
     p.add_argument('--svg')
     p.add_argument('--json')
     p.add_argument('--ort', default=os.environ.get('ORT_LIB'))
+    p.add_argument('--ncnn')
     p.add_argument('--child', action='store_true')
     args = p.parse_args()
     if args.child:
@@ -262,6 +294,8 @@ def main():
             json.dump(rows, f, indent=1)
     if args.batches:
         print_batches(args, models)
+    if args.ncnn:
+        print_ncnn(args, models)
 
 
 main()
