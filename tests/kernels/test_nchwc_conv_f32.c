@@ -640,7 +640,7 @@ static void the_choice_was_measured(void **state) {
     unsigned cpu;
     if (!bnr__cpu_level("avx512", bnr__cpu_detect(), &cpu)) {
         print_message("no AVX-512 here\n");
-        skip();
+        return;
     }
     for (size_t i = 0; i < 2 * BNR_COUNT(layers); i++) {
         const size_t channels = layers[i / 2].channels, size = layers[i / 2].size;
@@ -662,7 +662,7 @@ static void the_choice_was_measured(void **state) {
         for (int k = 1; k < 4; k++)
             best = ms[k] < best ? ms[k] : best;
         assert_true(bnr__nchwc_conv_f32_init(&c, &s, &o));
-        assert_in_range(c.algorithm, BNR_NCHWC_DIRECT, BNR_NCHWC_WINOGRAD6);
+        assert_true(c.algorithm >= BNR_NCHWC_DIRECT && c.algorithm <= BNR_NCHWC_WINOGRAD6);
         assert_true(ms[c.algorithm - BNR_NCHWC_DIRECT] <= 1.125 * best);
     }
 }
