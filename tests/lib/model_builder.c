@@ -126,6 +126,20 @@ struct bnr_model *mb_end(struct model_builder *t) {
     return NULL;
 }
 
+struct bnr_session *mb_session(const struct bnr_model *m, unsigned flags, const char *cpu,
+                               int threads) {
+    struct bnr_session *s;
+    struct bnr_error err;
+    struct bnr_options o;
+    bnr_options_init(&o);
+    o.flags = flags;
+    o.cpu = cpu;
+    o.threads = threads;
+    if (bnr_session_create(&s, m, &o, &err) != BNR_OK)
+        fail_msg("%s", err.message);
+    return s;
+}
+
 struct bnr_tensor *mb_tensor(enum bnr_dtype dtype, int rank, const int64_t *dims, uint64_t seed) {
     struct bnr_tensor *t;
     assert_int_equal(bnr__tensor_new(&t, NULL, dtype, rank, dims, NULL), BNR_OK);

@@ -35,6 +35,10 @@ void mb_leave(struct model_builder *t, const char *name);
 // failure.
 struct bnr_model *mb_end(struct model_builder *t);
 
+// A session of m; fails the test with the message where there is none. cpu: a level, or NULL.
+struct bnr_session *mb_session(const struct bnr_model *m, unsigned flags, const char *cpu,
+                               int threads);
+
 // Reproducible values in [-1, 1), or small integers.
 struct bnr_tensor *mb_tensor(enum bnr_dtype dtype, int rank, const int64_t *dims, uint64_t seed);
 

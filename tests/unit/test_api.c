@@ -81,19 +81,6 @@ static struct bnr_model *must_have_model(int64_t batch) {
     return m;
 }
 
-static struct bnr_session *must_have_session(const struct bnr_model *m, int threads,
-                                             unsigned flags) {
-    struct bnr_session *s;
-    struct bnr_error err;
-    struct bnr_options o;
-    bnr_options_init(&o);
-    o.threads = threads;
-    o.flags = flags;
-    if (bnr_session_create(&s, m, &o, &err) != BNR_OK)
-        fail_msg("%s", err.message);
-    return s;
-}
-
 static void must_run(struct bnr_session *s, const struct bnr_tensor *x, struct bnr_tensor **out,
                      size_t n) {
     struct bnr_error err;
@@ -225,7 +212,7 @@ static void expect_run(struct bnr_session *s, const struct bnr_tensor *x, struct
 
 static void wrong_inputs(void **state) {
     struct bnr_model *m = must_have_model(-1);
-    struct bnr_session *s = must_have_session(m, 1, 0);
+    struct bnr_session *s = mb_session(m, 0, NULL, 1);
     static const struct {
         enum bnr_dtype dtype;
         int rank;
@@ -273,7 +260,7 @@ static void symbols_agree(void **state) {
     mb_output(&t, mb_op(&t, "MatMul", a, b, NULL));
     struct bnr_model *m = mb_end(&t);
     assert_non_null(m);
-    struct bnr_session *s = must_have_session(m, 1, 0);
+    struct bnr_session *s = mb_session(m, 0, NULL, 1);
     struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(4, 3), 1),
                       *y = mb_tensor(BNR_FLOAT, DIMS(3, 5), 2);
     struct bnr_tensor *z = mb_tensor(BNR_FLOAT, DIMS(3, 4), 2), *out = NULL;
@@ -303,7 +290,7 @@ static void symbols_agree(void **state) {
 
 static void outputs_of_the_caller(void **state) {
     struct bnr_model *m = must_have_model(2);
-    struct bnr_session *s = must_have_session(m, 1, 0);
+    struct bnr_session *s = mb_session(m, 0, NULL, 1);
     struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(2, 3, 12, 12), 1), *want[2] = {NULL, NULL};
     must_run(s, x, want, 2);
     assert_int_equal(want[0]->dims[1], 8 * 9 * 9);
@@ -349,7 +336,7 @@ static void aliased_outputs(void **state) {
     mb_output(&t, turned);
     struct bnr_model *m = mb_end(&t);
     assert_non_null(m);
-    struct bnr_session *s = must_have_session(m, 1, 0);
+    struct bnr_session *s = mb_session(m, 0, NULL, 1);
     struct bnr_tensor *in = mb_tensor(BNR_FLOAT, DIMS(4, 6), 1), *out[5] = {NULL};
     must_run(s, in, out, 5);
     assert_true(bnr__tensor_equal(out[0], in));
@@ -396,7 +383,7 @@ static void *call_often(void *arg) {
 
 static void many_threads_same_bits(void **state) {
     struct bnr_model *m = must_have_model(-1);
-    struct bnr_session *serial = must_have_session(m, 1, 0), *shared = must_have_session(m, 2, 0);
+    struct bnr_session *serial = mb_session(m, 0, NULL, 1), *shared = mb_session(m, 0, NULL, 2);
     struct caller callers[CALLERS] = {{.session = shared}};
     for (int k = 0; k < SHAPES; k++) {
         callers[0].x[k] = mb_tensor(BNR_FLOAT, DIMS(k + 1, 3, 12, 12), (uint64_t)k);
@@ -517,8 +504,8 @@ static void every_allocation_may_fail(void **state) {
 
 static void profile_is_json(void **state) {
     struct bnr_model *m = must_have_model(1);
-    struct bnr_session *s = must_have_session(m, 1, BNR_PROFILE),
-                       *plain = must_have_session(m, 1, 0);
+    struct bnr_session *s = mb_session(m, BNR_PROFILE, NULL, 1),
+                       *plain = mb_session(m, 0, NULL, 1);
     struct bnr_tensor *x = mb_tensor(BNR_FLOAT, DIMS(1, 3, 12, 12), 1), *out = NULL;
     must_run(s, x, &out, 1);
     char *trace = bnr_session_profile(s);

@@ -60,18 +60,6 @@ static struct bnr_model *build(const struct net *c) {
     return m;
 }
 
-static struct bnr_session *session_of(const struct bnr_model *m, unsigned flags, int threads) {
-    struct bnr_session *s;
-    struct bnr_error err;
-    struct bnr_options o;
-    bnr_options_init(&o);
-    o.threads = threads;
-    o.flags = flags;
-    if (bnr_session_create(&s, m, &o, &err) != BNR_OK)
-        fail_msg("%s", err.message);
-    return s;
-}
-
 static struct bnr_tensor *run(struct bnr_session *s, const struct bnr_tensor *in) {
     struct bnr_error err;
     struct bnr_tensor *out[2] = {NULL};
@@ -93,8 +81,8 @@ static int count_steps(const struct bnr_session *s, const char *kernel) {
 static void check(const struct net *c, int pairs) {
     const int64_t dims[] = {c->batch, CIN, c->side, c->side};
     struct bnr_model *m = build(c);
-    struct bnr_session *plain = session_of(m, BNR_REFERENCE, 1), *one = session_of(m, 0, 1),
-                       *two = session_of(m, 0, 2);
+    struct bnr_session *plain = mb_session(m, BNR_REFERENCE, NULL, 1),
+                       *one = mb_session(m, 0, NULL, 1), *two = mb_session(m, 0, NULL, 2);
     struct bnr_tensor *in = mb_tensor(BNR_FLOAT, 4, dims, 1);
     struct bnr_tensor *want = run(plain, in), *got = run(one, in), *also = run(two, in);
     float most = 0;

@@ -88,13 +88,8 @@ static struct bnr_model *model(enum tail tail) {
 
 static struct bnr_tensor *run(struct bnr_model *m, int threads, unsigned flags, int64_t images,
                               const float *data, size_t *slices) {
-    struct bnr_session *s;
-    struct bnr_options o;
+    struct bnr_session *s = mb_session(m, flags, NULL, threads);
     struct bnr_error err;
-    bnr_options_init(&o);
-    o.threads = threads;
-    o.flags = flags;
-    assert_int_equal(bnr_session_create(&s, m, &o, &err), BNR_OK);
     struct bnr_tensor *x, *y = NULL;
     const int64_t dims[] = {images, CHANNELS, SIDE, SIDE};
     assert_int_equal(bnr_tensor_create(&x, BNR_FLOAT, 4, dims, data, NULL), BNR_OK);
